@@ -1,0 +1,221 @@
+//! Applying operations to a resource, in order. All or nothing is the caller's: on an error nothing is stored.
+
+use serde_json::{Map, Value};
+
+use super::edges::EdgeChanges;
+use super::operation::{Operation, Verb};
+use super::target::{Place, change};
+use crate::error::quoted;
+use crate::filter::Filter;
+use crate::path::{AttributePath, Meaning, PatchPath, Target};
+use crate::schema::{Attribute, Mutability, ResourceType, Schema};
+use crate::{Error, Reading, Resource, Tolerance};
+
+/// The outcome of a PATCH.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patched {
+    /// The resource afterwards. Equal to the one before when nothing changed (C77).
+    pub resource: Resource,
+    /// What to do to the attribute that is kept as edges.
+    pub edges: EdgeChanges,
+}
+
+/// Applies operations to a resource (RFC 7644 §3.5.2), the resource's own `id` given for C80.
+///
+/// # Errors
+///
+/// The `scimType` of the rule that was broken, with the index of the operation (C13).
+pub fn apply(
+    kind: &ResourceType,
+    id: &str,
+    resource: &Resource,
+    operations: &[Operation],
+    reading: &mut Reading,
+) -> Result<Patched, Error> {
+    let mut patch = Patch { kind, id, resource: resource.clone(), edges: EdgeChanges::default(), reading };
+    for (index, operation) in operations.iter().enumerate() {
+        patch.operation(operation).map_err(|error| error.in_operation(index))?;
+    }
+    patch.resource.check_required(kind)?;
+    Ok(Patched { resource: patch.resource, edges: patch.edges })
+}
+
+struct Patch<'a> {
+    kind: &'a ResourceType,
+    id: &'a str,
+    resource: Resource,
+    edges: EdgeChanges,
+    reading: &'a mut Reading,
+}
+
+impl<'a> Patch<'a> {
+    fn operation(&mut self, operation: &Operation) -> Result<(), Error> {
+        match &operation.path {
+            Some(path) => self.at_path(operation.verb, path, operation.value.as_ref()),
+            None => self.pathless(operation.verb, operation.value.as_ref()),
+        }
+    }
+
+    /// Every key of the value as if it were an operation of its own with that path (C81).
+    fn pathless(&mut self, verb: Verb, value: Option<&Value>) -> Result<(), Error> {
+        if verb == Verb::Remove {
+            return Err(Error::no_target("remove needs a path"));
+        }
+        let Some(Value::Object(members)) = value else {
+            return Err(Error::value("value", "without a path, must be an object of attributes"));
+        };
+        for (name, value) in members {
+            self.pathless_member(verb, name, value)?;
+        }
+        Ok(())
+    }
+
+    fn pathless_member(&mut self, verb: Verb, name: &str, value: &Value) -> Result<(), Error> {
+        // Okta's group rename carries the id (C80).
+        if name.eq_ignore_ascii_case("id") {
+            return match value.as_str() {
+                Some(id) if id.eq_ignore_ascii_case(self.id) => Ok(()),
+                _ => Err(Error::mutability("id", "cannot be changed")),
+            };
+        }
+        let computed = name.eq_ignore_ascii_case("schemas") || name.eq_ignore_ascii_case("meta");
+        if computed && self.reading.tolerates(Tolerance::ReadOnlyInPathless) {
+            return Ok(());
+        }
+        if let Some(attribute) = self.kind.attribute(name) {
+            let target = Target { extension: None, attribute, sub: None };
+            return self.at_target(verb, target, None, Some(value));
+        }
+        if let Some(extension) = self.kind.extension(name) {
+            return self.extension(verb, extension, Some(value));
+        }
+        // Dotted, URN-qualified and filtered names (C82).
+        match PatchPath::parse(name) {
+            Ok(path) if self.reading.tolerates(Tolerance::PathAsKey) => self.at_path(verb, &path, Some(value)),
+            _ => crate::value::unknown(name, self.reading),
+        }
+    }
+
+    fn at_path(&mut self, verb: Verb, path: &PatchPath, value: Option<&Value>) -> Result<(), Error> {
+        match path.attribute.resolve(self.kind) {
+            Meaning::Attribute(target) => self.at_target(verb, target, path.filter.as_ref(), value),
+            Meaning::Extension(extension) if path.filter.is_none() => self.extension(verb, extension, value),
+            Meaning::Core if path.filter.is_none() => self.pathless(verb, value),
+            _ => self.unknown_path(&path.attribute),
+        }
+    }
+
+    fn unknown_path(&mut self, path: &AttributePath) -> Result<(), Error> {
+        if self.reading.tolerates(Tolerance::UnknownAttribute) {
+            return Ok(());
+        }
+        Err(Error::path(format!("{} is not an attribute of this resource type", quoted(&path.to_string()))))
+    }
+
+    fn at_target(
+        &mut self,
+        verb: Verb,
+        target: Target<'a>,
+        filter: Option<&Filter>,
+        value: Option<&Value>,
+    ) -> Result<(), Error> {
+        if target.attribute.name == "schemas" && target.extension.is_none() {
+            return self.schemas(verb, value);
+        }
+        if target.attribute.is_read_only() || target.sub.is_some_and(Attribute::is_read_only) {
+            return Err(Error::mutability(target, "is read-only"));
+        }
+        if self.kind.is_edge(target.attribute) {
+            return self.edge(verb, target, filter, value);
+        }
+        if target.attribute.mutability == Mutability::WriteOnly {
+            return self.write_only(target, value);
+        }
+        let place = Place { target, filter, container: container(&mut self.resource, target.extension) };
+        change(place, verb, value, self.reading)?;
+        self.drop_empty_extension(target.extension);
+        Ok(())
+    }
+
+    fn edge(
+        &mut self,
+        verb: Verb,
+        target: Target<'_>,
+        filter: Option<&Filter>,
+        value: Option<&Value>,
+    ) -> Result<(), Error> {
+        if target.sub.is_some() {
+            return Err(Error::mutability(target, "cannot be changed: remove the element and add another"));
+        }
+        match filter {
+            Some(filter) => self.edges.apply_filtered(target.attribute, verb, filter, self.reading),
+            None => self.edges.apply(target.attribute, verb, value, self.reading),
+        }
+    }
+
+    /// A secret is checked and not kept here (C36).
+    fn write_only(&mut self, target: Target<'_>, value: Option<&Value>) -> Result<(), Error> {
+        let value = value.unwrap_or(&Value::Null);
+        crate::value::read_value(target.attribute, value, &target.to_string(), self.reading).map(drop)
+    }
+
+    /// `schemas` follows from the content; taking an extension's URN out takes its attributes out (C92).
+    fn schemas(&mut self, verb: Verb, value: Option<&Value>) -> Result<(), Error> {
+        if verb != Verb::Remove {
+            return Ok(());
+        }
+        let urns = match value {
+            Some(Value::Array(urns)) => urns.as_slice(),
+            Some(urn) => std::slice::from_ref(urn),
+            None => return Err(Error::mutability("schemas", "cannot be removed")),
+        };
+        for urn in urns.iter().filter_map(Value::as_str) {
+            match self.kind.extension(urn) {
+                Some(extension) => self.extension(Verb::Remove, extension, None)?,
+                None => return Err(Error::mutability("schemas", "only extensions can be removed")),
+            }
+        }
+        Ok(())
+    }
+
+    /// An operation on a whole extension: its object is read like a path-less value.
+    fn extension(&mut self, verb: Verb, extension: &'a Schema, value: Option<&Value>) -> Result<(), Error> {
+        if extension.attributes.iter().all(Attribute::is_read_only) {
+            return Err(Error::mutability(&extension.id, "is read-only"));
+        }
+        let value = match (verb, value) {
+            (Verb::Remove, _) | (_, Some(Value::Null)) => {
+                self.resource.attributes_mut().remove(&extension.id);
+                return Ok(());
+            }
+            (_, Some(Value::Object(members))) => members,
+            _ => return Err(Error::value(&extension.id, "must be an object")),
+        };
+        for (name, value) in value {
+            match AttributePath::parse(name).map(|path| (path.sub.clone(), extension.attribute(&path.name))) {
+                Ok((sub, Some(attribute))) => {
+                    let sub = sub.as_deref().and_then(|sub| attribute.sub(sub));
+                    self.at_target(verb, Target { extension: Some(extension), attribute, sub }, None, Some(value))?;
+                }
+                _ => crate::value::unknown(name, self.reading)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_empty_extension(&mut self, extension: Option<&Schema>) {
+        if let Some(extension) = extension
+            && container(&mut self.resource, Some(extension)).is_empty()
+        {
+            self.resource.attributes_mut().remove(&extension.id);
+        }
+    }
+}
+
+/// The object that holds the attributes of an extension, or the core ones.
+fn container<'r>(resource: &'r mut Resource, extension: Option<&Schema>) -> &'r mut Map<String, Value> {
+    let attributes = resource.attributes_mut();
+    let Some(extension) = extension else { return attributes };
+    let entry = attributes.entry(extension.id.clone()).or_insert_with(|| Value::Object(Map::new()));
+    entry.as_object_mut().expect("an extension is stored as an object")
+}

@@ -1,0 +1,280 @@
+//! A resource as a client sent it, brought into the shape its schemas describe (RFC 7643 §2, §3).
+
+use serde_json::{Map, Value};
+
+use crate::filter::is_present;
+use crate::json::get_ignore_case;
+use crate::path::{AttributePath, Meaning};
+use crate::schema::{ResourceType, Schema};
+use crate::value::{read_value, store, unknown};
+use crate::{Error, Reading, Tolerance};
+
+/// The attributes a client may write, in canonical spelling and type, unassigned ones left out (C35).
+///
+/// Extensions are objects under their URN. `schemas`, `id`, `meta` and everything else the server computes are not in
+/// here; neither are write-only attributes, which are checked and dropped (C36).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resource(Map<String, Value>);
+
+impl Resource {
+    /// Reads the body of a POST or PUT (RFC 7644 §3.3, §3.5.1).
+    ///
+    /// Read-only attributes are ignored, names are read in any case, `null` and `[]` mean unassigned.
+    ///
+    /// # Errors
+    ///
+    /// `invalidSyntax` for missing or foreign `schemas` (C26) and for unknown attributes (C34) in the strict dialect;
+    /// `invalidValue` naming the path for a value of the wrong type (C38) or a missing required attribute (C27).
+    pub fn read(kind: &ResourceType, body: &Map<String, Value>, reading: &mut Reading) -> Result<Self, Error> {
+        check_schemas(kind, body, reading)?;
+        let mut resource = Map::new();
+        for (name, value) in body {
+            read_member(kind, name, value, reading, &mut resource)?;
+        }
+        let resource = Self(resource);
+        resource.check_required(kind)?;
+        Ok(resource)
+    }
+
+    /// A resource from its stored form, which is already canonical.
+    pub fn from_stored(attributes: Map<String, Value>) -> Self {
+        Self(attributes)
+    }
+
+    /// The attributes, canonical.
+    pub fn attributes(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The attributes, for writing. What is put in must be canonical.
+    pub fn attributes_mut(&mut self) -> &mut Map<String, Value> {
+        &mut self.0
+    }
+
+    /// The attributes, canonical.
+    pub fn into_attributes(self) -> Map<String, Value> {
+        self.0
+    }
+
+    /// A core attribute that is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// A core attribute that is a boolean.
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        self.0.get(name).and_then(Value::as_bool)
+    }
+
+    /// The URNs for `schemas`, derived from the content (C72, C92): the core schema and each extension with a value.
+    pub fn schemas<'s>(&self, kind: &'s ResourceType) -> Vec<&'s str> {
+        kind.schemas()
+            .filter(|schema| schema.id == kind.core.id || self.0.contains_key(&schema.id))
+            .map(|schema| schema.id.as_str())
+            .collect()
+    }
+
+    /// Whether every required attribute has a value that is more than blanks.
+    pub(crate) fn check_required(&self, kind: &ResourceType) -> Result<(), Error> {
+        for attribute in kind.core.attributes.iter().filter(|attribute| attribute.required) {
+            let assigned = match self.0.get(&attribute.name) {
+                Some(Value::String(text)) => !text.trim().is_empty(),
+                Some(value) => is_present(value),
+                None => false,
+            };
+            if !assigned {
+                return Err(Error::value(&attribute.name, "is required and must not be empty"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `schemas` must name the core schema (RFC 7643 §3.1, C26).
+fn check_schemas(kind: &ResourceType, body: &Map<String, Value>, reading: &mut Reading) -> Result<(), Error> {
+    let listed = get_ignore_case(body, "schemas");
+    let Some(Value::Array(listed)) = listed else {
+        return match listed {
+            None | Some(Value::Null) if reading.tolerates(Tolerance::LooseSchemas) => Ok(()),
+            None | Some(Value::Null) => Err(Error::syntax(format!("schemas must list {}", kind.core.id))),
+            Some(_) => Err(Error::syntax("schemas must be a list of URNs")),
+        };
+    };
+    let names = |urn: &str| listed.iter().filter_map(Value::as_str).filter(|listed| *listed == urn).count();
+    let known: usize = kind.schemas().map(|schema| names(&schema.id)).sum();
+    let each_once = kind.schemas().all(|schema| names(&schema.id) <= 1);
+    let exact = names(&kind.core.id) == 1 && each_once && known == listed.len();
+    if exact || reading.tolerates(Tolerance::LooseSchemas) {
+        return Ok(());
+    }
+    Err(Error::syntax(format!("schemas must list {} and only schemas of this resource type", kind.core.id)))
+}
+
+fn read_member(
+    kind: &ResourceType,
+    name: &str,
+    value: &Value,
+    reading: &mut Reading,
+    resource: &mut Map<String, Value>,
+) -> Result<(), Error> {
+    if let Some(attribute) = kind.attribute(name) {
+        let read = read_value(attribute, value, &attribute.name, reading)?;
+        store(resource, attribute, read);
+        return Ok(());
+    }
+    match AttributePath::parse(name).map(|path| path.resolve(kind)) {
+        Ok(Meaning::Extension(extension)) => {
+            if let Some(read) = read_extension(extension, value, reading)? {
+                resource.insert(extension.id.clone(), read);
+            }
+            Ok(())
+        }
+        _ => unknown(name, reading),
+    }
+}
+
+/// Reads the object under an extension's URN, checked as if every name in it were a path of its own.
+fn read_extension(extension: &Schema, value: &Value, reading: &mut Reading) -> Result<Option<Value>, Error> {
+    let object = match value {
+        Value::Object(object) => object,
+        Value::Null => return Ok(None),
+        _ => return Err(Error::value(&extension.id, "must be an object")),
+    };
+    let mut read = Map::new();
+    for (name, value) in object {
+        let Some(attribute) = extension.attribute(name) else {
+            unknown(name, reading)?;
+            continue;
+        };
+        let path = format!("{}:{}", extension.id, attribute.name);
+        let value = read_value(attribute, value, &path, reading)?;
+        store(&mut read, attribute, value);
+    }
+    Ok((!read.is_empty()).then_some(Value::Object(read)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::{ENTERPRISE_USER, USER};
+    use crate::{Dialect, ScimType};
+
+    fn read(dialect: Dialect, body: &Value) -> Result<Value, Error> {
+        let body = body.as_object().expect("an object");
+        Resource::read(ResourceType::user(), body, &mut Reading::new(dialect))
+            .map(|resource| Value::Object(resource.into_attributes()))
+    }
+
+    fn lenient(body: &Value) -> Value {
+        read(Dialect::Auto, body).expect("read")
+    }
+
+    fn strict_refusal(body: &Value) -> ScimType {
+        read(Dialect::Rfc, body).expect_err("refused").scim_type().expect("a type")
+    }
+
+    #[test]
+    fn c25_what_the_server_makes_is_ignored() {
+        let body = json!({"schemas": [USER], "id": "x", "meta": {"version": "9"}, "userName": "a",
+                          "groups": [{"value": "g"}], "Password": "secret"});
+        assert_eq!(lenient(&body), json!({"userName": "a"}));
+        assert_eq!(read(Dialect::Rfc, &body).expect("read"), json!({"userName": "a"}));
+    }
+
+    #[test]
+    fn c26_schemas_are_required_only_by_the_strict_dialect() {
+        for schemas in [
+            json!([USER, "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"]),
+            json!([USER.to_uppercase()]),
+            json!([USER, USER]),
+            json!([]),
+            Value::Null,
+        ] {
+            let body = json!({"schemas": schemas, "userName": "a"});
+            assert_eq!(lenient(&body), json!({"userName": "a"}));
+            assert_eq!(strict_refusal(&body), ScimType::InvalidSyntax, "{schemas}");
+        }
+        assert!(read(Dialect::Auto, &json!({"schemas": "x", "userName": "a"})).is_err());
+    }
+
+    #[test]
+    fn c27_user_name_is_required() {
+        for name in [Value::Null, json!(""), json!("  "), json!([]), json!({})] {
+            let error = read(Dialect::Auto, &json!({"schemas": [USER], "userName": name})).expect_err("refused");
+            assert_eq!(error.scim_type(), Some(ScimType::InvalidValue), "{name}");
+        }
+        assert!(read(Dialect::Auto, &json!({"schemas": [USER]})).is_err());
+    }
+
+    #[test]
+    fn c34_unknown_attributes_are_ignored_or_refused() {
+        let body = json!({"schemas": [USER], "userName": "a", "isAdmin": true, "urn:x:y": {"a": 1}, "name": {"x": 1}});
+        assert_eq!(lenient(&body), json!({"userName": "a"}));
+        assert_eq!(strict_refusal(&body), ScimType::InvalidSyntax);
+    }
+
+    #[test]
+    fn c35_null_empty_text_and_empty_lists_are_unassigned() {
+        let body = json!({"schemas": [USER], "userName": " A ", "title": null, "nickName": "", "emails": [],
+                          "name": {"givenName": ""}, "phoneNumbers": [{}], "displayName": " x\u{a0}Y "});
+        assert_eq!(lenient(&body), json!({"userName": " A ", "displayName": " x\u{a0}Y "}));
+    }
+
+    #[test]
+    fn c38_wrong_types_are_refused_and_scalars_coerced() {
+        let body = |value: Value| json!({"schemas": [USER], "userName": "a", "active": value});
+        assert_eq!(lenient(&body(json!("False")))["active"], json!(false));
+        assert_eq!(strict_refusal(&body(json!("False"))), ScimType::InvalidValue);
+        for value in [json!("yes"), json!(1), json!({}), json!([true, false])] {
+            let error = read(Dialect::Auto, &body(value)).expect_err("refused");
+            assert!(error.to_string().starts_with("active:"), "{error}");
+        }
+        let number = json!({"schemas": [USER], "userName": "a", "externalId": 701_984});
+        assert_eq!(lenient(&number)["externalId"], json!("701984"));
+        assert_eq!(strict_refusal(&number), ScimType::InvalidValue);
+        assert!(read(Dialect::Auto, &json!({"schemas": [USER], "userName": "a", "name": "Ada"})).is_err());
+    }
+
+    #[test]
+    fn c39_one_primary_and_no_exact_duplicates() {
+        let body = json!({"schemas": [USER], "userName": "a", "emails": [
+            {"value": "a@x", "type": "work", "primary": true}, {"value": "b@x", "primary": true},
+            {"value": "a@x", "type": "Work", "display": "A"}]});
+        assert_eq!(
+            lenient(&body)["emails"],
+            json!([{"value": "a@x", "type": "Work", "display": "A"}, {"value": "b@x", "primary": true}])
+        );
+        assert_eq!(strict_refusal(&body), ScimType::InvalidValue);
+    }
+
+    #[test]
+    fn c72_an_extension_is_kept_even_if_schemas_does_not_list_it() {
+        let body = json!({"schemas": [USER], "userName": "a", ENTERPRISE_USER.to_lowercase(): {"Department": "R&D"}});
+        let resource = Resource::read(ResourceType::user(), body.as_object().expect("object"), &mut Reading::default())
+            .expect("read");
+        assert_eq!(resource.attributes()[ENTERPRISE_USER], json!({"department": "R&D"}));
+        assert_eq!(resource.schemas(ResourceType::user()), [USER, ENTERPRISE_USER]);
+    }
+
+    #[test]
+    fn c94_a_manager_may_be_text_an_object_or_a_list_of_one() {
+        for manager in
+            [json!("M1"), json!({"value": "M1"}), json!({"$ref": null, "value": "M1"}), json!([{"value": "M1"}])]
+        {
+            let body = json!({"schemas": [USER], "userName": "a", ENTERPRISE_USER: {"manager": manager}});
+            assert_eq!(lenient(&body)[ENTERPRISE_USER], json!({"manager": {"value": "M1"}}), "{manager}");
+        }
+    }
+
+    #[test]
+    fn c97_roles_inside_a_string() {
+        let role = r#"{"id":"r1","value":"Admin","display":"Administrator"}"#;
+        let expected = json!([{"value": "Admin", "display": "Administrator"}]);
+        for roles in [json!([{"value": role}]), json!([role]), json!(role), json!(format!("[{role}]"))] {
+            let body = json!({"schemas": [USER], "userName": "a", "roles": roles});
+            assert_eq!(lenient(&body)["roles"], expected, "{roles}");
+        }
+    }
+}
