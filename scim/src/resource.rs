@@ -119,6 +119,8 @@ fn read_member(
 ) -> Result<(), Error> {
     if let Some(attribute) = kind.attribute(name) {
         let read = read_value(attribute, value, &attribute.name, reading)?;
+        // An empty list of edges says something: there shall be none (C70). An absent one does not.
+        let read = read.or_else(|| kind.is_edge(attribute).then(|| Value::Array(Vec::new())));
         store(resource, attribute, read);
         return Ok(());
     }

@@ -1,0 +1,66 @@
+//! What every request is held to before a handler sees it: size of URI and headers, time, and rate per directory.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use super::Api;
+use super::scim::Failure;
+use crate::domain::{DirectoryId, Error};
+
+/// Request rates, one bucket per directory, so that no client starves another (C14).
+pub struct DirectoryRates {
+    limiter: Option<DefaultKeyedRateLimiter<DirectoryId>>,
+    clock: DefaultClock,
+}
+
+impl DirectoryRates {
+    /// So many requests a second, with bursts; `None` means no limit.
+    pub fn new(per_second: Option<NonZeroU32>, burst: NonZeroU32) -> Self {
+        let quota = per_second.map(|rate| Quota::per_second(rate).allow_burst(burst));
+        Self { limiter: quota.map(RateLimiter::keyed), clock: DefaultClock::default() }
+    }
+
+    /// Counts a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until the next one is accepted.
+    pub(super) fn check(&self, directory: DirectoryId) -> Result<(), Error> {
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        limiter
+            .check_key(&directory)
+            .map_err(|until| Error::RateLimited { retry_after: until.wait_time_from(self.clock.now()) })
+    }
+}
+
+/// Refuses what is too large or takes too long, with an answer a SCIM client can read.
+pub(super) async fn within_limits(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let settings = &api.settings;
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if uri > settings.uri_bytes {
+        let detail = format!("the URI is longer than {} bytes", settings.uri_bytes);
+        return Failure::status(StatusCode::URI_TOO_LONG, detail).into_response();
+    }
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > settings.header_bytes {
+        let detail = format!("the headers are larger than {} bytes", settings.header_bytes);
+        return Failure::status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail).into_response();
+    }
+    if request.method() == Method::TRACE || request.method() == Method::CONNECT {
+        return Failure::status(StatusCode::METHOD_NOT_ALLOWED, "this method is not served").into_response();
+    }
+    match tokio::time::timeout(settings.request_time, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::warn!("gave up on a request after its time");
+            Failure::retry_later("the request took too long and was given up", Duration::from_secs(5)).into_response()
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The faces: HTTP in, service calls, HTTP out. Translation only; a rule written here is in the wrong place.
+
+mod health;
+mod limits;
+mod requests;
+mod scim;
+pub mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use limits::DirectoryRates;
+
+use crate::service::Service;
+
+/// What handlers can reach.
+#[derive(Clone)]
+pub struct Api {
+    /// The verbs.
+    pub service: Arc<Service>,
+    /// Request rates per directory.
+    pub rates: Arc<DirectoryRates>,
+    /// What bounds a request.
+    pub settings: Arc<ApiSettings>,
+}
+
+/// What bounds a request, and how the server is seen from outside.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// The origin that clients use, without a trailing slash; locations are made of it, never of the Host header.
+    pub public_url: String,
+    /// The largest body.
+    pub body_bytes: usize,
+    /// The longest URI, in bytes.
+    pub uri_bytes: usize,
+    /// All headers together, in bytes.
+    pub header_bytes: usize,
+    /// How long a client may take to send a body.
+    pub body_time: Duration,
+    /// How long a request may take in all (C15).
+    pub request_time: Duration,
+    /// Where people read about the server.
+    pub documentation_url: Option<String>,
+}
+
+impl ApiSettings {
+    /// The base of all SCIM locations.
+    pub fn scim_base(&self) -> String {
+        format!("{}/scim/v2", self.public_url)
+    }
+}
+
+/// The router with everything around it.
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .merge(health::routes())
+        .nest("/scim", scim::routes())
+        .fallback(scim::unknown_path)
+        .layer(from_fn_with_state(api.clone(), limits::within_limits))
+        .layer(CatchPanicLayer::custom(scim::panicked))
+        .layer(from_fn(scim::render_failures))
+        .layer(from_fn_with_state(api.clone(), requests::log_request))
+        .with_state(api)
+}

@@ -1,0 +1,132 @@
+//! `/Groups` (RFC 7644 §3).
+
+use ::scim::{Projection, Resource, ResourceType, patch as operations};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::failure::Failure;
+use super::request::{Client, ClientWithBody, Parameters};
+use super::response::{self, Answer, learned};
+use crate::api::Api;
+use crate::domain::GroupId;
+use crate::domain::group::GroupView;
+use crate::service::Members;
+
+/// Members are read only if they are answered (C59).
+fn members(projection: &Projection) -> Members {
+    let wanted = ResourceType::group().attribute("members").is_some_and(|members| projection.wants(members));
+    if wanted { Members::Read } else { Members::Left }
+}
+
+fn answer<'a>(view: &GroupView, projection: &'a Projection) -> Answer<'a> {
+    Answer { kind: ResourceType::group(), projection, version: view.group.etag() }
+}
+
+/// `POST /Groups` (RFC 7644 §3.3).
+pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> Response {
+    let ClientWithBody { mut client, body } = request;
+    let outcome = async {
+        let projection = client.parameters.projection(ResourceType::group())?;
+        let attributes = Resource::read(ResourceType::group(), &body, &mut client.reading)?;
+        let saved = api.service.create_group(&client.caller, attributes, &mut client.reading).await?;
+        Ok(answer(&saved.view, &projection).created(saved.view.to_scim(&api.settings.scim_base())))
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}
+
+/// `GET /Groups/{id}` (RFC 7644 §3.4.1).
+pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client: Client) -> Response {
+    let outcome = async {
+        let projection = client.parameters.projection(ResourceType::group())?;
+        let view = api.service.get_group(&client.caller, id.parse()?, members(&projection)).await?;
+        let answer = answer(&view, &projection);
+        let current = client.conditions.if_none_match.as_ref().is_some_and(|tags| tags.match_version(&answer.version));
+        Ok(if current {
+            answer.empty(StatusCode::NOT_MODIFIED)
+        } else {
+            answer.found(view.to_scim(&api.settings.scim_base()))
+        })
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}
+
+/// `GET /Groups` (RFC 7644 §3.4.2).
+pub(super) async fn list(State(api): State<Api>, mut client: Client) -> Response {
+    let parameters = client.parameters.clone();
+    let outcome = list_by(&api, &mut client, &parameters).await;
+    learned(&client, outcome)
+}
+
+/// `POST /Groups/.search` (RFC 7644 §3.4.3).
+pub(super) async fn search(State(api): State<Api>, request: ClientWithBody) -> Response {
+    let ClientWithBody { mut client, body } = request;
+    let outcome = match Parameters::from_search(&body) {
+        Ok(parameters) => list_by(&api, &mut client, &parameters).await,
+        Err(failure) => Err(failure),
+    };
+    learned(&client, outcome)
+}
+
+async fn list_by(api: &Api, client: &mut Client, parameters: &Parameters) -> Result<Response, Failure> {
+    let projection = parameters.projection(ResourceType::group())?;
+    let with = members(&projection);
+    let found = api.service.list_groups(&client.caller, &parameters.list, with, &mut client.reading).await?;
+    let base = api.settings.scim_base();
+    let resources = found.views.iter().map(|view| view.to_scim(&base));
+    Ok(response::list(ResourceType::group(), &projection, (found.total, found.start_index), resources))
+}
+
+/// `PUT /Groups/{id}` (RFC 7644 §3.5.1).
+pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, request: ClientWithBody) -> Response {
+    let ClientWithBody { mut client, body } = request;
+    let outcome = async {
+        let projection = client.parameters.projection(ResourceType::group())?;
+        let id: GroupId = id.parse()?;
+        super::request::check_body_id(&body, &id.to_string(), &mut client.reading)?;
+        let attributes = Resource::read(ResourceType::group(), &body, &mut client.reading)?;
+        let replaced =
+            api.service.replace_group(&client.caller, id, &attributes, &client.conditions, &mut client.reading);
+        replaced.await?;
+        reread(&api, &client, id, &projection).await
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}
+
+/// `PATCH /Groups/{id}` (RFC 7644 §3.5.2). Nothing is answered unless the client names attributes (C76).
+pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, request: ClientWithBody) -> Response {
+    let ClientWithBody { mut client, body } = request;
+    let outcome = async {
+        let projection = client.parameters.projection(ResourceType::group())?;
+        let id: GroupId = id.parse()?;
+        let operations = operations::read(&body, &mut client.reading)?;
+        let patched = api.service.patch_group(&client.caller, id, &operations, &client.conditions, &mut client.reading);
+        let saved = patched.await?;
+        if projection.is_selective() {
+            return reread(&api, &client, id, &projection).await;
+        }
+        let version = saved.view.etag();
+        Ok(Answer { kind: ResourceType::group(), projection: &projection, version }.empty(StatusCode::NO_CONTENT))
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}
+
+/// The group as it is after a change.
+async fn reread(api: &Api, client: &Client, id: GroupId, projection: &Projection) -> Result<Response, Failure> {
+    let view = api.service.view_changed_group(&client.caller, id, members(projection)).await?;
+    Ok(answer(&view, projection).found(view.to_scim(&api.settings.scim_base())))
+}
+
+/// `DELETE /Groups/{id}` (RFC 7644 §3.6).
+pub(super) async fn delete(State(api): State<Api>, Path(id): Path<String>, client: Client) -> Response {
+    let outcome = async {
+        api.service.delete_group(&client.caller, id.parse()?, &client.conditions).await?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}

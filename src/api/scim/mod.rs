@@ -1,0 +1,51 @@
+//! The SCIM face (RFC 7644), under `/scim/v2`.
+
+mod discovery;
+mod failure;
+mod groups;
+mod request;
+mod response;
+mod users;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+pub(super) use failure::{Failure, panicked, render_failures};
+
+use super::Api;
+use crate::domain::{Error, Noun};
+
+/// Everything under `/scim`.
+pub(super) fn routes() -> Router<Api> {
+    Router::new().nest("/v2", v2()).route("/{version}", get(other_version)).route(
+        "/{version}/{*rest}",
+        get(other_version).post(other_version).put(other_version).patch(other_version).delete(other_version),
+    )
+}
+
+fn v2() -> Router<Api> {
+    Router::new()
+        .route("/ServiceProviderConfig", get(discovery::service_provider_config))
+        .route("/ResourceTypes", get(discovery::list_resource_types))
+        .route("/ResourceTypes/{name}", get(discovery::get_resource_type))
+        .route("/Schemas", get(discovery::list_schemas))
+        .route("/Schemas/{urn}", get(discovery::get_schema))
+        .route("/Users", get(users::list).post(users::create))
+        .route("/Users/.search", post(users::search))
+        .route("/Users/{id}", get(users::read).put(users::replace).patch(users::patch).delete(users::delete))
+        .route("/Groups", get(groups::list).post(groups::create))
+        .route("/Groups/.search", post(groups::search))
+        .route("/Groups/{id}", get(groups::read).put(groups::replace).patch(groups::patch).delete(groups::delete))
+        .fallback(unknown_path)
+}
+
+/// A path nobody serves (C9).
+pub(super) async fn unknown_path() -> Failure {
+    Failure::from(Error::NotFound(Noun::Endpoint))
+}
+
+/// Another version of the protocol (C5).
+async fn other_version() -> Failure {
+    let detail = "only version 2 of SCIM is served: use a base URL that ends in /scim/v2";
+    Failure::from(Error::Protocol(::scim::Error::new(::scim::ScimType::InvalidVers, detail)))
+}

@@ -1,0 +1,244 @@
+//! Reading requests: credentials, media types, bodies, query parameters, conditions.
+
+use ::scim::version::Tags;
+use ::scim::{Projection, Reading, ResourceType, ScimType, Tolerance, json};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+use crate::api::Api;
+use crate::api::requests::RequestId;
+use crate::domain::{Caller, Error};
+use crate::service::{Conditions, ListRequest};
+
+/// A request of a directory whose token was verified, before its body is read.
+pub(super) struct Client {
+    pub(super) caller: Caller,
+    pub(super) reading: Reading,
+    pub(super) parameters: Parameters,
+    pub(super) conditions: Conditions,
+}
+
+impl FromRequestParts<Api> for Client {
+    type Rejection = Failure;
+
+    /// The token comes first: without it nothing is told, not even whether the request is well formed (C8).
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+        let caller = sign_in(parts, api).await?;
+        let directory = caller.as_directory().ok_or(Error::Unauthenticated)?;
+        api.rates.check(directory.id)?;
+        let reading = Reading::new(directory.dialect);
+        check_acceptable(&parts.headers, &reading)?;
+        let parameters = Parameters::read(parts.uri.query().unwrap_or_default())?;
+        let conditions = Conditions {
+            if_match: tags(&parts.headers, &IF_MATCH)?,
+            if_none_match: tags(&parts.headers, &IF_NONE_MATCH)?,
+        };
+        Ok(Self { caller, reading, parameters, conditions })
+    }
+}
+
+/// A [`Client`] with the JSON object it sent.
+pub(super) struct ClientWithBody {
+    pub(super) client: Client,
+    pub(super) body: Map<String, Value>,
+}
+
+impl FromRequest<Api> for ClientWithBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let client = Client::from_request_parts(&mut parts, api).await?;
+        check_media_type(&parts.headers)?;
+        let bytes = read_body(body, api).await?;
+        Ok(Self { client, body: json::parse_object(&bytes)? })
+    }
+}
+
+pub(super) async fn sign_in(parts: &Parts, api: &Api) -> Result<Caller, Failure> {
+    let request = parts.extensions.get::<RequestId>().map(|RequestId(id)| id.to_string()).unwrap_or_default();
+    let token = bearer(&parts.headers).ok_or(Error::Unauthenticated)?;
+    Ok(api.service.sign_in_directory(token, request).await?)
+}
+
+/// The token of the one `Authorization` header; two are none (SC-04).
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut sent = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (sent.next(), sent.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Every answer is SCIM JSON; the strict dialect says so when the client wants something else (C4).
+fn check_acceptable(headers: &HeaderMap, reading: &Reading) -> Result<(), Failure> {
+    if reading.dialect().is_lenient() {
+        return Ok(());
+    }
+    let ranges: Vec<&str> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    let acceptable = |range: &&str| {
+        let media_type = range.split(';').next().unwrap_or_default().trim();
+        ["application/scim+json", "application/json", "application/*", "*/*"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(media_type))
+    };
+    if ranges.is_empty() || ranges.iter().any(acceptable) {
+        return Ok(());
+    }
+    Err(Failure::status(StatusCode::NOT_ACCEPTABLE, "answers are application/scim+json"))
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let unsupported = |detail: &str| Err(Failure::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    if headers.contains_key(CONTENT_ENCODING) {
+        return unsupported("send the body without Content-Encoding");
+    }
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default();
+    let known =
+        media_type.eq_ignore_ascii_case("application/scim+json") || media_type.eq_ignore_ascii_case("application/json");
+    if !known {
+        return unsupported("send the body as application/scim+json or application/json");
+    }
+    let charset = parts.find_map(|part| part.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("charset")));
+    match charset {
+        Some((_, charset)) if !charset.trim_matches('"').eq_ignore_ascii_case("utf-8") => {
+            unsupported("send the body in UTF-8")
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn read_body(body: Body, api: &Api) -> Result<Vec<u8>, Failure> {
+    let settings = &api.settings;
+    let limited = Limited::new(body, settings.body_bytes).collect();
+    match tokio::time::timeout(settings.body_time, limited).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let detail = format!("the body is larger than {} bytes", settings.body_bytes);
+            Err(Failure::status(StatusCode::PAYLOAD_TOO_LARGE, detail))
+        }
+        Ok(Err(_)) => Err(Failure::status(StatusCode::BAD_REQUEST, "the body ended early")),
+        Err(_) => {
+            let detail = format!("the body did not arrive within {} seconds", settings.body_time.as_secs());
+            Err(Failure::status(StatusCode::REQUEST_TIMEOUT, detail))
+        }
+    }
+}
+
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Failure> {
+    let values: Vec<&str> = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+    if values.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Tags::parse(&values.join(","))?))
+}
+
+/// The query parameters SCIM knows; others are ignored (C6).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parameters {
+    pub(super) list: ListRequest,
+    attributes: Option<String>,
+    excluded: Option<String>,
+}
+
+impl Parameters {
+    fn read(query: &str) -> Result<Self, Failure> {
+        let mut parameters = Self::default();
+        for (name, value) in pairs(query)? {
+            parameters.set(&name, value)?;
+        }
+        Ok(parameters)
+    }
+
+    /// A search sends in the body what a list sends in the URL (RFC 7644 §3.4.3).
+    pub(super) fn from_search(body: &Map<String, Value>) -> Result<Self, Failure> {
+        let mut parameters = Self::default();
+        for (name, value) in body {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+                Value::Null => continue,
+                Value::Bool(_) | Value::Object(_) => return Err(invalid(&format!("{name} has the wrong type"))),
+            };
+            parameters.set(name, text)?;
+        }
+        Ok(parameters)
+    }
+
+    fn set(&mut self, name: &str, value: String) -> Result<(), Failure> {
+        let slots = [
+            ("filter", &mut self.list.filter),
+            ("sortBy", &mut self.list.sort_by),
+            ("sortOrder", &mut self.list.sort_order),
+            ("startIndex", &mut self.list.start_index),
+            ("count", &mut self.list.count),
+            ("attributes", &mut self.attributes),
+            ("excludedAttributes", &mut self.excluded),
+        ];
+        let Some((known, slot)) = slots.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
+            return Ok(());
+        };
+        if value.contains('\0') {
+            return Err(invalid(&format!("{known} must not hold U+0000")));
+        }
+        if slot.replace(value).is_some() {
+            return Err(invalid(&format!("{known} is given twice")));
+        }
+        Ok(())
+    }
+
+    /// What the client wants to see.
+    pub(super) fn projection(&self, kind: &ResourceType) -> Result<Projection, Failure> {
+        Ok(Projection::read(kind, self.attributes.as_deref(), self.excluded.as_deref())?)
+    }
+}
+
+fn invalid(detail: &str) -> Failure {
+    Failure::from(::scim::Error::new(ScimType::InvalidValue, detail))
+}
+
+/// Splits and decodes a query; what does not decode to UTF-8 is refused rather than repaired.
+fn pairs(query: &str) -> Result<Vec<(String, String)>, Failure> {
+    let decode = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&spaced)
+            .decode_utf8()
+            .map(std::borrow::Cow::into_owned)
+            .map_err(|_| invalid("a query parameter is not UTF-8"))
+    };
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(name)?, decode(value)?))
+        })
+        .collect()
+}
+
+/// The `id` in a PUT body is ignored where it may be, and must be the path's where it may not (C68).
+pub(super) fn check_body_id(body: &Map<String, Value>, id: &str, reading: &mut Reading) -> Result<(), Failure> {
+    let differs = json::get_ignore_case(body, "id").is_some_and(|sent| sent != id);
+    if differs && !reading.tolerates(Tolerance::IdInBody) {
+        return Err(Failure::from(::scim::Error::new(ScimType::Mutability, "id: cannot be changed")));
+    }
+    Ok(())
+}
+
+/// Whether a query has a `filter`, for the paths that refuse it (C20).
+pub(super) fn has_filter(query: Option<&str>) -> Result<bool, Failure> {
+    Ok(pairs(query.unwrap_or_default())?.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter")))
+}

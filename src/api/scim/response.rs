@@ -1,0 +1,85 @@
+//! Answers: one resource, a list, nothing.
+
+use ::scim::{Projection, Reading, ResourceType, Version, message};
+use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use super::failure::{Failure, SCIM_JSON};
+use super::request::Client;
+use crate::api::requests::Learned;
+
+/// Any JSON, as SCIM.
+pub(super) fn scim_json(status: StatusCode, body: &Value) -> Response {
+    (status, [(CONTENT_TYPE, SCIM_JSON)], body.to_string()).into_response()
+}
+
+/// One resource with its version and, where it is new, its place.
+pub(super) struct Answer<'a> {
+    pub(super) kind: &'a ResourceType,
+    pub(super) projection: &'a Projection,
+    pub(super) version: Version,
+}
+
+impl Answer<'_> {
+    /// 200.
+    pub(super) fn found(&self, resource: Map<String, Value>) -> Response {
+        self.resource(StatusCode::OK, resource)
+    }
+
+    /// 201 with `Location` (C25).
+    pub(super) fn created(&self, resource: Map<String, Value>) -> Response {
+        let location = resource.get("meta").and_then(|meta| meta["location"].as_str()).unwrap_or_default().to_owned();
+        let mut response = self.resource(StatusCode::CREATED, resource);
+        if let Ok(location) = HeaderValue::from_str(&location) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+
+    /// 204, or 304: the version alone.
+    pub(super) fn empty(&self, status: StatusCode) -> Response {
+        self.with_version(status.into_response())
+    }
+
+    fn resource(&self, status: StatusCode, mut resource: Map<String, Value>) -> Response {
+        self.projection.apply(self.kind, &mut resource);
+        self.with_version(scim_json(status, &Value::Object(resource)))
+    }
+
+    fn with_version(&self, mut response: Response) -> Response {
+        if let Ok(tag) = HeaderValue::from_str(&self.version.to_string()) {
+            response.headers_mut().insert(ETAG, tag);
+        }
+        response
+    }
+}
+
+/// A page of resources.
+pub(super) fn list(
+    kind: &ResourceType,
+    projection: &Projection,
+    (total, start_index): (u64, u64),
+    resources: impl Iterator<Item = Map<String, Value>>,
+) -> Response {
+    let resources: Vec<Value> = resources
+        .map(|mut resource| {
+            projection.apply(kind, &mut resource);
+            Value::Object(resource)
+        })
+        .collect();
+    scim_json(StatusCode::OK, &message::list(total, start_index, &resources))
+}
+
+/// Gives the log what was learned about the request, whether it succeeded or not (C2).
+pub(super) fn learned(client: &Client, outcome: Result<Response, Failure>) -> Response {
+    let mut response = outcome.into_response();
+    response.extensions_mut().insert(learned_of(client));
+    response
+}
+
+fn learned_of(Client { caller, reading, .. }: &Client) -> Learned {
+    let used = Reading::used(reading).clone();
+    Learned { directory: caller.directory_id(), tolerances: used }
+}

@@ -1,0 +1,121 @@
+//! `/Users` (RFC 7644 §3).
+
+use ::scim::{Resource, ResourceType, patch as operations};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::failure::Failure;
+use super::request::{Client, ClientWithBody, Parameters};
+use super::response::{self, Answer, learned};
+use crate::api::Api;
+use crate::domain::UserId;
+use crate::domain::user::UserView;
+use crate::service::{Outcome, Saved};
+
+/// `POST /Users` (RFC 7644 §3.3).
+pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> Response {
+    let ClientWithBody { mut client, body } = request;
+    let outcome = async {
+        let projection = client.parameters.projection(ResourceType::user())?;
+        let attributes = Resource::read(ResourceType::user(), &body, &mut client.reading)?;
+        let Saved { view, outcome } = api.service.create_user(&client.caller, attributes).await?;
+        let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
+        let resource = view.to_scim(&api.settings.scim_base());
+        // A user that was reactivated instead of made is not new (C33).
+        Ok(if outcome == Outcome::Created { answer.created(resource) } else { answer.found(resource) })
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}
+
+/// `GET /Users/{id}` (RFC 7644 §3.4.1).
+pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client: Client) -> Response {
+    let outcome = async {
+        let projection = client.parameters.projection(ResourceType::user())?;
+        let view = api.service.get_user(&client.caller, id.parse()?).await?;
+        let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
+        let current = client.conditions.if_none_match.as_ref().is_some_and(|tags| tags.match_version(&answer.version));
+        Ok(if current {
+            answer.empty(StatusCode::NOT_MODIFIED)
+        } else {
+            answer.found(view.to_scim(&api.settings.scim_base()))
+        })
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}
+
+/// `GET /Users` (RFC 7644 §3.4.2).
+pub(super) async fn list(State(api): State<Api>, mut client: Client) -> Response {
+    let parameters = client.parameters.clone();
+    let outcome = list_by(&api, &mut client, &parameters).await;
+    learned(&client, outcome)
+}
+
+/// `POST /Users/.search` (RFC 7644 §3.4.3).
+pub(super) async fn search(State(api): State<Api>, request: ClientWithBody) -> Response {
+    let ClientWithBody { mut client, body } = request;
+    let outcome = match Parameters::from_search(&body) {
+        Ok(parameters) => list_by(&api, &mut client, &parameters).await,
+        Err(failure) => Err(failure),
+    };
+    learned(&client, outcome)
+}
+
+async fn list_by(api: &Api, client: &mut Client, parameters: &Parameters) -> Result<Response, Failure> {
+    let projection = parameters.projection(ResourceType::user())?;
+    let found = api.service.list_users(&client.caller, &parameters.list, &mut client.reading).await?;
+    let base = api.settings.scim_base();
+    let resources = found.views.iter().map(|view| view.to_scim(&base));
+    Ok(response::list(ResourceType::user(), &projection, (found.total, found.start_index), resources))
+}
+
+/// `PUT /Users/{id}` (RFC 7644 §3.5.1).
+pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, request: ClientWithBody) -> Response {
+    let ClientWithBody { mut client, body } = request;
+    let outcome = async {
+        let projection = client.parameters.projection(ResourceType::user())?;
+        let id: UserId = id.parse()?;
+        super::request::check_body_id(&body, &id.to_string(), &mut client.reading)?;
+        let attributes = Resource::read(ResourceType::user(), &body, &mut client.reading)?;
+        let replaced =
+            api.service.replace_user(&client.caller, id, &attributes, &client.conditions, &mut client.reading);
+        let Saved { view, .. } = replaced.await?;
+        let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
+        Ok(answer.found(view.to_scim(&api.settings.scim_base())))
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}
+
+/// `PATCH /Users/{id}` (RFC 7644 §3.5.2).
+pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, request: ClientWithBody) -> Response {
+    let ClientWithBody { mut client, body } = request;
+    let outcome = async {
+        let projection = client.parameters.projection(ResourceType::user())?;
+        let id: UserId = id.parse()?;
+        let operations = operations::read(&body, &mut client.reading)?;
+        let patched = api.service.patch_user(&client.caller, id, &operations, &client.conditions, &mut client.reading);
+        let Saved { view, .. }: Saved<UserView> = patched.await?;
+        let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
+        let quiet = client.caller.as_directory().is_some_and(|directory| directory.settings.patch_user_without_body);
+        Ok(if quiet && !projection.is_selective() {
+            answer.empty(StatusCode::NO_CONTENT)
+        } else {
+            answer.found(view.to_scim(&api.settings.scim_base()))
+        })
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}
+
+/// `DELETE /Users/{id}` (RFC 7644 §3.6).
+pub(super) async fn delete(State(api): State<Api>, Path(id): Path<String>, client: Client) -> Response {
+    let outcome = async {
+        api.service.delete_user(&client.caller, id.parse()?, &client.conditions).await?;
+        Ok(axum::response::IntoResponse::into_response(StatusCode::NO_CONTENT))
+    };
+    let outcome = outcome.await;
+    learned(&client, outcome)
+}

@@ -1,0 +1,231 @@
+//! The command line. Every command answers people, or programs with `--json`; errors say what to do.
+
+mod config;
+mod demo;
+mod directory;
+mod organization;
+mod serve;
+mod stop;
+mod user;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::app::StartError;
+use crate::config::{Config, ConfigError, check_store_url};
+use crate::domain::{Caller, Error};
+use crate::service::Service;
+
+/// What a command fails with: told to the user, exit code 1.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// SurrealDB's parser and executor recurse; their threads get the stack it asks for.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
+#[derive(Parser)]
+#[command(
+    name = "rollcall",
+    version,
+    about = "A SCIM 2.0 provisioning server for the people and groups of many organizations",
+    after_help = "Start with:  rollcall demo\n\nExit codes: 0 done, 1 it failed, 2 the command line is wrong."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// What every command takes.
+#[derive(Args, Clone)]
+struct Global {
+    /// Settings file; see `rollcall config dump` for what can be set
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Store to use instead of the configured one: mem://, surrealkv://PATH, ws://HOST:PORT, …
+    #[arg(long, global = true, value_name = "URL")]
+    store: Option<String>,
+    /// Answer one line of JSON instead of text; logs go to standard error either way
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve sample organizations from memory and print what to paste into a SCIM client
+    Demo(demo::Demo),
+    /// Serve
+    Serve(serve::Serve),
+    /// Check or show the settings
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Bring the store and the databases of all organizations up to date
+    Migrate,
+    /// Make and list organizations
+    #[command(subcommand)]
+    Organization(organization::OrganizationCommand),
+    /// Make, list and rotate directories: the SCIM clients of an organization
+    #[command(subcommand)]
+    Directory(directory::DirectoryCommand),
+    /// Protect users from their directories
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Print what the server promises
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum SchemaCommand {
+    /// The SCIM schemas, as served at /Schemas
+    Scim,
+}
+
+/// Runs the command line of the process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let outcome = match runtime {
+        // On a worker, not on the main thread: workers have the stack.
+        Ok(runtime) => runtime.block_on(async { tokio::spawn(run(cli)).await.map_err(Failure::from).flatten() }),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    let global = cli.global;
+    match cli.command {
+        Command::Demo(demo) => demo.run(&global).await,
+        Command::Serve(serve) => serve.run(&global).await,
+        Command::Config(command) => command.run(&global),
+        Command::Migrate => migrate(&global).await,
+        Command::Organization(command) => command.run(&global).await,
+        Command::Directory(command) => command.run(&global).await,
+        Command::User(command) => command.run(&global).await,
+        Command::Schema(SchemaCommand::Scim) => schema_scim(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "rollcall", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+impl Global {
+    /// The settings, with the flags over them.
+    fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(url) = &self.store {
+            check_store_url(url)?;
+            config.store.url.clone_from(url);
+        }
+        Ok(config)
+    }
+
+    async fn open(&self) -> Result<Arc<Service>, StartError> {
+        crate::app::open(&self.config()?).await
+    }
+
+    /// Answers: the value for programs, the text for people.
+    fn answer(&self, value: &Value, text: &str) -> Result<(), Failure> {
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            writeln!(out, "{value}")?
+        } else {
+            writeln!(out, "{}", text.trim_end())?
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+/// The operator, in the organization with this short name.
+async fn operator_in(service: &Service, short_name: &str) -> Result<Caller, Failure> {
+    match service.get_organization(&Caller::operator(None), short_name).await {
+        Ok(organization) => Ok(Caller::operator(Some(organization.id))),
+        Err(Error::NotFound(_)) => {
+            Err(format!("no such organization: '{short_name}'. `rollcall organization list` shows them.").into())
+        }
+        Err(error) => Err(told(error)),
+    }
+}
+
+/// An error of the service with its cause: whoever holds the machine may see it.
+fn told(error: Error) -> Failure {
+    match &error {
+        Error::Internal(cause) | Error::Unavailable(cause) => format!("{error}: {cause}").into(),
+        _ => error.into(),
+    }
+}
+
+async fn migrate(global: &Global) -> Result<(), Failure> {
+    let service = global.open().await?;
+    let operator = Caller::operator(None);
+    let organizations = service.list_organizations(&operator).await.map_err(told)?;
+    let bar = progress(organizations.len(), "organizations");
+    for organization in &organizations {
+        service.open_organization(&operator, organization.id).await.map_err(told)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let count = organizations.len();
+    global.answer(&json!({ "organizations": count }), &format!("The store is up to date: {count} organizations."))
+}
+
+fn schema_scim() -> Result<(), Failure> {
+    let schemas = serde_json::to_string_pretty(scim::schema::all())?;
+    writeln!(std::io::stdout(), "{schemas}")?;
+    Ok(())
+}
+
+/// A bar on standard error; nothing where nobody looks.
+fn progress(length: usize, what: &'static str) -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} {elapsed}");
+    let bar = indicatif::ProgressBar::new(length as u64).with_message(what);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_design_promises_is_understood() {
+        for line in [
+            "rollcall demo --listen 127.0.0.1:0 --store mem:// --organizations 2 --mail-dir mails --json",
+            "rollcall serve --config rollcall.toml",
+            "rollcall config dump",
+            "rollcall organization create acme --name Acme",
+            "rollcall directory create acme Okta --dialect okta --scope users,groups",
+            "rollcall directory rotate acme Okta",
+            "rollcall schema scim",
+            "rollcall completions bash",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `rollcall serve`
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Failure, Global, stop};
+use crate::domain::Caller;
+use crate::{app, telemetry};
+
+#[derive(Args)]
+#[command(after_help = "Stops on an interrupt or SIGTERM, letting requests finish; a second signal ends it at once.")]
+pub(super) struct Serve {
+    /// Address and port instead of the configured ones; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let mut config = global.config()?;
+        config.server.listen = self.listen.unwrap_or(config.server.listen);
+        telemetry::start(&config.log)?;
+        let service = app::open(&config).await?;
+        let known = service.list_organizations(&Caller::operator(None)).await.map_err(super::told)?;
+        if known.is_empty() {
+            tracing::warn!("there is no organization yet: stop, run `rollcall organization create`, start again");
+        }
+        let listening = app::listen(&config, service).await?;
+        let url = listening.public_url.clone();
+        tracing::info!(%url, address = %listening.address, "serving");
+        global.answer(
+            &json!({"url": url, "scim": format!("{url}/scim/v2")}),
+            &format!("Serving SCIM at {url}/scim/v2"),
+        )?;
+        listening.serve(stop::requested()).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! Cryptography behind small types. Nothing here knows what is protected.
+
+pub mod password;

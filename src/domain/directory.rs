@@ -1,0 +1,147 @@
+//! A directory: one inbound SCIM client of an organization, and how its requests are read.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use scim::Dialect;
+use serde::{Deserialize, Serialize};
+
+use super::{DirectoryId, Error, Field, TokenId};
+
+/// One inbound SCIM client.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// Its id.
+    pub id: DirectoryId,
+    /// What people call it; unique in the organization.
+    pub name: String,
+    /// How its requests are read.
+    pub dialect: Dialect,
+    /// What its tokens may do.
+    pub scopes: Vec<Scope>,
+    /// Its switches.
+    pub settings: DirectorySettings,
+    /// Whether its requests are served at all.
+    pub enabled: bool,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+}
+
+/// The switches of a directory. Defaults are what Okta and Entra need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DirectorySettings {
+    /// POST for an inactive user's userName reactivates that user instead of answering 409 (C33).
+    pub restore_inactive: bool,
+    /// A group member nobody knows is refused instead of skipped (C107).
+    pub reject_unknown_members: bool,
+    /// Groups may be members of groups (C111).
+    pub nested_groups: bool,
+    /// Changes need `If-Match` (C126).
+    pub require_if_match: bool,
+    /// PATCH of a user answers 204 without the resource (C76).
+    pub patch_user_without_body: bool,
+}
+
+impl Default for DirectorySettings {
+    fn default() -> Self {
+        Self {
+            restore_inactive: false,
+            reject_unknown_members: false,
+            nested_groups: true,
+            require_if_match: false,
+            patch_user_without_body: false,
+        }
+    }
+}
+
+/// What a directory is about to be.
+#[derive(Clone, Debug)]
+pub struct DirectoryDraft {
+    /// Unique in the organization, 1 to 100 characters.
+    pub name: String,
+    /// How its requests are read.
+    pub dialect: Dialect,
+    /// What its tokens may do.
+    pub scopes: Vec<Scope>,
+    /// Its switches.
+    pub settings: DirectorySettings,
+}
+
+impl DirectoryDraft {
+    /// A directory of this name that may read and write users and groups.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            dialect: Dialect::Auto,
+            scopes: vec![Scope::Users, Scope::Groups],
+            settings: DirectorySettings::default(),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for an empty or overlong name.
+    pub fn check(&self) -> Result<(), Error> {
+        super::organization::check_name(&self.name).map_err(|reason| Error::Invalid { field: Field::Name, reason })
+    }
+}
+
+/// What the tokens of a directory may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Users.
+    Users,
+    /// Groups.
+    Groups,
+    /// No writes.
+    ReadOnly,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Users, Self::Groups, Self::ReadOnly];
+
+    /// The name on the command line and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Groups => "groups",
+            Self::ReadOnly => "read-only",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+            .ok_or_else(|| format!("unknown scope '{text}': use users, groups, read-only"))
+    }
+}
+
+/// A token of a directory, as it can be shown: never the secret.
+#[derive(Clone, Debug)]
+pub struct TokenInfo {
+    /// Names it.
+    pub id: TokenId,
+    /// How the secret begins, to recognise it.
+    pub hint: String,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// When it was last used, to the minute.
+    pub last_used: Option<DateTime<Utc>>,
+}
+
+/// How many tokens of one directory may be live: the current one and the one it replaces (C16).
+pub const LIVE_TOKENS: usize = 2;

@@ -1,0 +1,365 @@
+//! A user: what one organization says about a person, as its directory wrote it and as it is answered.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use scim::schema::{ENTERPRISE_USER, ROLLCALL_USER};
+use scim::{Reading, Resource, ResourceType, Tolerance, Version, fold};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::group::Membership;
+use super::{AccountId, DirectoryId, Error, Field, UserId, id};
+
+/// The longest value that is looked up by an index, in bytes.
+pub const MAX_KEY_BYTES: usize = 1_024;
+
+/// What one organization says about a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    /// Its id, on both faces.
+    pub id: UserId,
+    /// The SCIM attributes, canonical; `active` is always among them.
+    pub attributes: Resource,
+    /// An administrator keeps the person out; no directory can lift it.
+    pub locally_held: bool,
+    /// Directories may not change this user (C120).
+    pub protected: bool,
+    /// The directory that wrote it last.
+    pub directory: Option<DirectoryId>,
+    /// The person, once proven.
+    pub account: Option<AccountId>,
+    /// Counts the changes.
+    pub version: u64,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// When it was last changed.
+    pub last_modified: DateTime<Utc>,
+}
+
+/// The attributes a client wants a user to have, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserDraft(Resource);
+
+impl UserDraft {
+    /// Checks what SCIM leaves to the service: names and keys of sane length, without invisible trickery.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] naming the field.
+    pub fn new(attributes: Resource) -> Result<Self, Error> {
+        let user_name = attributes.text("userName").unwrap_or_default();
+        check_key(Field::UserName, user_name)?;
+        if fold(user_name).trim().is_empty() {
+            return Err(Error::Invalid { field: Field::UserName, reason: "must have a visible character" });
+        }
+        if user_name.chars().any(is_deceptive) {
+            let reason = "must not have control characters or marks of writing direction";
+            return Err(Error::Invalid { field: Field::UserName, reason });
+        }
+        check_key(Field::ExternalId, attributes.text("externalId").unwrap_or_default())?;
+        for address in addresses(&attributes) {
+            check_key(Field::Email, address)?;
+        }
+        Ok(Self(attributes))
+    }
+}
+
+/// # Errors
+///
+/// [`Error::Invalid`] when the text is too long to be looked up.
+pub(crate) fn check_key(field: Field, text: &str) -> Result<(), Error> {
+    if text.len() > MAX_KEY_BYTES || fold(text).len() > MAX_KEY_BYTES {
+        return Err(Error::Invalid { field, reason: "must be at most 1,024 bytes" });
+    }
+    Ok(())
+}
+
+/// Characters that make one name look like another (UN-04).
+pub(crate) fn is_deceptive(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn addresses(attributes: &Resource) -> impl Iterator<Item = &str> {
+    let emails = attributes.attributes().get("emails").and_then(Value::as_array);
+    emails.into_iter().flatten().filter_map(|email| email.get("value").and_then(Value::as_str))
+}
+
+/// Who writes, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer {
+    /// The directory, if one writes.
+    pub directory: Option<DirectoryId>,
+    /// The time of the change.
+    pub now: DateTime<Utc>,
+}
+
+impl User {
+    /// A new user; active unless the client says otherwise.
+    pub fn create(id: UserId, draft: UserDraft, writer: Writer) -> Self {
+        let mut attributes = draft.0;
+        attributes.attributes_mut().entry("active").or_insert(Value::Bool(true));
+        Self {
+            id,
+            attributes,
+            locally_held: false,
+            protected: false,
+            directory: writer.directory,
+            account: None,
+            version: 1,
+            created: writer.now,
+            last_modified: writer.now,
+        }
+    }
+
+    /// The user with other attributes: the next version, or this very one when nothing changes (C71, C77).
+    #[must_use]
+    pub fn with_attributes(&self, draft: UserDraft, writer: Writer) -> Self {
+        let mut attributes = draft.0;
+        attributes.attributes_mut().entry("active").or_insert(Value::Bool(self.active()));
+        if attributes == self.attributes {
+            return self.clone();
+        }
+        let directory = writer.directory.or(self.directory);
+        let version = self.version + 1;
+        Self { attributes, directory, version, last_modified: writer.now, ..self.clone() }
+    }
+
+    /// What a PUT means (C68): `active` stays when it is absent, `externalId` in the lenient dialects too.
+    #[must_use]
+    pub fn replacement(&self, mut body: Resource, reading: &mut Reading) -> Resource {
+        let stored = self.attributes.attributes();
+        keep_external_id(stored, &mut body, reading);
+        body.attributes_mut().entry("active").or_insert(Value::Bool(self.active()));
+        body
+    }
+
+    /// The name, as the client wrote it.
+    pub fn user_name(&self) -> &str {
+        self.attributes.text("userName").unwrap_or_default()
+    }
+
+    /// The name, as it is compared (C27).
+    pub fn user_name_key(&self) -> String {
+        fold(self.user_name())
+    }
+
+    /// What people call the user.
+    pub fn display_name(&self) -> &str {
+        self.attributes.text("displayName").unwrap_or_else(|| self.user_name())
+    }
+
+    /// The client's own id.
+    pub fn external_id(&self) -> Option<&str> {
+        self.attributes.text("externalId")
+    }
+
+    /// The addresses, as they are compared.
+    pub fn email_keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = addresses(&self.attributes).map(fold).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// The id of the manager, whether or not anyone has it (C37).
+    pub fn manager(&self) -> Option<&str> {
+        self.attributes.attributes().get(ENTERPRISE_USER)?.get("manager")?.get("value")?.as_str()
+    }
+
+    /// The directory's own flag.
+    pub fn active(&self) -> bool {
+        self.attributes.boolean("active").unwrap_or(true)
+    }
+
+    /// Whether the person may use the organization: the directory says so and nobody holds them back.
+    pub fn is_admitted(&self) -> bool {
+        self.active() && !self.locally_held
+    }
+
+    /// The user as stored attributes plus what every resource has, for filters and sorting. `meta.location` and
+    /// `meta.version` are not among it: they depend on the request.
+    pub fn searchable(&self, memberships: Option<&[Membership]>) -> Map<String, Value> {
+        let mut object = self.attributes.attributes().clone();
+        object.insert("schemas".to_owned(), json!(self.attributes.schemas(ResourceType::user())));
+        object.insert("id".to_owned(), json!(self.id.to_string()));
+        object.insert("meta".to_owned(), meta(ResourceType::user(), self.created, self.last_modified));
+        if let Some(memberships) = memberships
+            && !memberships.is_empty()
+        {
+            object.insert("groups".to_owned(), memberships.iter().map(|group| group.to_scim(None)).collect());
+        }
+        object
+    }
+}
+
+/// `externalId` stays when a PUT leaves it out, in the lenient dialects (C68).
+pub(crate) fn keep_external_id(stored: &Map<String, Value>, body: &mut Resource, reading: &mut Reading) {
+    if let Some(external_id) = stored.get("externalId")
+        && !body.attributes().contains_key("externalId")
+        && reading.tolerates(Tolerance::AbsentExternalIdKept)
+    {
+        body.attributes_mut().insert("externalId".to_owned(), external_id.clone());
+    }
+}
+
+/// The `meta` that does not depend on the request.
+pub(crate) fn meta(kind: &ResourceType, created: DateTime<Utc>, last_modified: DateTime<Utc>) -> Value {
+    json!({"resourceType": kind.name, "created": instant(created), "lastModified": instant(last_modified)})
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// A user with what the store computes about it.
+#[derive(Clone, Debug)]
+pub struct UserView {
+    /// The user.
+    pub user: User,
+    /// The groups it is in, direct and by nesting.
+    pub memberships: Vec<Membership>,
+    /// What people call its manager, where the manager is a user.
+    pub manager_name: Option<String>,
+}
+
+impl UserView {
+    /// A user that is in no group and whose manager is not looked up.
+    pub fn alone(user: User) -> Self {
+        Self { user, memberships: Vec::new(), manager_name: None }
+    }
+
+    /// The version of the whole representation (C123): the user's own changes, and a fingerprint of what others
+    /// contribute to it, the groups and the manager's name.
+    pub fn version(&self) -> Version {
+        if self.memberships.is_empty() && self.manager_name.is_none() {
+            return Version::new(self.user.version.to_string());
+        }
+        let mut hash = Sha256::new();
+        for membership in &self.memberships {
+            hash.update(format!("{membership:?}\n"));
+        }
+        hash.update(format!("{:?}", self.manager_name));
+        let fingerprint = hash.finalize();
+        let short: String = fingerprint[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        Version::new(format!("{}.{short}", self.user.version))
+    }
+
+    /// The resource as answered, all attributes. `base`: the SCIM base URL without a trailing slash.
+    pub fn to_scim(&self, base: &str) -> Map<String, Value> {
+        let user = &self.user;
+        let mut object = user.searchable(None);
+        if !self.memberships.is_empty() {
+            object
+                .insert("groups".to_owned(), self.memberships.iter().map(|group| group.to_scim(Some(base))).collect());
+        }
+        if let Some(manager) = object.get_mut(ENTERPRISE_USER).and_then(|extension| extension.get_mut("manager")) {
+            self.describe_manager(base, manager);
+        }
+        if user.locally_held || user.protected {
+            object.insert(ROLLCALL_USER.to_owned(), self.extension());
+            if let Some(schemas) = object.get_mut("schemas").and_then(Value::as_array_mut) {
+                schemas.push(json!(ROLLCALL_USER));
+            }
+        }
+        if let Some(meta) = object.get_mut("meta") {
+            meta["location"] = json!(format!("{base}/Users/{}", user.id));
+            meta["version"] = json!(self.version().to_string());
+        }
+        object
+    }
+
+    fn extension(&self) -> Value {
+        let user = &self.user;
+        json!({"effectiveActive": user.is_admitted(), "locallyHeld": user.locally_held, "protected": user.protected})
+    }
+
+    fn describe_manager(&self, base: &str, manager: &mut Value) {
+        let Some(id) = manager.get("value").and_then(Value::as_str).and_then(id::parse) else { return };
+        manager["$ref"] = json!(format!("{base}/Users/{id}"));
+        if let Some(name) = &self.manager_name {
+            manager["displayName"] = json!(name);
+        }
+    }
+}
+
+/// What the store knows about several users at once.
+#[derive(Clone, Debug, Default)]
+pub struct Related {
+    /// Groups by user.
+    pub memberships: HashMap<UserId, Vec<Membership>>,
+    /// Names by id, of the managers.
+    pub names: HashMap<Uuid, String>,
+}
+
+impl Related {
+    /// Joins a user with what is known about it.
+    pub fn view(&mut self, user: User) -> UserView {
+        let memberships = self.memberships.remove(&user.id).unwrap_or_default();
+        let manager_name = user.manager().and_then(id::parse).and_then(|manager| self.names.get(&manager).cloned());
+        UserView { user, memberships, manager_name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(attributes: Value) -> Result<UserDraft, Error> {
+        UserDraft::new(Resource::from_stored(attributes.as_object().expect("an object").clone()))
+    }
+
+    fn user() -> User {
+        let writer = Writer { directory: None, now: DateTime::UNIX_EPOCH };
+        let attributes = json!({"userName": "Ada@Example.com", "externalId": "x"});
+        User::create(UserId::new(Uuid::nil()), draft(attributes).expect("valid"), writer)
+    }
+
+    #[test]
+    fn un04_names_may_not_deceive() {
+        for name in ["a\u{202e}b", "a\u{7}b", "\u{200b}", "a\u{85}"] {
+            assert!(draft(json!({ "userName": name })).is_err(), "{name:?}");
+        }
+        assert!(draft(json!({"userName": "x".repeat(MAX_KEY_BYTES + 1)})).is_err());
+        assert!(draft(json!({"userName": "\u{fdfa}".repeat(300)})).is_err(), "DO-12: long after folding");
+        assert!(draft(json!({"userName": "Ada Lovelace (内部)"})).is_ok());
+    }
+
+    #[test]
+    fn c71_equal_attributes_are_no_new_version() {
+        let user = user();
+        let later = Writer { directory: None, now: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1) };
+        let same = draft(json!({"userName": "Ada@Example.com", "externalId": "x"})).expect("valid");
+        assert_eq!(user.with_attributes(same, later), user);
+        let other = draft(json!({"userName": "ada@example.com"})).expect("valid");
+        let changed = user.with_attributes(other, later);
+        assert_eq!((changed.version, changed.last_modified), (2, later.now));
+    }
+
+    #[test]
+    fn c68_put_keeps_active_and_leniently_the_external_id() {
+        let mut inactive = user();
+        inactive.attributes.attributes_mut().insert("active".to_owned(), json!(false));
+        let body = Resource::from_stored(Map::from_iter([("userName".to_owned(), json!("a"))]));
+        let lenient = inactive.replacement(body.clone(), &mut Reading::new(scim::Dialect::Auto));
+        assert_eq!(lenient.attributes()["externalId"], "x");
+        let strict = inactive.replacement(body, &mut Reading::new(scim::Dialect::Rfc));
+        assert_eq!(Value::Object(strict.into_attributes()), json!({"userName": "a", "active": false}));
+    }
+
+    #[test]
+    fn c123_the_version_follows_the_groups_too() {
+        let mut view = UserView::alone(user());
+        let alone = view.version();
+        let membership = |display: &str| Membership {
+            group: crate::domain::GroupId::new(Uuid::nil()),
+            display: display.to_owned(),
+            direct: true,
+        };
+        view.memberships.push(membership("Eng"));
+        let grouped = view.version();
+        view.memberships[0] = membership("Engineering");
+        assert!(alone != grouped && grouped != view.version());
+    }
+}

@@ -1,0 +1,23 @@
+//! Rollcall: a SCIM 2.0 provisioning server with an account API, on SurrealDB.
+//!
+//! ```text
+//!            api::scim   (api::graphql)      faces translate
+//!                 └───────┬───────┘
+//!                      service               decides: access, rules, one transaction
+//!              ┌──────────┼──────────┐
+//!            domain     store      crypto    nouns · the only SurrealDB · the only algorithms
+//!              └── scim (its own crate): the protocol as pure functions
+//! ```
+//!
+//! The same noun names the file at every layer: `users.rs` from `api` down to `store` is the tour.
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod crypto;
+pub mod domain;
+pub mod service;
+pub mod store;
+pub mod telemetry;

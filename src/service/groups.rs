@@ -1,0 +1,240 @@
+//! Groups: create, read, list, replace, patch, delete.
+
+use scim::patch::{self, EdgeChanges, Operation};
+use scim::{Reading, Resource, ResourceType, Tolerance};
+use serde_json::Value;
+
+use crate::domain::audit::{AuditEvent, Change};
+use crate::domain::group::{Group, GroupDraft, GroupView};
+use crate::domain::{Caller, Error, GroupId, Noun, Permission};
+use crate::store::{MemberDelta, OrganizationStore};
+
+use super::attempts::Attempts;
+use super::{Conditions, ListRequest, Listed, Outcome, Saved, Service, members};
+
+/// Whether the members of a group are read with it: they may be many (C59).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// They are.
+    Read,
+    /// They are not.
+    Left,
+}
+
+impl Service {
+    /// Creates a group with its first members.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::GroupsManage`]; [`Error::Taken`] when its name, compared without case,
+    /// or the directory's externalId is in use; [`Error::Invalid`].
+    pub async fn create_group(
+        &self,
+        caller: &Caller,
+        mut attributes: Resource,
+        reading: &mut Reading,
+    ) -> Result<Saved<GroupView>, Error> {
+        let organization = caller.require(Permission::GroupsManage)?;
+        let store = self.store.organization(organization).await?;
+        let wanted = take_members(&mut attributes).unwrap_or_default();
+        let draft = GroupDraft::new(attributes)?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let writer = self.writer(caller);
+            let group = Group::create(GroupId::new(self.entropy.id(writer.now)), draft.clone(), writer);
+            let delta = members::delta(caller, &store, group.id, &wanted, reading).await?;
+            let change = Change::of_group(None, Some(group.clone()));
+            let event = self.group_event(caller, &change, group.id, &delta);
+            match store.insert_group(&group, &delta, &event).await.map_err(Error::from) {
+                Ok(()) => {
+                    let view = self.view_group(&store, group, Members::Read).await?;
+                    return Ok(Saved { view, outcome: Outcome::Created });
+                }
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::GroupsRead`]; [`Error::NotFound`].
+    pub async fn get_group(&self, caller: &Caller, id: GroupId, with: Members) -> Result<GroupView, Error> {
+        let organization = caller.require(Permission::GroupsRead)?;
+        let store = self.store.organization(organization).await?;
+        let group = store.find_group(id).await?.ok_or(Error::NotFound(Noun::Group))?;
+        self.view_group(&store, group, with).await
+    }
+
+    /// A group the caller has just changed; whoever may write it may see what came of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::GroupsManage`]; [`Error::NotFound`].
+    pub async fn view_changed_group(&self, caller: &Caller, id: GroupId, with: Members) -> Result<GroupView, Error> {
+        let organization = caller.require(Permission::GroupsManage)?;
+        let store = self.store.organization(organization).await?;
+        let group = store.find_group(id).await?.ok_or(Error::NotFound(Noun::Group))?;
+        self.view_group(&store, group, with).await
+    }
+
+    /// Groups (RFC 7644 §3.4.2).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::GroupsRead`]; [`Error::Protocol`] for a request that cannot be carried
+    /// out exactly (C55).
+    pub async fn list_groups(
+        &self,
+        caller: &Caller,
+        request: &ListRequest,
+        with: Members,
+        reading: &mut Reading,
+    ) -> Result<Listed<GroupView>, Error> {
+        let organization = caller.require(Permission::GroupsRead)?;
+        let store = self.store.organization(organization).await?;
+        let list = self.read_list(ResourceType::group(), request, reading)?;
+        let found = store.list_groups(&list.query()).await?;
+        let ids: Vec<GroupId> = found.page.iter().map(|group| group.id).collect();
+        let mut members = match with {
+            Members::Read => Some(store.members_of(&ids).await?),
+            Members::Left => None,
+        };
+        let views = found.page.into_iter().map(|group| {
+            let members = members.as_mut().map(|members| members.remove(&group.id).unwrap_or_default());
+            GroupView { group, members }
+        });
+        Ok(Listed { total: found.total, start_index: list.page.start_index, views: views.collect() })
+    }
+
+    /// Replaces a group; its members are then exactly those of the body (C70).
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::patch_group`].
+    pub async fn replace_group(
+        &self,
+        caller: &Caller,
+        id: GroupId,
+        body: &Resource,
+        conditions: &Conditions,
+        reading: &mut Reading,
+    ) -> Result<Saved<Group>, Error> {
+        caller.require(Permission::GroupsManage)?;
+        let replaced = |group: &Group, reading: &mut Reading| {
+            let mut attributes = body.clone();
+            crate::domain::user::keep_external_id(group.attributes.attributes(), &mut attributes, reading);
+            let wanted = match take_members(&mut attributes) {
+                Some(wanted) => wanted,
+                None if reading.tolerates(Tolerance::AbsentMembersKept) => EdgeChanges::default(),
+                None => EdgeChanges::exactly([]),
+            };
+            Ok((attributes, wanted))
+        };
+        self.change_group(caller, id, conditions, reading, replaced).await
+    }
+
+    /// Applies the operations of a PATCH, all or none (RFC 7644 §3.5.2).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::GroupsManage`]; [`Error::NotFound`]; [`Error::Stale`],
+    /// [`Error::PreconditionRequired`]; [`Error::Taken`]; [`Error::Protocol`], [`Error::Invalid`].
+    pub async fn patch_group(
+        &self,
+        caller: &Caller,
+        id: GroupId,
+        operations: &[Operation],
+        conditions: &Conditions,
+        reading: &mut Reading,
+    ) -> Result<Saved<Group>, Error> {
+        caller.require(Permission::GroupsManage)?;
+        let text = id.to_string();
+        let patched = |group: &Group, reading: &mut Reading| {
+            let patched = patch::apply(ResourceType::group(), &text, &group.attributes, operations, reading)?;
+            Ok((patched.resource, patched.edges))
+        };
+        self.change_group(caller, id, conditions, reading, patched).await
+    }
+
+    /// Reads, decides, writes; again when someone else was faster.
+    async fn change_group(
+        &self,
+        caller: &Caller,
+        id: GroupId,
+        conditions: &Conditions,
+        reading: &mut Reading,
+        decide: impl Fn(&Group, &mut Reading) -> Result<(Resource, EdgeChanges), Error>,
+    ) -> Result<Saved<Group>, Error> {
+        let organization = caller.require(Permission::GroupsManage)?;
+        let store = self.store.organization(organization).await?;
+        let _lane = self.lanes.enter(id).await;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let before = store.find_group(id).await?.ok_or(Error::NotFound(Noun::Group))?;
+            conditions.check(caller, &before.etag())?;
+            let (attributes, wanted) = decide(&before, reading)?;
+            let delta = members::delta(caller, &store, id, &wanted, reading).await?;
+            let after = before.changed(GroupDraft::new(attributes)?, !delta.is_empty(), self.writer(caller));
+            let change = Change::of_group(Some(before.clone()), Some(after.clone()));
+            if change.is_nothing() {
+                return Ok(Saved { view: after, outcome: Outcome::Unchanged });
+            }
+            let event = self.group_event(caller, &change, id, &delta);
+            match store.update_group(&before, &after, &delta, &event).await.map_err(Error::from) {
+                Ok(()) => return Ok(Saved { view: after, outcome: Outcome::Updated }),
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Deletes a group; its members stay (C110).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::GroupsManage`]; [`Error::NotFound`]; [`Error::Stale`],
+    /// [`Error::PreconditionRequired`].
+    pub async fn delete_group(&self, caller: &Caller, id: GroupId, conditions: &Conditions) -> Result<(), Error> {
+        let organization = caller.require(Permission::GroupsManage)?;
+        let store = self.store.organization(organization).await?;
+        let _lane = self.lanes.enter(id).await;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let group = store.find_group(id).await?.ok_or(Error::NotFound(Noun::Group))?;
+            conditions.check(caller, &group.etag())?;
+            let change = Change::of_group(Some(group.clone()), None);
+            let event = self.group_event(caller, &change, id, &MemberDelta::default());
+            match store.remove_group(&group, &event).await.map_err(Error::from) {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn group_event(&self, caller: &Caller, change: &Change<Group>, id: GroupId, delta: &MemberDelta) -> AuditEvent {
+        AuditEvent {
+            changed: change.changed(),
+            members_added: delta.added.len(),
+            members_removed: delta.removed.len(),
+            ..self.event(caller, change.kind(), ("group", id.to_string()))
+        }
+    }
+
+    async fn view_group(&self, store: &OrganizationStore, group: Group, with: Members) -> Result<GroupView, Error> {
+        let members = match with {
+            Members::Read => store.members_of(&[group.id]).await?.remove(&group.id),
+            Members::Left => None,
+        };
+        Ok(GroupView { group, members })
+    }
+}
+
+/// Takes the members out of a body: edges are not attributes. None when the body does not speak of them.
+fn take_members(attributes: &mut Resource) -> Option<EdgeChanges> {
+    let members = attributes.attributes_mut().remove("members")?;
+    let ids = members.as_array().into_iter().flatten().filter_map(|member| member.get("value").and_then(Value::as_str));
+    Some(EdgeChanges::exactly(ids.map(str::to_owned)))
+}

@@ -1,0 +1,175 @@
+//! Verbs: who may do it, what the rules are, what is written. Every door calls these methods and nothing else.
+
+mod attempts;
+mod conditions;
+mod directories;
+mod groups;
+mod members;
+mod organizations;
+mod signing_in;
+mod users;
+
+use std::sync::Arc;
+
+use scim::filter::{self, Filter};
+use scim::message::Page;
+use scim::sort::Sort;
+use scim::{Reading, ResourceType, ScimType};
+
+pub use conditions::Conditions;
+pub use groups::Members;
+pub use organizations::NewOwner;
+
+use crate::clock::{Clock, Entropy};
+use crate::domain::audit::EventKind;
+use crate::domain::user::Writer;
+use crate::domain::{AuditEventId, Caller, Error, Permission, audit::AuditEvent};
+use crate::store::{Query, Store, StoredEvent};
+use attempts::Lanes;
+
+/// What bounds the work of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most resources in one list.
+    pub max_results: u64,
+    /// Resources in a list when the client names no count.
+    pub default_page_size: u64,
+    /// The most rows evaluated one by one for one list.
+    pub max_scanned: u64,
+}
+
+/// Everything the server can do.
+pub struct Service {
+    store: Store,
+    clock: Arc<Clock>,
+    entropy: Arc<Entropy>,
+    limits: Limits,
+    lanes: Lanes,
+}
+
+/// A list as a client asks for it (RFC 7644 §3.4.2), texts as sent.
+#[derive(Clone, Debug, Default)]
+pub struct ListRequest {
+    /// `filter`
+    pub filter: Option<String>,
+    /// `sortBy`
+    pub sort_by: Option<String>,
+    /// `sortOrder`
+    pub sort_order: Option<String>,
+    /// `startIndex`
+    pub start_index: Option<String>,
+    /// `count`
+    pub count: Option<String>,
+}
+
+/// What a command left behind, and whether anything happened.
+#[derive(Clone, Debug)]
+pub struct Saved<V> {
+    /// The resource.
+    pub view: V,
+    /// What happened to it.
+    pub outcome: Outcome,
+}
+
+/// What happened to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is new.
+    Created,
+    /// It has a new version.
+    Updated,
+    /// It already was as it should be.
+    Unchanged,
+}
+
+impl Service {
+    /// A service over this store.
+    pub fn new(store: Store, clock: Arc<Clock>, entropy: Arc<Entropy>, limits: Limits) -> Self {
+        Self { store, clock, entropy, limits, lanes: Lanes::default() }
+    }
+
+    /// The bounds, as they are advertised (C21).
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Whether requests can be served now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the store does not answer.
+    pub async fn check_ready(&self) -> Result<(), Error> {
+        Ok(self.store.ping().await?)
+    }
+
+    /// A new request id.
+    pub fn request_id(&self) -> String {
+        self.entropy.id(self.clock.now()).simple().to_string()
+    }
+
+    /// The first audit events of the organization, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::OrgManagement`].
+    pub async fn list_audit_events(&self, caller: &Caller, limit: u32) -> Result<Vec<StoredEvent>, Error> {
+        let organization = caller.require(Permission::OrgManagement)?;
+        Ok(self.store.organization(organization).await?.list_audit_events(limit).await?)
+    }
+
+    fn event(&self, caller: &Caller, kind: EventKind, target: (&'static str, String)) -> AuditEvent {
+        let now = self.clock.now();
+        AuditEvent::new(AuditEventId::new(self.entropy.id(now)), now, caller, kind, target)
+    }
+
+    fn writer(&self, caller: &Caller) -> Writer {
+        Writer { directory: caller.directory_id(), now: self.clock.now() }
+    }
+
+    /// Reads a list request against a resource type, then hands it to `run`.
+    fn read_list<'s>(
+        &self,
+        kind: &'s ResourceType,
+        request: &ListRequest,
+        reading: &mut Reading,
+    ) -> Result<ReadList<'s>, Error> {
+        let page = Page::read(
+            request.start_index.as_deref(),
+            request.count.as_deref(),
+            self.limits.default_page_size,
+            self.limits.max_results,
+        )?;
+        let filter = request.filter.as_deref().map(filter::parse).transpose()?;
+        let filter = filter.as_ref().map(|filter: &Filter| filter::resolve(filter, kind, reading)).transpose()?;
+        let sort = Sort::read(kind, request.sort_by.as_deref(), request.sort_order.as_deref(), reading)?;
+        if sort.is_some_and(|sort| kind.is_edge(sort.target.attribute)) {
+            let detail = "sortBy: groups cannot be sorted by their members";
+            return Err(scim::Error::new(ScimType::InvalidPath, detail).into());
+        }
+        Ok(ReadList { filter, sort, page, max_scanned: self.limits.max_scanned })
+    }
+}
+
+struct ReadList<'s> {
+    filter: Option<filter::Resolved<'s>>,
+    sort: Option<Sort<'s>>,
+    page: Page,
+    max_scanned: u64,
+}
+
+impl<'s> ReadList<'s> {
+    fn query(&self) -> Query<'_, 's> {
+        Query { filter: self.filter.as_ref(), sort: self.sort, page: self.page, max_scanned: self.max_scanned }
+    }
+}
+
+/// A page of a list, ready to be answered.
+#[derive(Clone, Debug)]
+pub struct Listed<V> {
+    /// How many match, on all pages.
+    pub total: u64,
+    /// The index of the first of the page.
+    pub start_index: u64,
+    /// The page.
+    pub views: Vec<V>,
+}

@@ -1,0 +1,278 @@
+//! Users: create, read, list, replace, patch, delete.
+
+use scim::patch::{self, Operation};
+use scim::{Reading, Resource, ResourceType};
+
+use crate::domain::audit::{AuditEvent, Change};
+use crate::domain::user::{Related, User, UserDraft, UserView};
+use crate::domain::{Caller, Error, Field, Noun, OrganizationId, Permission, UserId, id};
+use crate::store::OrganizationStore;
+
+use super::attempts::Attempts;
+use super::{Conditions, ListRequest, Listed, Outcome, Saved, Service};
+
+impl Service {
+    /// Creates a user and the audit event that says so; both or neither.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessManage`]; [`Error::Taken`] when the name (compared without
+    /// case, RFC 7643 §4.1.1) or the directory's externalId is in use, [`Error::TakenByInactive`] naming the user when
+    /// the directory may reactivate it instead (C33); [`Error::Invalid`].
+    pub async fn create_user(&self, caller: &Caller, attributes: Resource) -> Result<Saved<UserView>, Error> {
+        let organization = caller.require(Permission::UserAccessManage)?;
+        let draft = UserDraft::new(attributes)?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_create_user(caller, organization, draft.clone()).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_create_user(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        draft: UserDraft,
+    ) -> Result<Saved<UserView>, Error> {
+        let store = self.store.organization(organization).await?;
+        let writer = self.writer(caller);
+        let user = User::create(UserId::new(self.entropy.id(writer.now)), draft.clone(), writer);
+        let change = Change::of_user(None, Some(user.clone()));
+        match store.insert_user(&user, &self.user_event(caller, &change, user.id)).await.map_err(Error::from) {
+            Ok(()) => Ok(Saved { view: self.view_user(&store, user).await?, outcome: Outcome::Created }),
+            Err(Error::Taken(Field::UserName)) => self.name_is_taken(caller, &store, &user, draft).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A name that an inactive user has: the directory is told which, or gets it back, as it prefers (C33).
+    async fn name_is_taken(
+        &self,
+        caller: &Caller,
+        store: &OrganizationStore,
+        wanted: &User,
+        draft: UserDraft,
+    ) -> Result<Saved<UserView>, Error> {
+        // Gone in the meantime: the name is free again.
+        let existing = store.find_user_by_name_key(&wanted.user_name_key()).await?.ok_or(Error::Busy)?;
+        let restores = caller.as_directory().is_some_and(|directory| directory.settings.restore_inactive);
+        match existing.active() {
+            true => Err(Error::Taken(Field::UserName)),
+            false if restores => {
+                check_unprotected(caller, &existing)?;
+                let mut restored = existing.with_attributes(draft, self.writer(caller));
+                if wanted.active() && !restored.active() {
+                    restored.attributes.attributes_mut().insert("active".to_owned(), true.into());
+                    restored.version = existing.version + 1;
+                }
+                self.save_user(caller, store, existing, restored).await
+            }
+            false => Err(Error::TakenByInactive(existing.id)),
+        }
+    }
+
+    /// A user.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessRead`]; [`Error::NotFound`].
+    pub async fn get_user(&self, caller: &Caller, id: UserId) -> Result<UserView, Error> {
+        let organization = caller.require(Permission::UserAccessRead)?;
+        let store = self.store.organization(organization).await?;
+        let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
+        self.view_user(&store, user).await
+    }
+
+    /// Users (RFC 7644 §3.4.2).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessRead`]; [`Error::Protocol`] for a request that cannot be
+    /// carried out exactly (C55).
+    pub async fn list_users(
+        &self,
+        caller: &Caller,
+        request: &ListRequest,
+        reading: &mut Reading,
+    ) -> Result<Listed<UserView>, Error> {
+        let organization = caller.require(Permission::UserAccessRead)?;
+        let store = self.store.organization(organization).await?;
+        let list = self.read_list(ResourceType::user(), request, reading)?;
+        let found = store.list_users(&list.query()).await?;
+        let views = self.view_users(&store, found.page).await?;
+        Ok(Listed { total: found.total, start_index: list.page.start_index, views })
+    }
+
+    /// Replaces a user (RFC 7644 §3.5.1): what the body leaves out is cleared, but `active` (C68).
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::patch_user`].
+    pub async fn replace_user(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        body: &Resource,
+        conditions: &Conditions,
+        reading: &mut Reading,
+    ) -> Result<Saved<UserView>, Error> {
+        caller.require(Permission::UserAccessManage)?;
+        self.change_user(caller, id, conditions, |user| Ok(user.replacement(body.clone(), reading))).await
+    }
+
+    /// Applies the operations of a PATCH, all or none (RFC 7644 §3.5.2).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessManage`]; [`Error::NotFound`]; [`Error::Protected`];
+    /// [`Error::Stale`], [`Error::PreconditionRequired`]; [`Error::Taken`]; [`Error::Protocol`], [`Error::Invalid`].
+    pub async fn patch_user(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        operations: &[Operation],
+        conditions: &Conditions,
+        reading: &mut Reading,
+    ) -> Result<Saved<UserView>, Error> {
+        caller.require(Permission::UserAccessManage)?;
+        let text = id.to_string();
+        let patched = |user: &User| {
+            Ok(patch::apply(ResourceType::user(), &text, &user.attributes, operations, reading)?.resource)
+        };
+        self.change_user(caller, id, conditions, patched).await
+    }
+
+    /// Reads, decides, writes; again when someone else was faster.
+    async fn change_user(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        conditions: &Conditions,
+        mut attributes: impl FnMut(&User) -> Result<Resource, Error>,
+    ) -> Result<Saved<UserView>, Error> {
+        let organization = caller.require(Permission::UserAccessManage)?;
+        let store = self.store.organization(organization).await?;
+        let _lane = self.lanes.enter(id).await;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
+            self.check_conditions(caller, &store, &user, conditions).await?;
+            check_unprotected(caller, &user)?;
+            let after = user.with_attributes(UserDraft::new(attributes(&user)?)?, self.writer(caller));
+            match self.save_user(caller, &store, user, after).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The version counts what others contribute, which is read only if someone asks for the version.
+    async fn check_conditions(
+        &self,
+        caller: &Caller,
+        store: &OrganizationStore,
+        user: &User,
+        conditions: &Conditions,
+    ) -> Result<(), Error> {
+        let version = if conditions.if_match.is_none() && conditions.if_none_match.is_none() {
+            UserView::alone(user.clone()).version()
+        } else {
+            self.view_user(store, user.clone()).await?.version()
+        };
+        conditions.check(caller, &version)
+    }
+
+    async fn save_user(
+        &self,
+        caller: &Caller,
+        store: &OrganizationStore,
+        before: User,
+        after: User,
+    ) -> Result<Saved<UserView>, Error> {
+        let change = Change::of_user(Some(before.clone()), Some(after.clone()));
+        if change.is_nothing() {
+            return Ok(Saved { view: self.view_user(store, after).await?, outcome: Outcome::Unchanged });
+        }
+        store.update_user(&before, &after, &self.user_event(caller, &change, after.id)).await?;
+        Ok(Saved { view: self.view_user(store, after).await?, outcome: Outcome::Updated })
+    }
+
+    /// Deletes a user with its memberships; the audit trail keeps that it was, not who (C117, C118).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessManage`]; [`Error::NotFound`]; [`Error::Protected`];
+    /// [`Error::Stale`], [`Error::PreconditionRequired`].
+    pub async fn delete_user(&self, caller: &Caller, id: UserId, conditions: &Conditions) -> Result<(), Error> {
+        let organization = caller.require(Permission::UserAccessManage)?;
+        let store = self.store.organization(organization).await?;
+        let _lane = self.lanes.enter(id).await;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
+            self.check_conditions(caller, &store, &user, conditions).await?;
+            check_unprotected(caller, &user)?;
+            let change = Change::of_user(Some(user.clone()), None);
+            match store.remove_user(&user, &self.user_event(caller, &change, id)).await.map_err(Error::from) {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Protects a user from its directories, or lifts that (C120).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for everyone but the operator; [`Error::NotFound`].
+    pub async fn set_user_protected(&self, caller: &Caller, user_name: &str, protected: bool) -> Result<User, Error> {
+        caller.require_operator(Permission::UserAccessManage)?;
+        let organization = caller.require(Permission::UserAccessManage)?;
+        let store = self.store.organization(organization).await?;
+        let found = store.find_user_by_name_key(&scim::fold(user_name)).await?;
+        let before = found.ok_or(Error::NotFound(Noun::User))?;
+        let writer = self.writer(caller);
+        let after = User { protected, version: before.version + 1, last_modified: writer.now, ..before.clone() };
+        if before.protected == protected {
+            return Ok(before);
+        }
+        self.save_user(caller, &store, before, after).await.map(|saved| saved.view.user)
+    }
+
+    fn user_event(&self, caller: &Caller, change: &Change<User>, id: UserId) -> AuditEvent {
+        AuditEvent {
+            changed: change.changed(),
+            consequences: change.consequences.clone(),
+            ..self.event(caller, change.kind(), ("user", id.to_string()))
+        }
+    }
+
+    async fn view_user(&self, store: &OrganizationStore, user: User) -> Result<UserView, Error> {
+        let mut related = self.related(store, std::slice::from_ref(&user)).await?;
+        Ok(related.view(user))
+    }
+
+    async fn view_users(&self, store: &OrganizationStore, users: Vec<User>) -> Result<Vec<UserView>, Error> {
+        let mut related = self.related(store, &users).await?;
+        Ok(users.into_iter().map(|user| related.view(user)).collect())
+    }
+
+    /// Groups and managers' names of several users, in as many queries as for one.
+    async fn related(&self, store: &OrganizationStore, users: &[User]) -> Result<Related, Error> {
+        let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
+        let mut managers: Vec<uuid::Uuid> =
+            users.iter().filter_map(|user| user.manager().and_then(id::parse)).collect();
+        managers.sort_unstable();
+        managers.dedup();
+        let memberships = if ids.is_empty() { Default::default() } else { store.memberships_of(&ids).await? };
+        Ok(Related { memberships, names: store.names_of(&managers).await? })
+    }
+}
+
+/// Directories keep their hands off protected users (C120, SC-08).
+fn check_unprotected(caller: &Caller, user: &User) -> Result<(), Error> {
+    if user.protected && caller.as_directory().is_some() { Err(Error::Protected) } else { Ok(()) }
+}

@@ -1,0 +1,126 @@
+//! What the engine says, sorted into what we understand. Engine text quotes values and is never passed on.
+
+use surrealdb::IndexedResults;
+use surrealdb::types::{AlreadyExistsError, ErrorDetails, QueryError};
+
+use crate::domain::error::BoxError;
+use crate::domain::{Error, Field};
+
+/// Why a query did not do what it was to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another record has the key.
+    #[error("{0:?} is taken")]
+    Taken(UniqueIndex),
+    /// Something the batch relied on has changed: read again and decide again.
+    #[error("outdated")]
+    Outdated,
+    /// The store cannot be reached. A write may or may not have happened.
+    #[error("the store cannot be reached")]
+    Unavailable(#[source] BoxError),
+    /// Anything else. The engine's text is dropped, its kind is kept.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// The unique indexes of the migrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UniqueIndex {
+    /// `user_user_name`
+    UserName,
+    /// `user_external_key`, `group_external_key`
+    ExternalId,
+    /// `group_display_name`
+    GroupDisplayName,
+    /// `organization_short_name`
+    OrganizationShortName,
+    /// `directory_name`
+    DirectoryName,
+    /// `email_address_key`
+    EmailAddress,
+}
+
+impl UniqueIndex {
+    fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "user_user_name" => Some(Self::UserName),
+            "user_external_key" | "group_external_key" => Some(Self::ExternalId),
+            "group_display_name" => Some(Self::GroupDisplayName),
+            "organization_short_name" => Some(Self::OrganizationShortName),
+            "directory_name" => Some(Self::DirectoryName),
+            "email_address_key" => Some(Self::EmailAddress),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Taken(UniqueIndex::UserName) => Self::Taken(Field::UserName),
+            StoreError::Taken(UniqueIndex::ExternalId) => Self::Taken(Field::ExternalId),
+            StoreError::Taken(UniqueIndex::GroupDisplayName) => Self::Taken(Field::DisplayName),
+            StoreError::Taken(UniqueIndex::OrganizationShortName) => Self::Taken(Field::ShortName),
+            StoreError::Taken(UniqueIndex::DirectoryName) => Self::Taken(Field::Name),
+            StoreError::Taken(UniqueIndex::EmailAddress) => Self::Taken(Field::Email),
+            StoreError::Outdated => Self::Busy,
+            StoreError::Unavailable(cause) => Self::Unavailable(cause),
+            StoreError::Failed(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+/// What a batch throws when something it relied on has changed.
+pub(super) const OUTDATED: &str = "outdated";
+
+impl From<surrealdb::Error> for StoreError {
+    fn from(error: surrealdb::Error) -> Self {
+        sort(error)
+    }
+}
+
+fn sort(error: surrealdb::Error) -> StoreError {
+    let text = error.message();
+    match error.details() {
+        ErrorDetails::Query(Some(QueryError::TransactionConflict)) => StoreError::Outdated,
+        // The commit of a grouped write reports some conflicts only in words.
+        _ if text.contains("can be retried") => StoreError::Outdated,
+        ErrorDetails::Thrown if text.ends_with(OUTDATED) => StoreError::Outdated,
+        ErrorDetails::AlreadyExists(Some(AlreadyExistsError::Record { .. })) => StoreError::Outdated,
+        ErrorDetails::Connection(_) => StoreError::Unavailable(Box::new(error)),
+        ErrorDetails::Internal => match violated_index(text) {
+            Some(index) => StoreError::Taken(index),
+            None if text.contains("onnection") => StoreError::Unavailable(Box::new(error)),
+            None => StoreError::Failed(redacted(&error)),
+        },
+        _ => StoreError::Failed(redacted(&error)),
+    }
+}
+
+/// The engine's sentence up to the first thing it quotes: enough to tell errors apart, without anyone's data.
+fn redacted(error: &surrealdb::Error) -> String {
+    let text = error.message();
+    let harmless = text.split(['`', '\'', '"']).next().unwrap_or_default();
+    format!("{}: {harmless}", error.kind_str())
+}
+
+/// "Database index `name` already contains …": the only sign of a UNIQUE violation.
+fn violated_index(text: &str) -> Option<UniqueIndex> {
+    let (name, rest) = text.strip_prefix("Database index `")?.split_once('`')?;
+    rest.starts_with(" already contains").then(|| UniqueIndex::by_name(name)).flatten()
+}
+
+/// The results of a batch, or the one error that says why it failed: the other statements only say they did not run.
+pub(super) fn settle(mut results: IndexedResults) -> Result<IndexedResults, StoreError> {
+    let mut errors: Vec<_> = results.take_errors().into_iter().collect();
+    if errors.is_empty() {
+        return Ok(results);
+    }
+    errors.sort_by_key(|(index, error)| (is_echo(error), *index));
+    let (_, error) = errors.swap_remove(0);
+    Err(sort(error))
+}
+
+fn is_echo(error: &surrealdb::Error) -> bool {
+    matches!(error.details(), ErrorDetails::Query(Some(QueryError::NotExecuted | QueryError::Cancelled)))
+}

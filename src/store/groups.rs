@@ -1,0 +1,131 @@
+//! Groups: rows and queries. Members are next door.
+
+use serde_json::Value as Json;
+use surrealdb::types::{Datetime, RecordId, SurrealValue, Uuid};
+
+use super::error::settle;
+use super::list::Row;
+use super::members::{self, MemberDelta};
+use super::users::{external_key, key, resource};
+use super::write::Write;
+use super::{OrganizationStore, StoreError, uuid};
+use crate::domain::audit::AuditEvent;
+use crate::domain::group::Group;
+use crate::domain::{DirectoryId, GroupId};
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+pub(super) struct GroupRow {
+    id: RecordId,
+    attributes: Json,
+    display_name: String,
+    display_name_key: String,
+    external_id: Option<String>,
+    external_key: Option<String>,
+    directory: Option<Uuid>,
+    version: i64,
+    created: Datetime,
+    last_modified: Datetime,
+}
+
+/// The record of a group.
+pub(super) fn group_record(id: GroupId) -> RecordId {
+    RecordId::new("group", uuid(id.uuid()))
+}
+
+impl From<&Group> for GroupRow {
+    fn from(group: &Group) -> Self {
+        Self {
+            id: group_record(group.id),
+            attributes: Json::Object(group.attributes.attributes().clone()),
+            display_name: group.display_name().to_owned(),
+            display_name_key: group.display_name_key(),
+            external_id: group.external_id().map(str::to_owned),
+            external_key: external_key(group.directory, group.external_id()),
+            directory: group.directory.map(|id| uuid(id.uuid())),
+            version: i64::try_from(group.version).unwrap_or(i64::MAX),
+            created: group.created.into(),
+            last_modified: group.last_modified.into(),
+        }
+    }
+}
+
+impl Row for GroupRow {
+    type Entity = Group;
+
+    fn into_entity(self) -> Result<Group, StoreError> {
+        Ok(Group {
+            id: GroupId::new(key(&self.id)?),
+            attributes: resource(self.attributes)?,
+            directory: self.directory.map(|id| DirectoryId::new(id.into_inner())),
+            version: u64::try_from(self.version).unwrap_or_default(),
+            created: self.created.into_inner(),
+            last_modified: self.last_modified.into_inner(),
+        })
+    }
+}
+
+impl OrganizationStore {
+    /// The group with this id, without its members.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_group(&self, id: GroupId) -> Result<Option<Group>, StoreError> {
+        let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", group_record(id)));
+        let row: Option<GroupRow> = settle(query.await?)?.take(0)?;
+        row.map(Row::into_entity).transpose()
+    }
+
+    /// Adds a group with its first members.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Taken`] for its name or external id; [`StoreError::Outdated`] when a member has gone.
+    pub async fn insert_group(&self, group: &Group, added: &MemberDelta, event: &AuditEvent) -> Result<(), StoreError> {
+        let mut write = Write::new(event);
+        write.push("CREATE $id CONTENT $group RETURN NONE;");
+        write.bind("id", group_record(group.id));
+        write.bind("group", GroupRow::from(group));
+        members::push_delta(&mut write, group.id, added);
+        write.commit(&self.0).await
+    }
+
+    /// Puts the next version in the place of the one it was made from, with what changes among its members.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when it is no longer that version or a new member has gone; [`StoreError::Taken`].
+    pub async fn update_group(
+        &self,
+        before: &Group,
+        after: &Group,
+        delta: &MemberDelta,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        let mut write = Write::new(event);
+        write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
+        write.push("UPDATE $id CONTENT $group RETURN NONE;");
+        write.bind("id", group_record(after.id));
+        write.bind("version", i64::try_from(before.version).unwrap_or(i64::MAX));
+        write.bind("group", GroupRow::from(after));
+        members::push_delta(&mut write, after.id, delta);
+        write.commit(&self.0).await
+    }
+
+    /// Removes a group and its edges; its members stay. Groups it was nested in get a new version.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when it is no longer this version.
+    pub async fn remove_group(&self, group: &Group, event: &AuditEvent) -> Result<(), StoreError> {
+        let mut write = Write::new(event);
+        write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
+        write.push("DELETE member:[$member, NONE]..=[$member, ..] RETURN NONE;");
+        members::push_leave_all_groups(&mut write, group.id.uuid(), event.at);
+        write.push("DELETE $id RETURN NONE;");
+        write.bind("id", group_record(group.id));
+        write.bind("version", i64::try_from(group.version).unwrap_or(i64::MAX));
+        write.commit(&self.0).await
+    }
+}

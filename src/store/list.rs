@@ -1,0 +1,349 @@
+//! Lists of users and groups: filtered, sorted, paged; counted exactly and never held in memory as a whole.
+
+use std::cmp::Ordering;
+
+use scim::ScimType;
+use scim::filter::Resolved;
+use scim::message::Page;
+use scim::sort::{Key, Sort};
+use serde_json::{Map, Value as Json};
+use surrealdb::types::{RecordId, SurrealValue, Variables};
+
+use super::error::settle;
+use super::filter::{GroupsOfMembers, Plan, member_ids, plan};
+use super::groups::GroupRow;
+use super::users::UserRow;
+use super::{OrganizationStore, StoreError, uuid};
+use crate::domain::group::{Group, Membership};
+use crate::domain::user::User;
+use crate::domain::{Error, UserId, id};
+
+/// How many rows are read at a time when rows are evaluated one by one.
+const CHUNK: usize = 1_000;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'q, 's> {
+    /// Which.
+    pub filter: Option<&'q Resolved<'s>>,
+    /// In which order; by creation without one.
+    pub sort: Option<Sort<'s>>,
+    /// Which part.
+    pub page: Page,
+    /// The most rows that are evaluated one by one, or sorted.
+    pub max_scanned: u64,
+}
+
+/// A page of what was found.
+#[derive(Clone, Debug)]
+pub struct Found<T> {
+    /// How many match, on all pages.
+    pub total: u64,
+    /// The page.
+    pub page: Vec<T>,
+}
+
+/// The tables that are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    User,
+    Group,
+}
+
+impl Table {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+        }
+    }
+
+    /// The column that holds the sort key of an attribute, where there is one and every row has it.
+    fn sort_column(self, sort: &Sort<'_>) -> Option<&'static str> {
+        match (self, sort.target.to_string().as_str()) {
+            (Self::User, "userName") => Some("user_name_key"),
+            (Self::Group, "displayName") => Some("display_name_key"),
+            (_, "meta.lastModified") => Some("last_modified"),
+            (_, "meta.created") => Some("created"),
+            (_, "id") => Some("id"),
+            _ => None,
+        }
+    }
+}
+
+/// A row that can be made into what it stands for.
+pub(super) trait Row: SurrealValue {
+    type Entity;
+
+    fn into_entity(self) -> Result<Self::Entity, StoreError>;
+}
+
+/// What listing needs to know of an entity.
+trait Listed: Sized {
+    fn record_key(&self) -> uuid::Uuid;
+    fn searchable(&self, memberships: &[Membership]) -> Map<String, Json>;
+}
+
+impl Listed for User {
+    fn record_key(&self) -> uuid::Uuid {
+        self.id.uuid()
+    }
+
+    fn searchable(&self, memberships: &[Membership]) -> Map<String, Json> {
+        User::searchable(self, Some(memberships))
+    }
+}
+
+impl Listed for Group {
+    fn record_key(&self) -> uuid::Uuid {
+        self.id.uuid()
+    }
+
+    fn searchable(&self, _: &[Membership]) -> Map<String, Json> {
+        Group::searchable(self)
+    }
+}
+
+impl OrganizationStore {
+    /// Users.
+    ///
+    /// # Errors
+    ///
+    /// `invalidFilter` for what cannot be searched for, `tooMany` when more rows than allowed would have to be read one
+    /// by one (C64), and when the store fails.
+    pub async fn list_users(&self, query: &Query<'_, '_>) -> Result<Found<User>, Error> {
+        self.list::<UserRow>(Table::User, query).await
+    }
+
+    /// Groups, without their members.
+    ///
+    /// # Errors
+    ///
+    /// As [`OrganizationStore::list_users`].
+    pub async fn list_groups(&self, query: &Query<'_, '_>) -> Result<Found<Group>, Error> {
+        self.list::<GroupRow>(Table::Group, query).await
+    }
+
+    async fn list<R: Row<Entity: Listed>>(
+        &self,
+        table: Table,
+        query: &Query<'_, '_>,
+    ) -> Result<Found<R::Entity>, Error> {
+        let groups_of = match (table, query.filter) {
+            (Table::Group, Some(filter)) => self.groups_of_members(filter).await?,
+            _ => GroupsOfMembers::new(),
+        };
+        let plan = match query.filter {
+            Some(filter) => plan(filter, table, &groups_of)?,
+            None => Plan { records: None, clause: String::new(), variables: Variables::new(), residual: Vec::new() },
+        };
+        let order = query.sort.as_ref().map_or(Some(Order::by_id()), |sort| Order::by_column(table, sort));
+        match order {
+            Some(order) if plan.residual.is_empty() => self.page::<R>(table, &plan, order, query.page).await,
+            _ => self.scan::<R>(table, &plan, query).await,
+        }
+    }
+
+    async fn groups_of_members(&self, filter: &Resolved<'_>) -> Result<GroupsOfMembers, StoreError> {
+        let mut members = Vec::new();
+        member_ids(filter, &mut members);
+        let mut groups_of = GroupsOfMembers::new();
+        for text in members {
+            let Some(member) = id::parse(text) else { continue };
+            let query = self
+                .0
+                .query("SELECT VALUE type::record('group', group) FROM member WHERE member = $member")
+                .bind(("member", uuid(member)));
+            let groups: Vec<RecordId> = settle(query.await?)?.take(0)?;
+            groups_of.insert(text.to_owned(), groups);
+        }
+        Ok(groups_of)
+    }
+
+    /// The database does it all: one statement counts, one answers the page.
+    async fn page<R: Row>(
+        &self,
+        table: Table,
+        plan: &Plan<'_, '_>,
+        order: Order,
+        page: Page,
+    ) -> Result<Found<R::Entity>, Error> {
+        let (source, condition) = (source(table, plan), condition(plan));
+        let count = format!("SELECT count() FROM {source}{condition} GROUP ALL;");
+        let rows = format!("SELECT * FROM {source}{condition} ORDER BY {} LIMIT $count START $offset;", order.clause());
+        // Nothing to show: the count alone.
+        let text = if page.count == 0 { count } else { count + &rows };
+        let query = self
+            .0
+            .query(text)
+            .bind(plan.variables.clone())
+            .bind(("records", plan.records.clone().unwrap_or_default()))
+            .bind(("count", i64::try_from(page.count).unwrap_or(i64::MAX)))
+            .bind(("offset", i64::try_from(page.offset()).unwrap_or(i64::MAX)));
+        let mut results = settle(query.await.map_err(StoreError::from)?)?;
+        let total: Option<i64> = results.take((0, "count")).map_err(StoreError::from)?;
+        let rows: Vec<R> = if page.count == 0 { Vec::new() } else { results.take(1).map_err(StoreError::from)? };
+        let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
+        Ok(Found { total: total.and_then(|total| u64::try_from(total).ok()).unwrap_or(0), page: entities? })
+    }
+
+    /// Rows are read in order of id, chunk by chunk, and evaluated by the scim crate.
+    async fn scan<R: Row<Entity: Listed>>(
+        &self,
+        table: Table,
+        plan: &Plan<'_, '_>,
+        query: &Query<'_, '_>,
+    ) -> Result<Found<R::Entity>, Error> {
+        let mut collector = Collector::new(query);
+        let mut after: Option<RecordId> = None;
+        let mut scanned = 0;
+        loop {
+            let chunk = self.chunk::<R>(table, plan, after.as_ref()).await?;
+            let full = chunk.len() == CHUNK;
+            scanned += chunk.len() as u64;
+            if scanned > query.max_scanned {
+                let detail =
+                    format!("more than {} resources would have to be searched: narrow the filter", query.max_scanned);
+                return Err(scim::Error::new(ScimType::TooMany, detail).into());
+            }
+            after = chunk.last().map(|last| RecordId::new(table.name(), uuid(last.record_key())));
+            let mut memberships = self.memberships_for(table, plan, query, &chunk).await?;
+            for entity in chunk {
+                let groups = memberships.remove(&UserId::new(entity.record_key())).unwrap_or_default();
+                let object = entity.searchable(&groups);
+                if plan.residual.iter().all(|part| part.matches(&object)) {
+                    collector.add(entity, &object);
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        self.collected::<R>(table, collector).await
+    }
+
+    async fn chunk<R: Row>(
+        &self,
+        table: Table,
+        plan: &Plan<'_, '_>,
+        after: Option<&RecordId>,
+    ) -> Result<Vec<R::Entity>, StoreError> {
+        let mut condition = condition(plan);
+        if after.is_some() {
+            condition.push_str(if condition.is_empty() { " WHERE id > $after" } else { " AND id > $after" });
+        }
+        let text = format!("SELECT * FROM {}{condition} ORDER BY id LIMIT {CHUNK}", source(table, plan));
+        let query = self
+            .0
+            .query(text)
+            .bind(plan.variables.clone())
+            .bind(("records", plan.records.clone().unwrap_or_default()))
+            .bind(("after", after.cloned()));
+        let rows: Vec<R> = settle(query.await?)?.take(0)?;
+        rows.into_iter().map(Row::into_entity).collect()
+    }
+
+    /// The groups of a chunk of users, where the filter or the order asks for them.
+    async fn memberships_for<E: Listed>(
+        &self,
+        table: Table,
+        plan: &Plan<'_, '_>,
+        query: &Query<'_, '_>,
+        chunk: &[E],
+    ) -> Result<std::collections::HashMap<UserId, Vec<Membership>>, StoreError> {
+        let filtered = plan.residual.iter().any(|part| part.mentions("groups"));
+        let sorted = query.sort.as_ref().is_some_and(|sort| sort.target.attribute.name == "groups");
+        if table == Table::Group || !(filtered || sorted) {
+            return Ok(std::collections::HashMap::new());
+        }
+        let users: Vec<UserId> = chunk.iter().map(|entity| UserId::new(entity.record_key())).collect();
+        self.memberships_of(&users).await
+    }
+
+    async fn collected<R: Row<Entity: Listed>>(
+        &self,
+        table: Table,
+        collector: Collector<'_, R::Entity>,
+    ) -> Result<Found<R::Entity>, Error> {
+        let total = collector.total;
+        if collector.sort.is_none() {
+            return Ok(Found { total, page: collector.window });
+        }
+        let ids: Vec<uuid::Uuid> = collector.into_sorted_page();
+        let records: Vec<RecordId> = ids.iter().map(|id| RecordId::new(table.name(), uuid(*id))).collect();
+        let query = self.0.query("SELECT * FROM $records").bind(("records", records));
+        let rows: Vec<R> = settle(query.await.map_err(StoreError::from)?)?.take(0).map_err(StoreError::from)?;
+        let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
+        let mut page = entities?;
+        page.sort_by_key(|entity| ids.iter().position(|id| *id == entity.record_key()));
+        Ok(Found { total, page })
+    }
+}
+
+/// What is kept while rows pass by: the page itself, or of each match its place in the order.
+struct Collector<'q, E> {
+    sort: Option<&'q Sort<'q>>,
+    page: Page,
+    total: u64,
+    window: Vec<E>,
+    keys: Vec<(Key, uuid::Uuid)>,
+}
+
+impl<'q, E: Listed> Collector<'q, E> {
+    fn new(query: &'q Query<'_, '_>) -> Self {
+        Self { sort: query.sort.as_ref(), page: query.page, total: 0, window: Vec::new(), keys: Vec::new() }
+    }
+
+    fn add(&mut self, entity: E, object: &Map<String, Json>) {
+        match self.sort {
+            Some(sort) => self.keys.push((sort.key(object), entity.record_key())),
+            None if self.total >= self.page.offset() && (self.window.len() as u64) < self.page.count => {
+                self.window.push(entity);
+            }
+            None => {}
+        }
+        self.total += 1;
+    }
+
+    fn into_sorted_page(mut self) -> Vec<uuid::Uuid> {
+        if let Some(sort) = self.sort {
+            self.keys.sort_by(|left, right| match sort.compare(&left.0, &right.0) {
+                Ordering::Equal => left.1.cmp(&right.1),
+                ordering => ordering,
+            });
+        }
+        let offset = usize::try_from(self.page.offset()).unwrap_or(usize::MAX);
+        let count = usize::try_from(self.page.count).unwrap_or(usize::MAX);
+        self.keys.into_iter().skip(offset).take(count).map(|(_, id)| id).collect()
+    }
+}
+
+/// An order the database keeps; ties by id.
+#[derive(Clone, Copy)]
+struct Order {
+    column: &'static str,
+    descending: bool,
+}
+
+impl Order {
+    fn by_id() -> Self {
+        Self { column: "id", descending: false }
+    }
+
+    fn by_column(table: Table, sort: &Sort<'_>) -> Option<Self> {
+        Some(Self { column: table.sort_column(sort)?, descending: sort.descending })
+    }
+
+    fn clause(self) -> String {
+        let direction = if self.descending { " DESC" } else { "" };
+        if self.column == "id" { format!("id{direction}") } else { format!("{}{direction}, id", self.column) }
+    }
+}
+
+fn source(table: Table, plan: &Plan<'_, '_>) -> &'static str {
+    if plan.records.is_some() { "$records" } else { table.name() }
+}
+
+fn condition(plan: &Plan<'_, '_>) -> String {
+    if plan.clause.is_empty() { String::new() } else { format!(" WHERE {}", plan.clause) }
+}

@@ -1,0 +1,268 @@
+//! Memberships: edges under `[group, member]` (D5). What a change costs depends on the change, not on the group.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use surrealdb::types::{Array, Datetime, Object, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
+
+use super::error::settle;
+use super::write::Write;
+use super::{OrganizationStore, StoreError, uuid};
+use crate::domain::group::{Member, MemberKind, Membership};
+use crate::domain::{GroupId, UserId};
+
+/// What changes among the members of a group. Only real changes: who comes was not in, who goes was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberDelta {
+    /// Who comes.
+    pub added: Vec<(uuid::Uuid, MemberKind)>,
+    /// Who goes.
+    pub removed: Vec<uuid::Uuid>,
+}
+
+impl MemberDelta {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct EdgeRow {
+    group: Uuid,
+    member: Uuid,
+    kind: String,
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct NameRow {
+    id: RecordId,
+    name: String,
+}
+
+fn edge_key(group: uuid::Uuid, member: uuid::Uuid) -> RecordIdKey {
+    RecordIdKey::Array(Array::from(vec![Value::Uuid(uuid(group)), Value::Uuid(uuid(member))]))
+}
+
+fn edge(group: uuid::Uuid, member: uuid::Uuid) -> RecordId {
+    RecordId::new("member", edge_key(group, member))
+}
+
+fn kind_name(kind: MemberKind) -> &'static str {
+    match kind {
+        MemberKind::User => "user",
+        MemberKind::Group => "group",
+    }
+}
+
+/// Adds a member delta to a batch. Everyone who comes must still exist when the batch commits: their records are read
+/// `FOR UPDATE`, so that deleting them at the same time is a conflict and not a dangling edge (catalogue C-04).
+pub(super) fn push_delta(write: &mut Write, group: GroupId, delta: &MemberDelta) {
+    if !delta.removed.is_empty() {
+        let gone: Vec<RecordId> = delta.removed.iter().map(|member| edge(group.uuid(), *member)).collect();
+        write.push("DELETE $gone RETURN NONE;");
+        write.bind("gone", gone);
+    }
+    if delta.added.is_empty() {
+        return;
+    }
+    let targets: Vec<RecordId> =
+        delta.added.iter().map(|(member, kind)| RecordId::new(kind_name(*kind), uuid(*member))).collect();
+    let edges: Vec<Object> = delta.added.iter().map(|(member, kind)| edge_content(group, *member, *kind)).collect();
+    write.push("FOR $target IN $targets {");
+    write.push("IF (SELECT VALUE id FROM ONLY $target FOR UPDATE) = NONE { THROW 'outdated' } };");
+    write.push("INSERT INTO member $edges RETURN NONE;");
+    write.bind("targets", targets);
+    write.bind("edges", edges);
+}
+
+fn edge_content(group: GroupId, member: uuid::Uuid, kind: MemberKind) -> Object {
+    let mut content = Object::new();
+    content.insert("id", Value::RecordId(edge(group.uuid(), member)));
+    content.insert("group", Value::Uuid(uuid(group.uuid())));
+    content.insert("member", Value::Uuid(uuid(member)));
+    content.insert("kind", kind_name(kind).to_owned());
+    content
+}
+
+/// Takes a user or a group out of every group it is in; those groups change. Binds `$member`.
+pub(super) fn push_leave_all_groups(write: &mut Write, member: uuid::Uuid, now: DateTime<Utc>) {
+    write.push("LET $groups = (SELECT VALUE type::record('group', group) FROM member WHERE member = $member);");
+    write.push("DELETE member WHERE member = $member RETURN NONE;");
+    write.push("UPDATE $groups SET version += 1, last_modified = $now RETURN NONE;");
+    write.bind("member", uuid(member));
+    write.bind("now", Datetime::from(now));
+}
+
+impl OrganizationStore {
+    /// Which of these are members of the group.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn members_among(
+        &self,
+        group: GroupId,
+        candidates: &[uuid::Uuid],
+    ) -> Result<HashSet<uuid::Uuid>, StoreError> {
+        if candidates.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let edges: Vec<RecordId> = candidates.iter().map(|member| edge(group.uuid(), *member)).collect();
+        let query = self.0.query("SELECT VALUE member FROM $edges").bind(("edges", edges));
+        let members: Vec<Uuid> = settle(query.await?)?.take(0)?;
+        Ok(members.into_iter().map(Uuid::into_inner).collect())
+    }
+
+    /// All members of the group, by id.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn member_ids(&self, group: GroupId) -> Result<Vec<uuid::Uuid>, StoreError> {
+        let query = self
+            .0
+            .query("SELECT VALUE member FROM member:[$group, NONE]..=[$group, ..]")
+            .bind(("group", uuid(group.uuid())));
+        let members: Vec<Uuid> = settle(query.await?)?.take(0)?;
+        Ok(members.into_iter().map(Uuid::into_inner).collect())
+    }
+
+    /// All members of the groups, each with what people call it, in order of id.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn members_of(&self, groups: &[GroupId]) -> Result<HashMap<GroupId, Vec<Member>>, StoreError> {
+        let mut members: HashMap<GroupId, Vec<Member>> = HashMap::new();
+        for group in groups {
+            let query = self
+                .0
+                .query("SELECT group, member, kind FROM member:[$group, NONE]..=[$group, ..]")
+                .bind(("group", uuid(group.uuid())));
+            let rows: Vec<EdgeRow> = settle(query.await?)?.take(0)?;
+            let list = rows.into_iter().map(|row| Member {
+                id: row.member.into_inner(),
+                kind: if row.kind == "group" { MemberKind::Group } else { MemberKind::User },
+                display: String::new(),
+            });
+            members.insert(*group, list.collect());
+        }
+        let ids: HashSet<uuid::Uuid> = members.values().flatten().map(|member| member.id).collect();
+        let names = self.names_of(&ids.into_iter().collect::<Vec<_>>()).await?;
+        for member in members.values_mut().flatten() {
+            member.display = names.get(&member.id).cloned().unwrap_or_default();
+        }
+        Ok(members)
+    }
+
+    /// What people call these users and groups; those that do not exist are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn names_of(&self, ids: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, String>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let records = |table: &str| -> Vec<RecordId> { ids.iter().map(|id| RecordId::new(table, uuid(*id))).collect() };
+        let query = self
+            .0
+            .query("SELECT id, attributes.displayName ?? attributes.userName AS name FROM $users")
+            .query("SELECT id, display_name AS name FROM $groups")
+            .bind(("users", records("user")))
+            .bind(("groups", records("group")));
+        let mut results = settle(query.await?)?;
+        let users: Vec<NameRow> = results.take(0)?;
+        let groups: Vec<NameRow> = results.take(1)?;
+        users.into_iter().chain(groups).map(|row| Ok((super::users::key(&row.id)?, row.name))).collect()
+    }
+
+    /// What each of these ids is: a user, a group, or (left out) nobody.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn kinds_of(&self, ids: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, MemberKind>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let records = |table: &str| -> Vec<RecordId> { ids.iter().map(|id| RecordId::new(table, uuid(*id))).collect() };
+        let query = self
+            .0
+            .query("SELECT VALUE id FROM $users; SELECT VALUE id FROM $groups")
+            .bind(("users", records("user")))
+            .bind(("groups", records("group")));
+        let mut results = settle(query.await?)?;
+        let users: Vec<RecordId> = results.take(0)?;
+        let groups: Vec<RecordId> = results.take(1)?;
+        let users = users.iter().map(|id| (id, MemberKind::User));
+        let groups = groups.iter().map(|id| (id, MemberKind::Group));
+        users.chain(groups).map(|(id, kind)| Ok((super::users::key(id)?, kind))).collect()
+    }
+
+    /// The groups that users are in, direct ones and those that contain such a group, however deep and in whatever
+    /// circle (C62, C111). In order of group id.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn memberships_of(&self, users: &[UserId]) -> Result<HashMap<UserId, Vec<Membership>>, StoreError> {
+        let mut parents: HashMap<uuid::Uuid, Vec<uuid::Uuid>> = HashMap::new();
+        let mut frontier: Vec<uuid::Uuid> = users.iter().map(|user| user.uuid()).collect();
+        // Breadth first, one query a level; what was asked for once is not asked for again, so circles end.
+        while !frontier.is_empty() {
+            let edges = self.edges_to(&frontier).await?;
+            for id in &frontier {
+                parents.entry(*id).or_default();
+            }
+            for edge in edges {
+                parents.entry(edge.member.into_inner()).or_default().push(edge.group.into_inner());
+            }
+            let found: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
+            frontier = found.into_iter().filter(|group| !parents.contains_key(group)).collect();
+        }
+        let groups: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
+        let names = self.names_of(&groups.into_iter().collect::<Vec<_>>()).await?;
+        Ok(users.iter().map(|user| (*user, memberships(*user, &parents, &names))).collect())
+    }
+
+    async fn edges_to(&self, members: &[uuid::Uuid]) -> Result<Vec<EdgeRow>, StoreError> {
+        let members: Vec<Uuid> = members.iter().copied().map(uuid).collect();
+        // One member is an index look-up; the planner answers a list of one the same way, but more slowly.
+        let query = match members.as_slice() {
+            [member] => {
+                self.0.query("SELECT group, member, kind FROM member WHERE member = $member").bind(("member", *member))
+            }
+            _ => self
+                .0
+                .query("SELECT group, member, kind FROM member WHERE member IN $members")
+                .bind(("members", members)),
+        };
+        Ok(settle(query.await?)?.take(0)?)
+    }
+}
+
+fn memberships(
+    user: UserId,
+    parents: &HashMap<uuid::Uuid, Vec<uuid::Uuid>>,
+    names: &HashMap<uuid::Uuid, String>,
+) -> Vec<Membership> {
+    let of = |id: uuid::Uuid| parents.get(&id).map_or(&[][..], Vec::as_slice);
+    let direct: HashSet<uuid::Uuid> = of(user.uuid()).iter().copied().collect();
+    let mut seen = direct.clone();
+    let mut open: Vec<uuid::Uuid> = direct.iter().copied().collect();
+    while let Some(group) = open.pop() {
+        open.extend(of(group).iter().copied().filter(|parent| seen.insert(*parent)));
+    }
+    let mut memberships: Vec<Membership> = seen
+        .into_iter()
+        // A group that went between two of our queries is no group any more.
+        .filter_map(|group| Some((group, names.get(&group)?.clone())))
+        .map(|(group, display)| Membership { group: GroupId::new(group), display, direct: direct.contains(&group) })
+        .collect();
+    memberships.sort_unstable();
+    memberships
+}

@@ -1,0 +1,59 @@
+//! Bringing a database up to date: numbered, forward only, frozen once merged, each recorded with its checksum.
+
+use sha2::{Digest, Sha256};
+use surrealdb::Surreal;
+use surrealdb::engine::any::Any;
+use surrealdb::types::RecordId;
+
+use super::StoreError;
+use super::error::settle;
+
+/// Migrations of one kind of database, in order.
+pub(super) type Migrations = &'static [(&'static str, &'static str)];
+
+/// Of the `identity` database.
+pub(super) const IDENTITY: Migrations = &[("0001_tenancy", include_str!("../../schema/identity/0001_tenancy.surql"))];
+
+/// Of an organization's database.
+pub(super) const ORGANIZATION: Migrations =
+    &[("0001_directory", include_str!("../../schema/organization/0001_directory.surql"))];
+
+/// Applies what is missing. Several nodes may do so at once: each migration is applied by exactly one of them.
+pub(super) async fn apply(db: &Surreal<Any>, migrations: Migrations) -> Result<(), StoreError> {
+    db.query("DEFINE TABLE IF NOT EXISTS migration SCHEMALESS").await?.check()?;
+    for (name, text) in migrations {
+        let checksum = checksum(text);
+        let mut attempts = 0;
+        loop {
+            match recorded(db, name).await? {
+                Some(known) if known == checksum => break,
+                Some(_) => return Err(StoreError::Failed(format!("migration {name} differs from the one applied"))),
+                None => {}
+            }
+            attempts += 1;
+            match apply_one(db, name, text, &checksum).await {
+                // Another node was faster: look again.
+                Err(StoreError::Outdated) if attempts < 8 => {}
+                outcome => outcome?,
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn recorded(db: &Surreal<Any>, name: &str) -> Result<Option<String>, StoreError> {
+    let id = RecordId::new("migration", name);
+    let mut results = settle(db.query("SELECT VALUE checksum FROM ONLY $id").bind(("id", id)).await?)?;
+    Ok(results.take(0)?)
+}
+
+async fn apply_one(db: &Surreal<Any>, name: &str, text: &str, checksum: &str) -> Result<(), StoreError> {
+    let batch = format!("BEGIN; CREATE $id SET checksum = $checksum RETURN NONE; {text} COMMIT;");
+    let results =
+        db.query(batch).bind(("id", RecordId::new("migration", name))).bind(("checksum", checksum.to_owned())).await?;
+    settle(results).map(drop)
+}
+
+fn checksum(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,219 @@
+//! The only code that names SurrealDB: connecting, migrations, rows, queries (D2, D8, D12).
+//!
+//! [`Store`] opens the namespace; [`Store::identity`] and [`Store::organization`] answer handles that are bound to one
+//! database each. A query can only see the database its handle is bound to.
+
+mod audit;
+mod bearers;
+mod directories;
+mod error;
+mod filter;
+mod groups;
+mod list;
+mod members;
+mod migrate;
+mod organizations;
+mod users;
+mod write;
+
+use std::sync::Arc;
+
+use moka::future::Cache;
+use secrecy::{ExposeSecret, SecretString};
+use surrealdb::Surreal;
+use surrealdb::engine::any::{Any, connect};
+use surrealdb::opt::auth::{Namespace, Root};
+
+pub use audit::StoredEvent;
+pub use bearers::Bearer;
+pub(crate) use directories::NewToken;
+pub use error::{StoreError, UniqueIndex};
+pub use list::{Found, Query};
+pub use members::MemberDelta;
+pub use organizations::Owner;
+
+use crate::domain::OrganizationId;
+
+/// How many organizations keep an open handle; the others are opened again when they are asked for.
+const OPEN_ORGANIZATIONS: u64 = 1_024;
+
+/// Where everything is kept.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// `mem://`, `surrealkv://PATH[?sync=every]`, `rocksdb://PATH`, `ws://HOST:PORT` or `wss://HOST:PORT`.
+    pub url: String,
+    /// The namespace on a server.
+    pub namespace: String,
+    /// The user on a server.
+    pub username: Option<String>,
+    /// The password on a server.
+    pub password: Option<SecretString>,
+}
+
+/// The store: one namespace, a database for identities and one for each organization.
+pub struct Store {
+    db: Surreal<Any>,
+    namespace: String,
+    identity: IdentityStore,
+    organizations: Cache<OrganizationId, OrganizationStore>,
+}
+
+/// A handle bound to the `identity` database.
+#[derive(Clone)]
+pub struct IdentityStore(Arc<Surreal<Any>>);
+
+/// A handle bound to one organization's database.
+#[derive(Clone)]
+pub struct OrganizationStore(Arc<Surreal<Any>>);
+
+/// The name of a database: from our own ids, never from a client.
+pub(crate) struct DatabaseName(String);
+
+impl DatabaseName {
+    fn identity() -> Self {
+        Self("identity".to_owned())
+    }
+
+    fn of(organization: OrganizationId) -> Self {
+        Self(format!("org_{}", organization.uuid().simple()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Store {
+    /// Opens the store and brings the `identity` database up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when it cannot be opened: the server is down, or another process has the directory
+    /// open; [`StoreError::Failed`] when a migration does not apply.
+    pub async fn connect(settings: &StoreSettings) -> Result<Self, StoreError> {
+        let db = connect(endpoint(&settings.url)).await.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        sign_in(&db, settings).await?;
+        // A user of the namespace may not define it; then it is there already.
+        let _ = db.query(format!("DEFINE NAMESPACE IF NOT EXISTS `{}`", settings.namespace.replace('`', ""))).await;
+        let bound = bind(&db, &settings.namespace, &DatabaseName::identity()).await?;
+        migrate::apply(&bound, migrate::IDENTITY).await?;
+        Ok(Self {
+            db,
+            namespace: settings.namespace.clone(),
+            identity: IdentityStore(Arc::new(bound)),
+            organizations: Cache::new(OPEN_ORGANIZATIONS),
+        })
+    }
+
+    /// Who people are, whose tokens are whose, which organizations there are.
+    pub fn identity(&self) -> &IdentityStore {
+        &self.identity
+    }
+
+    /// What one organization says about people. Its database is brought up to date when it is first opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::connect`].
+    pub async fn organization(&self, id: OrganizationId) -> Result<OrganizationStore, StoreError> {
+        let open = async {
+            let bound = bind(&self.db, &self.namespace, &DatabaseName::of(id)).await?;
+            migrate::apply(&bound, migrate::ORGANIZATION).await?;
+            Ok::<_, StoreError>(OrganizationStore(Arc::new(bound)))
+        };
+        self.organizations.try_get_with(id, open).await.map_err(|error| match &*error {
+            StoreError::Unavailable(cause) => StoreError::Unavailable(cause.to_string().into()),
+            other => StoreError::Failed(other.to_string()),
+        })
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.db.health().await.map_err(|error| StoreError::Unavailable(Box::new(error)))
+    }
+}
+
+/// SurrealKV acknowledges a write only once it is on disk, unless the URL says otherwise.
+fn endpoint(url: &str) -> String {
+    match url.strip_prefix("surrealkv://") {
+        Some(path) if !path.contains("sync=") => {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            format!("{url}{separator}sync=every")
+        }
+        _ => without_credentials(url),
+    }
+}
+
+/// `ws://user:password@host` is signed in to, not sent.
+fn without_credentials(url: &str) -> String {
+    match credentials(url) {
+        Some((scheme, _, _, rest)) => format!("{scheme}://{rest}"),
+        None => url.to_owned(),
+    }
+}
+
+/// Scheme, user, password and the rest of `ws://user:password@host`.
+fn credentials(url: &str) -> Option<(&str, &str, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    if !matches!(scheme, "ws" | "wss") {
+        return None;
+    }
+    let (user, rest) = rest.rsplit_once('@')?;
+    let (user, password) = user.split_once(':')?;
+    Some((scheme, user, password, rest))
+}
+
+async fn sign_in(db: &Surreal<Any>, settings: &StoreSettings) -> Result<(), StoreError> {
+    let (username, password) = match (credentials(&settings.url), &settings.username, &settings.password) {
+        (Some((_, username, password, _)), _, _) => (username.to_owned(), password.to_owned()),
+        (None, Some(username), Some(password)) => (username.clone(), password.expose_secret().to_owned()),
+        _ => return Ok(()),
+    };
+    // A user of the namespace suffices; one of the whole server works too.
+    let namespace = settings.namespace.clone();
+    let scoped = Namespace { namespace, username: username.clone(), password: password.clone() };
+    if db.signin(scoped).await.is_ok() {
+        return Ok(());
+    }
+    match db.signin(Root { username, password }).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StoreError::Unavailable(Box::new(error))),
+    }
+}
+
+/// A session of its own, bound to one database, which is made if it is not there.
+async fn bind(db: &Surreal<Any>, namespace: &str, database: &DatabaseName) -> Result<Surreal<Any>, StoreError> {
+    let bound = db.clone();
+    bound.use_ns(namespace).await?;
+    bound.query(format!("DEFINE DATABASE IF NOT EXISTS {}", database.as_str())).await?.check()?;
+    bound.use_ns(namespace).use_db(database.as_str()).await?;
+    Ok(bound)
+}
+
+pub(crate) fn uuid(id: uuid::Uuid) -> surrealdb::types::Uuid {
+    id.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d8_surrealkv_is_durable_unless_told_otherwise() {
+        assert_eq!(endpoint("surrealkv://data/x"), "surrealkv://data/x?sync=every");
+        assert_eq!(endpoint("surrealkv://data/x?sync=never"), "surrealkv://data/x?sync=never");
+        assert_eq!(endpoint("surrealkv://x?versioned=true"), "surrealkv://x?versioned=true&sync=every");
+        assert_eq!(endpoint("mem://"), "mem://");
+    }
+
+    #[test]
+    fn credentials_leave_the_url_of_a_server() {
+        assert_eq!(endpoint("ws://root:p:w@127.0.0.1:8000"), "ws://127.0.0.1:8000");
+        assert_eq!(credentials("wss://u:p@h"), Some(("wss", "u", "p", "h")));
+        assert_eq!(credentials("ws://h"), None);
+    }
+}
