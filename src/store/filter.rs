@@ -3,10 +3,10 @@
 //! The clause never loses a match. What it cannot decide stays in [`Plan::residual`] and is evaluated row by row, so
 //! the answer is exact either way (C55). Every value is bound; the text is made of constants only (C56, IJ-01).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use scim::ScimType;
 use scim::filter::{Check, Operand, Operator, Resolved, Test};
-use surrealdb::types::{Datetime, RecordId, SurrealValue, Variables};
+use surrealdb::types::{RecordId, SurrealValue, Variables};
 
 use super::list::Table;
 use super::uuid;
@@ -260,9 +260,19 @@ impl Translator<'_> {
         }
     }
 
+    /// Stored instants are whole milliseconds; a bound between two of them is brought to the one that decides.
     fn instant(&mut self, column: &'static str, operator: Operator, at: DateTime<Utc>) -> Option<Clause> {
-        let at = self.bind(Datetime::from(at));
-        Clause::exact(format!("{column} {} {at}", comparison(operator)?))
+        let is_whole = at.trunc_subsecs(3) == at;
+        let floor = at.timestamp_millis();
+        let (comparison, bound) = match operator {
+            Operator::Eq | Operator::Ne if !is_whole => return Clause::exact((operator == Operator::Ne).to_string()),
+            // After something between two milliseconds is after the first of them, and so on.
+            Operator::Ge if !is_whole => (">", floor),
+            Operator::Lt if !is_whole => ("<=", floor),
+            _ => (comparison(operator)?, floor),
+        };
+        let bound = self.bind(bound);
+        Clause::exact(format!("{column} {comparison} {bound}"))
     }
 }
 

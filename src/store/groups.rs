@@ -1,12 +1,12 @@
 //! Groups: rows and queries. Members are next door.
 
 use serde_json::Value as Json;
-use surrealdb::types::{Datetime, RecordId, SurrealValue, Uuid};
+use surrealdb::types::{RecordId, SurrealValue, Uuid};
 
 use super::error::settle;
 use super::list::Row;
 use super::members::{self, MemberDelta};
-use super::users::{external_key, key, resource};
+use super::users::{external_key, instant, key, resource};
 use super::write::Write;
 use super::{OrganizationStore, StoreError, uuid};
 use crate::domain::audit::AuditEvent;
@@ -24,8 +24,8 @@ pub(super) struct GroupRow {
     external_key: Option<String>,
     directory: Option<Uuid>,
     version: i64,
-    created: Datetime,
-    last_modified: Datetime,
+    created: i64,
+    last_modified: i64,
 }
 
 /// The record of a group.
@@ -44,8 +44,8 @@ impl From<&Group> for GroupRow {
             external_key: external_key(group.directory, group.external_id()),
             directory: group.directory.map(|id| uuid(id.uuid())),
             version: i64::try_from(group.version).unwrap_or(i64::MAX),
-            created: group.created.into(),
-            last_modified: group.last_modified.into(),
+            created: group.created.timestamp_millis(),
+            last_modified: group.last_modified.timestamp_millis(),
         }
     }
 }
@@ -59,8 +59,8 @@ impl Row for GroupRow {
             attributes: resource(self.attributes)?,
             directory: self.directory.map(|id| DirectoryId::new(id.into_inner())),
             version: u64::try_from(self.version).unwrap_or_default(),
-            created: self.created.into_inner(),
-            last_modified: self.last_modified.into_inner(),
+            created: instant(self.created),
+            last_modified: instant(self.last_modified),
         })
     }
 }

@@ -139,6 +139,9 @@ impl OrganizationStore {
         };
         let order = query.sort.as_ref().map_or(Some(Order::by_id()), |sort| Order::by_column(table, sort));
         match order {
+            Some(order) if plan.residual.is_empty() && plan.records.is_some() => {
+                self.page_of_records::<R>(table, &plan, order, query.page).await
+            }
             Some(order) if plan.residual.is_empty() => self.page::<R>(table, &plan, order, query.page).await,
             _ => self.scan::<R>(table, &plan, query).await,
         }
@@ -168,16 +171,15 @@ impl OrganizationStore {
         order: Order,
         page: Page,
     ) -> Result<Found<R::Entity>, Error> {
-        let (source, condition) = (source(table, plan), condition(plan));
-        let count = format!("SELECT count() FROM {source}{condition} GROUP ALL;");
-        let rows = format!("SELECT * FROM {source}{condition} ORDER BY {} LIMIT $count START $offset;", order.clause());
+        let (table, condition) = (table.name(), condition(plan));
+        let count = format!("SELECT count() FROM {table}{condition} GROUP ALL;");
+        let rows = format!("SELECT * FROM {table}{condition} ORDER BY {} LIMIT $count START $offset;", order.clause());
         // Nothing to show: the count alone.
         let text = if page.count == 0 { count } else { count + &rows };
         let query = self
             .0
             .query(text)
             .bind(plan.variables.clone())
-            .bind(("records", plan.records.clone().unwrap_or_default()))
             .bind(("count", i64::try_from(page.count).unwrap_or(i64::MAX)))
             .bind(("offset", i64::try_from(page.offset()).unwrap_or(i64::MAX)));
         let mut results = settle(query.await.map_err(StoreError::from)?)?;
@@ -185,6 +187,25 @@ impl OrganizationStore {
         let rows: Vec<R> = if page.count == 0 { Vec::new() } else { results.take(1).map_err(StoreError::from)? };
         let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
         Ok(Found { total: total.and_then(|total| u64::try_from(total).ok()).unwrap_or(0), page: entities? })
+    }
+
+    /// The filter names the records: they are few, and counted here (the engine counts tables only).
+    async fn page_of_records<R: Row>(
+        &self,
+        table: Table,
+        plan: &Plan<'_, '_>,
+        order: Order,
+        page: Page,
+    ) -> Result<Found<R::Entity>, Error> {
+        let text = format!("SELECT * FROM {}{} ORDER BY {}", source(table, plan), condition(plan), order.clause());
+        let query = self.0.query(text).bind(plan.variables.clone()).bind(("records", plan.records.clone()));
+        let rows: Vec<R> = settle(query.await.map_err(StoreError::from)?)?.take(0).map_err(StoreError::from)?;
+        let total = rows.len() as u64;
+        let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+        let count = usize::try_from(page.count).unwrap_or(usize::MAX);
+        let entities: Result<Vec<_>, StoreError> =
+            rows.into_iter().skip(offset).take(count).map(Row::into_entity).collect();
+        Ok(Found { total, page: entities? })
     }
 
     /// Rows are read in order of id, chunk by chunk, and evaluated by the scim crate.
@@ -237,7 +258,7 @@ impl OrganizationStore {
             .0
             .query(text)
             .bind(plan.variables.clone())
-            .bind(("records", plan.records.clone().unwrap_or_default()))
+            .bind(("records", plan.records.clone()))
             .bind(("after", after.cloned()));
         let rows: Vec<R> = settle(query.await?)?.take(0)?;
         rows.into_iter().map(Row::into_entity).collect()

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use surrealdb::types::{Array, Datetime, Object, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
+use surrealdb::types::{Array, Object, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 
 use super::error::settle;
 use super::write::Write;
@@ -57,8 +57,9 @@ fn kind_name(kind: MemberKind) -> &'static str {
     }
 }
 
-/// Adds a member delta to a batch. Everyone who comes must still exist when the batch commits: their records are read
-/// `FOR UPDATE`, so that deleting them at the same time is a conflict and not a dangling edge (catalogue C-04).
+/// Adds a member delta to a batch. Everyone who comes must still exist when the batch commits: their records are
+/// written, so that deleting them at the same time is a conflict and not a dangling edge (catalogue C-04). Reading
+/// them `FOR UPDATE` is not enough: a delete that began before and commits after does not see that.
 pub(super) fn push_delta(write: &mut Write, group: GroupId, delta: &MemberDelta) {
     if !delta.removed.is_empty() {
         let gone: Vec<RecordId> = delta.removed.iter().map(|member| edge(group.uuid(), *member)).collect();
@@ -71,8 +72,8 @@ pub(super) fn push_delta(write: &mut Write, group: GroupId, delta: &MemberDelta)
     let targets: Vec<RecordId> =
         delta.added.iter().map(|(member, kind)| RecordId::new(kind_name(*kind), uuid(*member))).collect();
     let edges: Vec<Object> = delta.added.iter().map(|(member, kind)| edge_content(group, *member, *kind)).collect();
-    write.push("FOR $target IN $targets {");
-    write.push("IF (SELECT VALUE id FROM ONLY $target FOR UPDATE) = NONE { THROW 'outdated' } };");
+    write.push("LET $joined = (UPDATE $targets SET joined_in = $event RETURN VALUE id);");
+    write.push("IF array::len($joined) != array::len($targets) { THROW 'outdated' };");
     write.push("INSERT INTO member $edges RETURN NONE;");
     write.bind("targets", targets);
     write.bind("edges", edges);
@@ -93,7 +94,7 @@ pub(super) fn push_leave_all_groups(write: &mut Write, member: uuid::Uuid, now: 
     write.push("DELETE member WHERE member = $member RETURN NONE;");
     write.push("UPDATE $groups SET version += 1, last_modified = $now RETURN NONE;");
     write.bind("member", uuid(member));
-    write.bind("now", Datetime::from(now));
+    write.bind("now", now.timestamp_millis());
 }
 
 impl OrganizationStore {

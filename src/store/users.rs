@@ -1,8 +1,9 @@
 //! Users: rows and queries.
 
+use chrono::{DateTime, Utc};
 use scim::Resource;
 use serde_json::Value as Json;
-use surrealdb::types::{Datetime, RecordId, SurrealValue, Uuid};
+use surrealdb::types::{RecordId, SurrealValue, Uuid};
 
 use super::error::settle;
 use super::list::Row;
@@ -28,8 +29,8 @@ pub(super) struct UserRow {
     directory: Option<Uuid>,
     account: Option<Uuid>,
     version: i64,
-    created: Datetime,
-    last_modified: Datetime,
+    created: i64,
+    last_modified: i64,
 }
 
 /// The record of a user.
@@ -69,10 +70,15 @@ impl From<&User> for UserRow {
             directory: user.directory.map(|id| uuid(id.uuid())),
             account: user.account.map(|id| uuid(id.uuid())),
             version: i64::try_from(user.version).unwrap_or(i64::MAX),
-            created: user.created.into(),
-            last_modified: user.last_modified.into(),
+            created: user.created.timestamp_millis(),
+            last_modified: user.last_modified.timestamp_millis(),
         }
     }
+}
+
+/// The instant of stored milliseconds.
+pub(super) fn instant(millis: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default()
 }
 
 /// The stored attributes as a resource.
@@ -95,8 +101,8 @@ impl Row for UserRow {
             directory: self.directory.map(|id| DirectoryId::new(id.into_inner())),
             account: self.account.map(|id| AccountId::new(id.into_inner())),
             version: u64::try_from(self.version).unwrap_or_default(),
-            created: self.created.into_inner(),
-            last_modified: self.last_modified.into_inner(),
+            created: instant(self.created),
+            last_modified: instant(self.last_modified),
         })
     }
 }

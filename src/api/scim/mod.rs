@@ -7,7 +7,10 @@ mod request;
 mod response;
 mod users;
 
+use std::collections::HashMap;
+
 use axum::Router;
+use axum::extract::Path;
 use axum::routing::{get, post};
 
 pub(super) use failure::{Failure, panicked, render_failures};
@@ -36,7 +39,6 @@ fn v2() -> Router<Api> {
         .route("/Groups", get(groups::list).post(groups::create))
         .route("/Groups/.search", post(groups::search))
         .route("/Groups/{id}", get(groups::read).put(groups::replace).patch(groups::patch).delete(groups::delete))
-        .fallback(unknown_path)
 }
 
 /// A path nobody serves (C9).
@@ -44,8 +46,11 @@ pub(super) async fn unknown_path() -> Failure {
     Failure::from(Error::NotFound(Noun::Endpoint))
 }
 
-/// Another version of the protocol (C5).
-async fn other_version() -> Failure {
+/// Another version of the protocol (C5). What version 2 does not serve ends up here too.
+async fn other_version(Path(segments): Path<HashMap<String, String>>) -> Failure {
+    if segments.get("version").is_some_and(|version| version == "v2") {
+        return Error::NotFound(Noun::Endpoint).into();
+    }
     let detail = "only version 2 of SCIM is served: use a base URL that ends in /scim/v2";
     Failure::from(Error::Protocol(::scim::Error::new(::scim::ScimType::InvalidVers, detail)))
 }

@@ -1,0 +1,24 @@
+//! One integration binary, since linking the database once is enough. Behaviour is asked over a real socket.
+
+mod support;
+
+mod access;
+mod audit;
+mod cli;
+mod conversations;
+mod hostile;
+mod layers;
+mod races;
+mod schema_files;
+mod scim_conditions;
+mod scim_create;
+mod scim_discovery;
+mod scim_filters;
+mod scim_groups;
+mod scim_lifecycle;
+mod scim_patch;
+mod scim_put;
+mod scim_read;
+mod scim_transport;
+mod tenancy;
+mod tokens;

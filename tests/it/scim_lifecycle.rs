@@ -1,0 +1,106 @@
+//! C7: deactivation, reactivation, deletion, and the consequences of each (D4).
+
+use rollcall::domain::Caller;
+use scim::Dialect;
+use serde_json::{Value, json};
+
+use crate::support::app::Tenant;
+use crate::support::{TestApp, user};
+
+async fn events(app: &TestApp, tenant: &Tenant) -> Vec<rollcall::store::StoredEvent> {
+    let events = app.service.list_audit_events(&Caller::operator(Some(tenant.id)), 1_000).await.expect("events");
+    events.into_iter().filter(|event| event.kind.starts_with("user.")).collect()
+}
+
+fn active(value: Value) -> Value {
+    json!([{"op": "Replace", "path": "active", "value": value}])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c115_deactivation_ends_access_in_the_same_transaction_and_says_so_once() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let path = format!("/Users/{}", tenant.scim.make_user("ada").await);
+    tenant.scim.patch(&path, active(json!("False"))).await.expect(200);
+    tenant.scim.patch(&path, active(json!(false))).await.expect(200);
+    let events = events(&app, &tenant).await;
+    let kinds: Vec<(&str, Vec<String>)> =
+        events.iter().map(|event| (event.kind.as_str(), event.consequences.clone())).collect();
+    assert_eq!(kinds, [("user.created", vec![]), ("user.disabled", vec!["access_ended".to_owned()])]);
+    assert_eq!(events[1].changed, ["active"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c116_reactivation_keeps_id_attributes_and_memberships() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let id =
+        tenant.scim.make("/Users", &json!({"schemas": [crate::support::USER], "userName": "ada", "title": "T"})).await;
+    let group = tenant.scim.make_group("G", &[&id]).await;
+    let path = format!("/Users/{id}");
+    let before = tenant.scim.get(&path).await.expect(200);
+    tenant.scim.patch(&path, active(json!(false))).await.expect(200);
+    let after = tenant.scim.patch(&path, active(json!("True"))).await.expect(200);
+    for name in ["id", "title", "groups", "active", "userName"] {
+        assert_eq!(after[name], before[name], "{name}");
+    }
+    assert_eq!(tenant.scim.member_ids(&group).await, [id]);
+    let last = events(&app, &tenant).await.pop().expect("an event");
+    assert_eq!((last.kind.as_str(), last.consequences), ("user.enabled", vec!["access_returned".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c117_deleted_is_gone_everywhere_and_the_name_is_free() {
+    let app = TestApp::start().await;
+    let scim = app.scim(Dialect::Auto).await;
+    let id = scim.make_user("ada").await;
+    let path = format!("/Users/{id}");
+    let answer = scim.delete(&path).await;
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+    scim.get(&path).await.refused(404, None);
+    scim.put(&path, &user("ada")).await.refused(404, None);
+    scim.patch(&path, active(json!(true))).await.refused(404, None);
+    scim.delete(&path).await.refused(404, None);
+    assert_eq!(scim.get("/Users").await.expect(200)["totalResults"], 0);
+    assert_eq!(scim.count("/Users", &format!("id eq \"{id}\"")).await, 0);
+    assert_ne!(scim.make_user("ada").await, id);
+    let group = scim.make_group("G", &[]).await;
+    scim.delete(&format!("/Groups/{group}")).await.expect(204);
+    scim.delete(&format!("/Groups/{group}")).await.refused(404, None);
+    scim.make_group("G", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c118_the_audit_trail_keeps_a_tombstone_without_the_person() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let id = tenant.scim.make_user("canary.person@example.com").await;
+    tenant.scim.delete(&format!("/Users/{id}")).await.expect(204);
+    let events = events(&app, &tenant).await;
+    let last = events.last().expect("an event");
+    assert_eq!((last.kind.as_str(), &last.target["id"]), ("user.deleted", &json!(id)));
+    assert_eq!(last.consequences, ["access_ended"]);
+    assert!(!format!("{events:?}").contains("canary"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c120_sc08_a_protected_user_is_not_touched_by_its_directory() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let path = format!("/Users/{}", tenant.scim.make_user("breakglass").await);
+    let operator = Caller::operator(Some(tenant.id));
+    app.service.set_user_protected(&operator, "BREAKGLASS", true).await.expect("protected");
+    let before = tenant.scim.get(&path).await.expect(200);
+    assert_eq!(before["urn:ietf:params:scim:schemas:extension:rollcall:2.0:User"]["protected"], true);
+    for answer in [
+        tenant.scim.patch(&path, active(json!(false))).await,
+        tenant.scim.put(&path, &user("other")).await,
+        tenant.scim.delete(&path).await,
+    ] {
+        let refusal = answer.refused(403, None);
+        assert!(refusal["detail"].as_str().expect("text").contains("protected"));
+    }
+    assert_eq!(tenant.scim.get(&path).await.expect(200), before);
+    app.service.set_user_protected(&operator, "breakglass", false).await.expect("lifted");
+    tenant.scim.delete(&path).await.expect(204);
+}

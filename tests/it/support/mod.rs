@@ -1,0 +1,41 @@
+//! What tests stand on: a running server, typed clients, builders of bodies.
+
+pub mod app;
+pub mod client;
+pub mod conversation;
+pub mod surreal;
+
+pub use app::{Engine, TestApp};
+pub use client::{Answer, Scim};
+
+use serde_json::{Value, json};
+
+pub const USER: &str = scim::schema::USER;
+pub const GROUP: &str = scim::schema::GROUP;
+pub const ENTERPRISE: &str = scim::schema::ENTERPRISE_USER;
+
+/// A minimal user body.
+pub fn user(user_name: &str) -> Value {
+    json!({"schemas": [USER], "userName": user_name})
+}
+
+/// A minimal group body.
+pub fn group(display_name: &str) -> Value {
+    json!({"schemas": [GROUP], "displayName": display_name})
+}
+
+/// A PATCH body.
+pub fn patch(operations: Value) -> Value {
+    json!({"schemas": [scim::patch::SCHEMA], "Operations": operations})
+}
+
+/// A list of member references.
+pub fn members(ids: &[&str]) -> Value {
+    ids.iter().map(|id| json!({ "value": id })).collect()
+}
+
+/// `?filter=…`, encoded.
+pub fn filtered(path: &str, filter: &str) -> String {
+    let encoded: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    format!("{path}?filter={encoded}")
+}
