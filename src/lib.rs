@@ -11,6 +11,10 @@
 //!
 //! The same noun names the file at every layer: `users.rs` from `api` down to `store` is the tour.
 
+/// For every program made of this crate: the server, its tests, its load harness.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod api;
 pub mod app;
 pub mod cli;

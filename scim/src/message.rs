@@ -2,15 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::schema::{ResourceType, Schema};
+use crate::schema::{Attribute, ResourceType, Schema};
 use crate::{Error, ScimType};
 
 /// The schema of a list (RFC 7644 §3.4.2).
 pub const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 /// The schema of an error (RFC 7644 §3.12).
 pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
-/// The extension of errors that carries the request id (C13).
-pub const ERROR_EXTENSION: &str = "urn:ietf:params:scim:api:messages:extension:rollcall:2.0:Error";
 /// The schema of a search (RFC 7644 §3.4.3).
 pub const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
@@ -71,7 +69,8 @@ pub fn list(total: u64, start_index: u64, resources: &[Value]) -> Value {
     })
 }
 
-/// An error body (C12, C13).
+/// An error body (C12). The request id, if there is one, closes the detail (C13): clients that check answers against
+/// RFC 7644 §3.12 refuse any other member.
 pub fn error(status: u16, scim_type: Option<ScimType>, detail: &str, request_id: Option<&str>) -> Value {
     let mut body = Map::new();
     body.insert("schemas".to_owned(), json!([ERROR]));
@@ -79,10 +78,8 @@ pub fn error(status: u16, scim_type: Option<ScimType>, detail: &str, request_id:
     if let Some(scim_type) = scim_type {
         body.insert("scimType".to_owned(), json!(scim_type.as_str()));
     }
+    let detail = request_id.map_or_else(|| detail.to_owned(), |id| format!("{detail} (request {id})"));
     body.insert("detail".to_owned(), json!(detail));
-    if let Some(request_id) = request_id {
-        body.insert(ERROR_EXTENSION.to_owned(), json!({ "requestId": request_id }));
-    }
     Value::Object(body)
 }
 
@@ -109,7 +106,7 @@ pub fn service_provider_config(features: &Features, base: &str) -> Value {
         "etag": {"supported": true},
         "pagination": {
             "cursor": false, "index": true, "defaultPaginationMethod": "index",
-            "defaultPageSize": features.default_page_size, "maxPageSize": features.max_results, "cursorTimeout": 0,
+            "defaultPageSize": features.default_page_size, "maxPageSize": features.max_results,
         },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
@@ -126,10 +123,11 @@ pub fn service_provider_config(features: &Features, base: &str) -> Value {
     config
 }
 
-/// One entry of `/ResourceTypes` (RFC 7643 §6, C24).
+/// One entry of `/ResourceTypes` (RFC 7643 §6, C24). Clients take an extension that is listed for one they may write:
+/// one that is read-only altogether is described at `/Schemas` only.
 pub fn resource_type(kind: &ResourceType, base: &str) -> Value {
-    let extensions: Vec<Value> =
-        kind.extensions.iter().map(|schema| json!({"schema": schema.id, "required": false})).collect();
+    let writable = kind.extensions.iter().filter(|schema| !schema.attributes.iter().all(Attribute::is_read_only));
+    let extensions: Vec<Value> = writable.map(|schema| json!({"schema": schema.id, "required": false})).collect();
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
         "id": kind.name,

@@ -120,8 +120,8 @@ pub struct Member {
     pub id: Uuid,
     /// What it is.
     pub kind: MemberKind,
-    /// What people call it.
-    pub display: String,
+    /// What people call it, if it says so.
+    pub display: Option<String>,
 }
 
 impl Member {
@@ -130,10 +130,13 @@ impl Member {
             MemberKind::User => ("User", "Users"),
             MemberKind::Group => ("Group", "Groups"),
         };
-        json!({
-            "value": self.id.to_string(), "$ref": format!("{base}/{endpoint}/{}", self.id),
-            "type": name, "display": self.display,
-        })
+        let mut member = json!({
+            "value": self.id.to_string(), "$ref": format!("{base}/{endpoint}/{}", self.id), "type": name,
+        });
+        if let Some(display) = &self.display {
+            member["display"] = json!(display);
+        }
+        member
     }
 }
 

@@ -20,7 +20,7 @@ pub const MAX_KEY_BYTES: usize = 1_024;
 pub struct User {
     /// Its id, on both faces.
     pub id: UserId,
-    /// The SCIM attributes, canonical; `active` is always among them.
+    /// The SCIM attributes, canonical.
     pub attributes: Resource,
     /// An administrator keeps the person out; no directory can lift it.
     pub locally_held: bool,
@@ -62,8 +62,24 @@ impl UserDraft {
         for address in addresses(&attributes) {
             check_key(Field::Email, address)?;
         }
-        Ok(Self(attributes))
+        Ok(Self(without_manager_uri(attributes)))
     }
+}
+
+/// The manager's URI follows from its id, whatever a client sends.
+fn without_manager_uri(mut attributes: Resource) -> Resource {
+    let resource = attributes.attributes_mut();
+    let Some(extension) = resource.get_mut(ENTERPRISE_USER).and_then(Value::as_object_mut) else { return attributes };
+    if let Some(manager) = extension.get_mut("manager").and_then(Value::as_object_mut) {
+        manager.remove("$ref");
+        if manager.is_empty() {
+            extension.remove("manager");
+        }
+    }
+    if extension.is_empty() {
+        resource.remove(ENTERPRISE_USER);
+    }
+    attributes
 }
 
 /// # Errors
@@ -116,14 +132,18 @@ impl User {
     /// The user with other attributes: the next version, or this very one when nothing changes (C71, C77).
     #[must_use]
     pub fn with_attributes(&self, draft: UserDraft, writer: Writer) -> Self {
-        let mut attributes = draft.0;
-        attributes.attributes_mut().entry("active").or_insert(Value::Bool(self.active()));
+        let attributes = draft.0;
         if attributes == self.attributes {
             return self.clone();
         }
         let directory = writer.directory.or(self.directory);
         let version = self.version + 1;
         Self { attributes, directory, version, last_modified: writer.now, ..self.clone() }
+    }
+
+    /// The attributes, to be given to another user.
+    pub fn draft(&self) -> UserDraft {
+        UserDraft(self.attributes.clone())
     }
 
     /// What a PUT means (C68): `active` stays when it is absent, `externalId` in the lenient dialects too.
@@ -145,11 +165,6 @@ impl User {
         fold(self.user_name())
     }
 
-    /// What people call the user.
-    pub fn display_name(&self) -> &str {
-        self.attributes.text("displayName").unwrap_or_else(|| self.user_name())
-    }
-
     /// The client's own id.
     pub fn external_id(&self) -> Option<&str> {
         self.attributes.text("externalId")
@@ -168,9 +183,14 @@ impl User {
         self.attributes.attributes().get(ENTERPRISE_USER)?.get("manager")?.get("value")?.as_str()
     }
 
-    /// The directory's own flag.
+    /// The directory's own flag, unless a PATCH removed it.
+    pub fn active_flag(&self) -> Option<bool> {
+        self.attributes.boolean("active")
+    }
+
+    /// What the flag comes to. A removed one keeps the person out: doubt is no reason to let someone in.
     pub fn active(&self) -> bool {
-        self.attributes.boolean("active").unwrap_or(true)
+        self.active_flag().unwrap_or(false)
     }
 
     /// Whether the person may use the organization: the directory says so and nobody holds them back.
@@ -220,27 +240,34 @@ pub struct UserView {
     pub user: User,
     /// The groups it is in, direct and by nesting.
     pub memberships: Vec<Membership>,
-    /// What people call its manager, where the manager is a user.
-    pub manager_name: Option<String>,
+    /// Its manager, where that is a user.
+    pub manager: Option<Manager>,
+}
+
+/// Who someone's manager is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manager {
+    /// What people call them, if they say so.
+    pub display: Option<String>,
 }
 
 impl UserView {
     /// A user that is in no group and whose manager is not looked up.
     pub fn alone(user: User) -> Self {
-        Self { user, memberships: Vec::new(), manager_name: None }
+        Self { user, memberships: Vec::new(), manager: None }
     }
 
     /// The version of the whole representation (C123): the user's own changes, and a fingerprint of what others
     /// contribute to it, the groups and the manager's name.
     pub fn version(&self) -> Version {
-        if self.memberships.is_empty() && self.manager_name.is_none() {
+        if self.memberships.is_empty() && self.manager.is_none() {
             return Version::new(self.user.version.to_string());
         }
         let mut hash = Sha256::new();
         for membership in &self.memberships {
             hash.update(format!("{membership:?}\n"));
         }
-        hash.update(format!("{:?}", self.manager_name));
+        hash.update(format!("{:?}", self.manager));
         let fingerprint = hash.finalize();
         let short: String = fingerprint[..6].iter().map(|byte| format!("{byte:02x}")).collect();
         Version::new(format!("{}.{short}", self.user.version))
@@ -276,10 +303,11 @@ impl UserView {
     }
 
     fn describe_manager(&self, base: &str, manager: &mut Value) {
-        let Some(id) = manager.get("value").and_then(Value::as_str).and_then(id::parse) else { return };
+        // Nobody by that id (yet): there is nothing to point to (C37).
+        let (Some(id), Some(known)) = (manager.get("value").and_then(Value::as_str), &self.manager) else { return };
         manager["$ref"] = json!(format!("{base}/Users/{id}"));
-        if let Some(name) = &self.manager_name {
-            manager["displayName"] = json!(name);
+        if let Some(display) = &known.display {
+            manager["displayName"] = json!(display);
         }
     }
 }
@@ -289,16 +317,17 @@ impl UserView {
 pub struct Related {
     /// Groups by user.
     pub memberships: HashMap<UserId, Vec<Membership>>,
-    /// Names by id, of the managers.
-    pub names: HashMap<Uuid, String>,
+    /// What people call the managers, by id; those that are nobody are left out.
+    pub managers: HashMap<Uuid, Option<String>>,
 }
 
 impl Related {
     /// Joins a user with what is known about it.
     pub fn view(&mut self, user: User) -> UserView {
         let memberships = self.memberships.remove(&user.id).unwrap_or_default();
-        let manager_name = user.manager().and_then(id::parse).and_then(|manager| self.names.get(&manager).cloned());
-        UserView { user, memberships, manager_name }
+        let known = user.manager().and_then(id::parse).and_then(|manager| self.managers.get(&manager));
+        let manager = known.map(|display| Manager { display: display.clone() });
+        UserView { user, memberships, manager }
     }
 }
 
@@ -330,7 +359,7 @@ mod tests {
     fn c71_equal_attributes_are_no_new_version() {
         let user = user();
         let later = Writer { directory: None, now: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1) };
-        let same = draft(json!({"userName": "Ada@Example.com", "externalId": "x"})).expect("valid");
+        let same = draft(json!({"userName": "Ada@Example.com", "externalId": "x", "active": true})).expect("valid");
         assert_eq!(user.with_attributes(same, later), user);
         let other = draft(json!({"userName": "ada@example.com"})).expect("valid");
         let changed = user.with_attributes(other, later);

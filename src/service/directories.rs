@@ -74,6 +74,7 @@ impl Service {
         let secret = BearerSecret::from_entropy(self.entropy.bytes());
         let event = self.event(caller, EventKind::TokenRotated, ("directory", id.to_string()));
         self.store.rotate_token(organization, id, &self.new_token(&secret), &ended, &event).await?;
+        self.known_tokens.forget();
         Ok(secret)
     }
 
@@ -99,6 +100,7 @@ impl Service {
         }
         let event = self.event(caller, EventKind::TokenRevoked, ("directory", id.to_string()));
         self.store.end_tokens(organization, id, &ended, &event).await?;
+        self.known_tokens.forget();
         Ok(ended.len())
     }
 }

@@ -26,6 +26,7 @@ use crate::domain::user::Writer;
 use crate::domain::{AuditEventId, Caller, Error, Permission, audit::AuditEvent};
 use crate::store::{Query, Store, StoredEvent};
 use attempts::Lanes;
+use signing_in::KnownTokens;
 
 /// What bounds the work of one request.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,7 @@ pub struct Service {
     entropy: Arc<Entropy>,
     limits: Limits,
     lanes: Lanes,
+    known_tokens: KnownTokens,
 }
 
 /// A list as a client asks for it (RFC 7644 §3.4.2), texts as sent.
@@ -85,7 +87,7 @@ pub enum Outcome {
 impl Service {
     /// A service over this store.
     pub fn new(store: Store, clock: Arc<Clock>, entropy: Arc<Entropy>, limits: Limits) -> Self {
-        Self { store, clock, entropy, limits, lanes: Lanes::default() }
+        Self { store, clock, entropy, limits, lanes: Lanes::default(), known_tokens: KnownTokens::default() }
     }
 
     /// The bounds, as they are advertised (C21).

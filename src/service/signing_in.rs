@@ -3,14 +3,43 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use moka::sync::Cache;
 
+use crate::domain::directory::Directory;
 use crate::domain::token::BearerSecret;
-use crate::domain::{Caller, Error};
+use crate::domain::{Caller, Error, OrganizationId};
 
 use super::Service;
 
 /// How exact "last used" is: one write a minute, however many requests.
 const LAST_USED_RESOLUTION: Duration = Duration::from_secs(60);
+/// How long what is known of a token may be used again without asking the store: the time in which another node's
+/// revocation reaches this one. A revocation here reaches at once.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
+const MOST_KNOWN: u64 = 10_000;
+
+/// The tokens that were asked about a moment ago, by the hash of the secret.
+pub(super) struct KnownTokens(Cache<String, Known>);
+
+#[derive(Clone)]
+struct Known {
+    organization: OrganizationId,
+    directory: Directory,
+    at: DateTime<Utc>,
+}
+
+impl Default for KnownTokens {
+    fn default() -> Self {
+        Self(Cache::new(MOST_KNOWN))
+    }
+}
+
+impl KnownTokens {
+    /// Forgets everything: called by every change of a directory or its tokens, after it is committed.
+    pub(super) fn forget(&self) {
+        self.0.invalidate_all();
+    }
+}
 
 impl Service {
     /// The directory whose token this is.
@@ -20,16 +49,33 @@ impl Service {
     /// [`Error::Unauthenticated`] for whatever is not a live token of an enabled directory.
     pub async fn sign_in_directory(&self, token: &str, request: String) -> Result<Caller, Error> {
         let secret = BearerSecret::parse(token).ok_or(Error::Unauthenticated)?;
-        let bearer = self.store.identity().find_bearer(&secret).await?.ok_or(Error::Unauthenticated)?;
+        let now = self.clock.now();
+        let hash = secret.hash();
+        let known = self.known_tokens.0.get(&hash).filter(|known| is_within(KNOWN_FOR, known.at, now));
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let known = self.look_up(&secret, now).await?;
+                self.known_tokens.0.insert(hash, known.clone());
+                known
+            }
+        };
+        Ok(Caller::directory(known.organization, known.directory, request))
+    }
+
+    async fn look_up(&self, secret: &BearerSecret, now: DateTime<Utc>) -> Result<Known, Error> {
+        let bearer = self.store.identity().find_bearer(secret).await?.ok_or(Error::Unauthenticated)?;
         let organization = self.store.organization(bearer.organization).await?;
         let directory = organization.find_directory(bearer.directory).await?;
         let directory = directory.filter(|directory| directory.enabled).ok_or(Error::Unauthenticated)?;
-        let now = self.clock.now();
-        let recently = |used: DateTime<Utc>| (now - used).to_std().is_ok_and(|age| age < LAST_USED_RESOLUTION);
-        if !bearer.last_used.is_some_and(recently) {
-            // Several requests may note it at once; one of them succeeding is enough, none failing for it is a must.
-            drop(self.store.identity().touch_bearer(&secret, now).await);
+        if !bearer.last_used.is_some_and(|used| is_within(LAST_USED_RESOLUTION, used, now)) {
+            // Several requests may note it at once; one of them succeeding is enough, none may fail for it.
+            drop(self.store.identity().touch_bearer(secret, now).await);
         }
-        Ok(Caller::directory(bearer.organization, directory, request))
+        Ok(Known { organization: bearer.organization, directory, at: now })
     }
+}
+
+fn is_within(span: Duration, then: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (now - then).to_std().is_ok_and(|age| age < span)
 }

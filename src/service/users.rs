@@ -39,11 +39,11 @@ impl Service {
     ) -> Result<Saved<UserView>, Error> {
         let store = self.store.organization(organization).await?;
         let writer = self.writer(caller);
-        let user = User::create(UserId::new(self.entropy.id(writer.now)), draft.clone(), writer);
+        let user = User::create(UserId::new(self.entropy.id(writer.now)), draft, writer);
         let change = Change::of_user(None, Some(user.clone()));
         match store.insert_user(&user, &self.user_event(caller, &change, user.id)).await.map_err(Error::from) {
-            Ok(()) => Ok(Saved { view: self.view_user(&store, user).await?, outcome: Outcome::Created }),
-            Err(Error::Taken(Field::UserName)) => self.name_is_taken(caller, &store, &user, draft).await,
+            Ok(()) => Ok(Saved { view: self.view_new_user(&store, user).await?, outcome: Outcome::Created }),
+            Err(Error::Taken(Field::UserName)) => self.name_is_taken(caller, &store, &user).await,
             Err(error) => Err(error),
         }
     }
@@ -54,24 +54,18 @@ impl Service {
         caller: &Caller,
         store: &OrganizationStore,
         wanted: &User,
-        draft: UserDraft,
     ) -> Result<Saved<UserView>, Error> {
         // Gone in the meantime: the name is free again.
         let existing = store.find_user_by_name_key(&wanted.user_name_key()).await?.ok_or(Error::Busy)?;
-        let restores = caller.as_directory().is_some_and(|directory| directory.settings.restore_inactive);
-        match existing.active() {
-            true => Err(Error::Taken(Field::UserName)),
-            false if restores => {
-                check_unprotected(caller, &existing)?;
-                let mut restored = existing.with_attributes(draft, self.writer(caller));
-                if wanted.active() && !restored.active() {
-                    restored.attributes.attributes_mut().insert("active".to_owned(), true.into());
-                    restored.version = existing.version + 1;
-                }
-                self.save_user(caller, store, existing, restored).await
-            }
-            false => Err(Error::TakenByInactive(existing.id)),
+        if existing.active() {
+            return Err(Error::Taken(Field::UserName));
         }
+        if !caller.as_directory().is_some_and(|directory| directory.settings.restore_inactive) {
+            return Err(Error::TakenByInactive(existing.id));
+        }
+        check_unprotected(caller, &existing)?;
+        let restored = existing.with_attributes(wanted.draft(), self.writer(caller));
+        self.save_user(caller, store, existing, restored).await
     }
 
     /// A user.
@@ -250,6 +244,14 @@ impl Service {
         }
     }
 
+    /// A user that was just made is in no group.
+    async fn view_new_user(&self, store: &OrganizationStore, user: User) -> Result<UserView, Error> {
+        match user.manager() {
+            None => Ok(UserView::alone(user)),
+            Some(_) => self.view_user(store, user).await,
+        }
+    }
+
     async fn view_user(&self, store: &OrganizationStore, user: User) -> Result<UserView, Error> {
         let mut related = self.related(store, std::slice::from_ref(&user)).await?;
         Ok(related.view(user))
@@ -268,7 +270,7 @@ impl Service {
         managers.sort_unstable();
         managers.dedup();
         let memberships = if ids.is_empty() { Default::default() } else { store.memberships_of(&ids).await? };
-        Ok(Related { memberships, names: store.names_of(&managers).await? })
+        Ok(Related { memberships, managers: store.names_of(&managers).await? })
     }
 }
 

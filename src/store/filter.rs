@@ -190,7 +190,7 @@ impl Translator<'_> {
             (Table::User, "userName", check) => self.text("user_name_key", Presence::Always, check),
             (Table::Group, "displayName", check) => self.text("display_name_key", Presence::Always, check),
             (_, "externalId", check) => self.text("external_id", Presence::Sometimes, check),
-            (Table::User, "active", Check::Present) => Clause::exact("true"),
+            (Table::User, "active", Check::Present) => Clause::exact("active != NONE"),
             (Table::User, "active", Check::Compare(operator, Operand::Boolean(value))) => {
                 Clause::exact(format!("active {} {value}", comparison(*operator)?))
             }

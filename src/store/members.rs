@@ -39,7 +39,7 @@ struct EdgeRow {
 #[surreal(crate = "surrealdb::types")]
 struct NameRow {
     id: RecordId,
-    name: String,
+    name: Option<String>,
 }
 
 fn edge_key(group: uuid::Uuid, member: uuid::Uuid) -> RecordIdKey {
@@ -147,31 +147,31 @@ impl OrganizationStore {
             let list = rows.into_iter().map(|row| Member {
                 id: row.member.into_inner(),
                 kind: if row.kind == "group" { MemberKind::Group } else { MemberKind::User },
-                display: String::new(),
+                display: None,
             });
             members.insert(*group, list.collect());
         }
         let ids: HashSet<uuid::Uuid> = members.values().flatten().map(|member| member.id).collect();
         let names = self.names_of(&ids.into_iter().collect::<Vec<_>>()).await?;
         for member in members.values_mut().flatten() {
-            member.display = names.get(&member.id).cloned().unwrap_or_default();
+            member.display = names.get(&member.id).cloned().flatten();
         }
         Ok(members)
     }
 
-    /// What people call these users and groups; those that do not exist are left out.
+    /// What these users and groups are to be called, if they say so; those that do not exist are left out.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn names_of(&self, ids: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, String>, StoreError> {
+    pub async fn names_of(&self, ids: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, Option<String>>, StoreError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let records = |table: &str| -> Vec<RecordId> { ids.iter().map(|id| RecordId::new(table, uuid(*id))).collect() };
         let query = self
             .0
-            .query("SELECT id, attributes.displayName ?? attributes.userName AS name FROM $users")
+            .query("SELECT id, attributes.displayName AS name FROM $users")
             .query("SELECT id, display_name AS name FROM $groups")
             .bind(("users", records("user")))
             .bind(("groups", records("group")));
@@ -249,7 +249,7 @@ impl OrganizationStore {
 fn memberships(
     user: UserId,
     parents: &HashMap<uuid::Uuid, Vec<uuid::Uuid>>,
-    names: &HashMap<uuid::Uuid, String>,
+    names: &HashMap<uuid::Uuid, Option<String>>,
 ) -> Vec<Membership> {
     let of = |id: uuid::Uuid| parents.get(&id).map_or(&[][..], Vec::as_slice);
     let direct: HashSet<uuid::Uuid> = of(user.uuid()).iter().copied().collect();
@@ -261,7 +261,7 @@ fn memberships(
     let mut memberships: Vec<Membership> = seen
         .into_iter()
         // A group that went between two of our queries is no group any more.
-        .filter_map(|group| Some((group, names.get(&group)?.clone())))
+        .filter_map(|group| Some((group, names.get(&group)?.clone()?)))
         .map(|(group, display)| Membership { group: GroupId::new(group), display, direct: direct.contains(&group) })
         .collect();
     memberships.sort_unstable();

@@ -4,11 +4,13 @@ use rollcall::domain::directory::{DirectoryDraft, DirectorySettings};
 use scim::Dialect;
 use serde_json::{Value, json};
 
-use crate::support::{Scim, TestApp, group, members};
+use crate::support::{Scim, TestApp, group, members, user};
 
 async fn three() -> (Scim, String, [String; 3]) {
     let scim = TestApp::start().await.scim(Dialect::Auto).await;
-    let ids = [scim.make_user("a").await, scim.make_user("b").await, scim.make_user("c").await];
+    let mut named = user("a");
+    named["displayName"] = json!("Ada");
+    let ids = [scim.make("/Users", &named).await, scim.make_user("b").await, scim.make_user("c").await];
     let group = scim.make_group("G", &[&ids[0], &ids[1], &ids[2]]).await;
     (scim, group, ids)
 }
@@ -26,7 +28,7 @@ async fn c101_members_are_described_and_cannot_be_edited() {
     let first = &read["members"][0];
     assert_eq!(
         first,
-        &json!({"value": ids[0], "type": "User", "display": "a", "$ref": format!("{}/Users/{}", scim.base, ids[0])})
+        &json!({"value": ids[0], "type": "User", "display": "Ada", "$ref": format!("{}/Users/{}", scim.base, ids[0])})
     );
     let edit = json!([{"op": "replace", "path": format!("members[value eq \"{}\"].value", ids[0]), "value": "x"}]);
     scim.patch(&format!("/Groups/{group}"), edit).await.refused(400, Some("mutability"));
@@ -204,11 +206,13 @@ async fn c113_a_rename_keeps_id_and_members_and_names_can_be_swapped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c114_what_a_client_says_about_a_member_is_computed_instead() {
     let scim = TestApp::start().await.scim(Dialect::Auto).await;
-    let id = scim.make_user("ada").await;
+    let mut named = user("ada");
+    named["displayName"] = json!("Ada");
+    let id = scim.make("/Users", &named).await;
     let mut body = group("G");
     body["members"] = json!([{"value": id, "display": "Mallory", "$ref": null, "type": "Group"}]);
     let created = scim.post("/Groups", &body).await.expect(201);
-    assert_eq!((&created["members"][0]["display"], &created["members"][0]["type"]), (&json!("ada"), &json!("User")));
+    assert_eq!((&created["members"][0]["display"], &created["members"][0]["type"]), (&json!("Ada"), &json!("User")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,21 @@ async fn c115_deactivation_ends_access_in_the_same_transaction_and_says_so_once(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c115_a_removed_flag_lets_nobody_in_and_put_does_not_bring_it_back() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let path = format!("/Users/{}", tenant.scim.make_user("ada").await);
+    let removed = tenant.scim.patch(&path, json!([{"op": "remove", "path": "active"}])).await.expect(200);
+    assert!(removed.get("active").is_none());
+    let last = events(&app, &tenant).await.pop().expect("an event");
+    assert_eq!(last.consequences, ["access_ended"]);
+    for (filter, count) in [("active pr", 0), ("active eq false", 0), ("active eq true", 0), ("active ne true", 1)] {
+        assert_eq!(tenant.scim.count("/Users", filter).await, count, "{filter}");
+    }
+    assert_eq!(tenant.scim.put(&path, &user("ada")).await.expect(200)["active"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c116_reactivation_keeps_id_attributes_and_memberships() {
     let app = TestApp::start().await;
     let tenant = app.tenant("acme").await;

@@ -53,10 +53,9 @@ pub(super) fn change(
     Ok(())
 }
 
-/// Removing what a resource must have, or what decides access, is refused (C79).
+/// Removing what a resource must have is refused (C79).
 pub(super) fn check_removable(target: Target<'_>) -> Result<(), Error> {
-    let leaf = target.leaf();
-    if leaf.required || leaf.name == "active" {
+    if target.leaf().required {
         return Err(Error::mutability(target, "cannot be removed"));
     }
     Ok(())

@@ -125,16 +125,19 @@ impl Answer {
         if self.text.is_empty() { Value::Null } else { self.json() }
     }
 
-    /// The error body, if status and scimType are the expected ones.
+    /// The error body, if status and scimType are the expected ones; its detail without the request id.
     #[track_caller]
     pub fn refused(self, status: u16, scim_type: Option<&str>) -> Value {
+        let id = format!(" (request {})", self.header("x-request-id"));
         assert_eq!(self.header("content-type"), "application/scim+json", "{}: {}", self.request, self.text);
         let request = self.request.clone();
-        let body = self.expect(status);
+        let mut body = self.expect(status);
         assert_eq!(body["schemas"], serde_json::json!([scim::message::ERROR]), "{request}");
         assert_eq!(body["status"], status.to_string(), "{request}: status is text");
         assert_eq!(body.get("scimType").and_then(Value::as_str), scim_type, "{request}: {body}");
-        assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{request}");
+        let detail = body["detail"].as_str().and_then(|detail| detail.strip_suffix(&id)).map(str::to_owned);
+        assert!(detail.as_ref().is_some_and(|detail| !detail.is_empty()), "C13: {request}: {body}");
+        body["detail"] = detail.into();
         body
     }
 
