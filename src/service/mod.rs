@@ -6,6 +6,7 @@ mod directories;
 mod groups;
 mod members;
 mod organizations;
+mod search;
 mod signing_in;
 mod users;
 
@@ -19,6 +20,7 @@ use scim::{Reading, ResourceType, ScimType};
 pub use conditions::Conditions;
 pub use groups::Members;
 pub use organizations::NewOwner;
+pub use search::Either;
 
 use crate::clock::{Clock, Entropy};
 use crate::domain::audit::EventKind;

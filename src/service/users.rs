@@ -270,7 +270,7 @@ impl Service {
         managers.sort_unstable();
         managers.dedup();
         let memberships = if ids.is_empty() { Default::default() } else { store.memberships_of(&ids).await? };
-        Ok(Related { memberships, managers: store.names_of(&managers).await? })
+        Ok(Related { memberships, managers: store.user_names(&managers).await? })
     }
 }
 

@@ -6,10 +6,14 @@ use chrono::{DateTime, Utc};
 use surrealdb::types::{Array, Object, RecordId, RecordIdKey, SurrealValue, Uuid, Value};
 
 use super::error::settle;
+use super::list::Table;
 use super::write::Write;
 use super::{OrganizationStore, StoreError, uuid};
 use crate::domain::group::{Member, MemberKind, Membership};
 use crate::domain::{GroupId, UserId};
+
+/// How many records are asked for in one query.
+const RECORDS_AT_A_TIME: usize = 500;
 
 /// What changes among the members of a group. Only real changes: who comes was not in, who goes was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,13 +112,14 @@ impl OrganizationStore {
         group: GroupId,
         candidates: &[uuid::Uuid],
     ) -> Result<HashSet<uuid::Uuid>, StoreError> {
-        if candidates.is_empty() {
-            return Ok(HashSet::new());
+        let mut found = HashSet::new();
+        for chunk in candidates.chunks(RECORDS_AT_A_TIME) {
+            let edges: Vec<RecordId> = chunk.iter().map(|member| edge(group.uuid(), *member)).collect();
+            let query = self.0.query("SELECT VALUE member FROM $edges").bind(("edges", edges));
+            let members: Vec<Uuid> = settle(query.await?)?.take(0)?;
+            found.extend(members.into_iter().map(Uuid::into_inner));
         }
-        let edges: Vec<RecordId> = candidates.iter().map(|member| edge(group.uuid(), *member)).collect();
-        let query = self.0.query("SELECT VALUE member FROM $edges").bind(("edges", edges));
-        let members: Vec<Uuid> = settle(query.await?)?.take(0)?;
-        Ok(members.into_iter().map(Uuid::into_inner).collect())
+        Ok(found)
     }
 
     /// All members of the group, by id.
@@ -151,34 +156,47 @@ impl OrganizationStore {
             });
             members.insert(*group, list.collect());
         }
-        let ids: HashSet<uuid::Uuid> = members.values().flatten().map(|member| member.id).collect();
-        let names = self.names_of(&ids.into_iter().collect::<Vec<_>>()).await?;
+        let of_kind = |kind| -> Vec<uuid::Uuid> {
+            let ids: HashSet<uuid::Uuid> =
+                members.values().flatten().filter(|member| member.kind == kind).map(|member| member.id).collect();
+            ids.into_iter().collect()
+        };
+        let mut names = self.names_of(Table::User, &of_kind(MemberKind::User)).await?;
+        names.extend(self.names_of(Table::Group, &of_kind(MemberKind::Group)).await?);
         for member in members.values_mut().flatten() {
             member.display = names.get(&member.id).cloned().flatten();
         }
         Ok(members)
     }
 
-    /// What these users and groups are to be called, if they say so; those that do not exist are left out.
+    /// What these users are to be called, if they say so; those that do not exist are left out.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn names_of(&self, ids: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, Option<String>>, StoreError> {
-        if ids.is_empty() {
-            return Ok(HashMap::new());
+    pub async fn user_names(&self, ids: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, Option<String>>, StoreError> {
+        self.names_of(Table::User, ids).await
+    }
+
+    /// Some at a time: what the engine takes for a list of records grows faster than the list.
+    async fn names_of(
+        &self,
+        table: Table,
+        ids: &[uuid::Uuid],
+    ) -> Result<HashMap<uuid::Uuid, Option<String>>, StoreError> {
+        let text = match table {
+            Table::User => "SELECT id, attributes.displayName AS name FROM $records",
+            Table::Group => "SELECT id, display_name AS name FROM $records",
+        };
+        let mut names = HashMap::with_capacity(ids.len());
+        for chunk in ids.chunks(RECORDS_AT_A_TIME) {
+            let records: Vec<RecordId> = chunk.iter().map(|id| RecordId::new(table.name(), uuid(*id))).collect();
+            let rows: Vec<NameRow> = settle(self.0.query(text).bind(("records", records)).await?)?.take(0)?;
+            for row in rows {
+                names.insert(super::users::key(&row.id)?, row.name);
+            }
         }
-        let records = |table: &str| -> Vec<RecordId> { ids.iter().map(|id| RecordId::new(table, uuid(*id))).collect() };
-        let query = self
-            .0
-            .query("SELECT id, attributes.displayName AS name FROM $users")
-            .query("SELECT id, display_name AS name FROM $groups")
-            .bind(("users", records("user")))
-            .bind(("groups", records("group")));
-        let mut results = settle(query.await?)?;
-        let users: Vec<NameRow> = results.take(0)?;
-        let groups: Vec<NameRow> = results.take(1)?;
-        users.into_iter().chain(groups).map(|row| Ok((super::users::key(&row.id)?, row.name))).collect()
+        Ok(names)
     }
 
     /// What each of these ids is: a user, a group, or (left out) nobody.
@@ -187,21 +205,25 @@ impl OrganizationStore {
     ///
     /// When the store fails.
     pub async fn kinds_of(&self, ids: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, MemberKind>, StoreError> {
-        if ids.is_empty() {
-            return Ok(HashMap::new());
+        let mut kinds = HashMap::with_capacity(ids.len());
+        for chunk in ids.chunks(RECORDS_AT_A_TIME) {
+            let records =
+                |table: &str| -> Vec<RecordId> { chunk.iter().map(|id| RecordId::new(table, uuid(*id))).collect() };
+            let query = self
+                .0
+                .query("SELECT VALUE id FROM $users; SELECT VALUE id FROM $groups")
+                .bind(("users", records("user")))
+                .bind(("groups", records("group")));
+            let mut results = settle(query.await?)?;
+            let users: Vec<RecordId> = results.take(0)?;
+            let groups: Vec<RecordId> = results.take(1)?;
+            for (found, kind) in [(users, MemberKind::User), (groups, MemberKind::Group)] {
+                for id in found {
+                    kinds.insert(super::users::key(&id)?, kind);
+                }
+            }
         }
-        let records = |table: &str| -> Vec<RecordId> { ids.iter().map(|id| RecordId::new(table, uuid(*id))).collect() };
-        let query = self
-            .0
-            .query("SELECT VALUE id FROM $users; SELECT VALUE id FROM $groups")
-            .bind(("users", records("user")))
-            .bind(("groups", records("group")));
-        let mut results = settle(query.await?)?;
-        let users: Vec<RecordId> = results.take(0)?;
-        let groups: Vec<RecordId> = results.take(1)?;
-        let users = users.iter().map(|id| (id, MemberKind::User));
-        let groups = groups.iter().map(|id| (id, MemberKind::Group));
-        users.chain(groups).map(|(id, kind)| Ok((super::users::key(id)?, kind))).collect()
+        Ok(kinds)
     }
 
     /// The groups that users are in, direct ones and those that contain such a group, however deep and in whatever
@@ -226,7 +248,7 @@ impl OrganizationStore {
             frontier = found.into_iter().filter(|group| !parents.contains_key(group)).collect();
         }
         let groups: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
-        let names = self.names_of(&groups.into_iter().collect::<Vec<_>>()).await?;
+        let names = self.names_of(Table::Group, &groups.into_iter().collect::<Vec<_>>()).await?;
         Ok(users.iter().map(|user| (*user, memberships(*user, &parents, &names))).collect())
     }
 

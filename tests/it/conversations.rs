@@ -33,5 +33,5 @@ fn the_okta_spec_test_is_complete() {
     let conversations = conversation::all();
     let spec = conversations.iter().find(|conversation| conversation.name == "okta-spec-test").expect("the fixture");
     assert_eq!(spec.requests(), 12);
-    assert_eq!(spec.assertions(), 53);
+    assert!(spec.assertions() >= 53, "{}", spec.assertions());
 }

@@ -204,6 +204,18 @@ async fn c63_a_search_by_post_is_a_list() {
     );
     assert!(found["Resources"][0].get("meta").is_none());
     assert_eq!(scim.post("/Groups/.search", &json!({})).await.expect(200)["totalResults"], 0);
+    scim.make_group("G", &[]).await;
+    let mixed =
+        json!({"filter": "userName eq \"u001\" or displayName eq \"g\"", "attributes": ["displayName", "meta"]});
+    let found = scim.post("/.search", &mixed).await.expect(200);
+    let kinds: Vec<&Value> =
+        found["Resources"].as_array().expect("a list").iter().map(|found| &found["meta"]["resourceType"]).collect();
+    assert_eq!((&found["totalResults"], kinds), (&json!(2), vec![&json!("User"), &json!("Group")]));
+    let tail = scim.post("/.search", &json!({"startIndex": 7, "count": 5})).await.expect(200);
+    assert_eq!((&tail["totalResults"], &tail["itemsPerPage"]), (&json!(8), &json!(2)));
+    let last = scim.post("/.search", &json!({"startIndex": 8, "count": 5})).await.expect(200);
+    assert_eq!(last["Resources"][0]["displayName"], "G");
+    scim.post("/.search", &json!({"sortBy": "id"})).await.refused(400, Some("invalidPath"));
     scim.post("/Users/.search", &json!({"count": {}})).await.refused(400, Some("invalidValue"));
 }
 

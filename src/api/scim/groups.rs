@@ -14,7 +14,7 @@ use crate::domain::group::GroupView;
 use crate::service::Members;
 
 /// Members are read only if they are answered (C59).
-fn members(projection: &Projection) -> Members {
+pub(super) fn members(projection: &Projection) -> Members {
     let wanted = ResourceType::group().attribute("members").is_some_and(|members| projection.wants(members));
     if wanted { Members::Read } else { Members::Left }
 }

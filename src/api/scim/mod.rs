@@ -5,13 +5,13 @@ mod failure;
 mod groups;
 mod request;
 mod response;
+mod search;
 mod users;
 
 use std::collections::HashMap;
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::routing::{get, post};
 
 pub(super) use failure::{Failure, panicked, render_failures};
@@ -34,7 +34,7 @@ fn v2() -> Router<Api> {
         .route("/ResourceTypes/{name}", get(discovery::get_resource_type))
         .route("/Schemas", get(discovery::list_schemas))
         .route("/Schemas/{urn}", get(discovery::get_schema))
-        .route("/.search", post(search_everything))
+        .route("/.search", post(search::everything))
         .route("/Users", get(users::list).post(users::create))
         .route("/Users/.search", post(users::search))
         .route("/Users/{id}", get(users::read).put(users::replace).patch(users::patch).delete(users::delete))
@@ -46,12 +46,6 @@ fn v2() -> Router<Api> {
 /// A path nobody serves (C9).
 pub(super) async fn unknown_path() -> Failure {
     Failure::from(Error::NotFound(Noun::Endpoint))
-}
-
-/// Types are searched one at a time (RFC 7644 §3.4.3, §3.12).
-async fn search_everything() -> Failure {
-    let detail = "several resource types cannot be searched at once: use /Users/.search or /Groups/.search";
-    Failure::status(StatusCode::NOT_IMPLEMENTED, detail)
 }
 
 /// Another version of the protocol (C5). What version 2 does not serve ends up here too.

@@ -1,0 +1,55 @@
+//! Searching users and groups together (RFC 7644 §3.4.3).
+
+use scim::message::Page;
+use scim::{Dialect, Reading, ScimType};
+
+use crate::domain::group::GroupView;
+use crate::domain::user::UserView;
+use crate::domain::{Caller, Error, Permission};
+
+use super::{ListRequest, Listed, Members, Service};
+
+/// What was found: a user or a group.
+#[derive(Clone, Debug)]
+pub enum Either {
+    /// A user.
+    User(Box<UserView>),
+    /// A group.
+    Group(Box<GroupView>),
+}
+
+impl Service {
+    /// Users, then groups, as one list. An attribute that one type does not have has no value there (C54).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessRead`] and [`Permission::GroupsRead`]; [`Error::Protocol`] as
+    /// for lists of one type, and for `sortBy`: there is no order across types.
+    pub async fn search(&self, caller: &Caller, request: &ListRequest, with: Members) -> Result<Listed<Either>, Error> {
+        caller.require(Permission::UserAccessRead)?;
+        caller.require(Permission::GroupsRead)?;
+        if request.sort_by.is_some() {
+            let detail = "sortBy: users and groups cannot be sorted together, search one type";
+            return Err(scim::Error::new(ScimType::InvalidPath, detail).into());
+        }
+        let page = Page::read(
+            request.start_index.as_deref(),
+            request.count.as_deref(),
+            self.limits.default_page_size,
+            self.limits.max_results,
+        )?;
+        let mut reading = Reading::new(Dialect::Auto);
+        let part = |start: u64, count: u64| ListRequest {
+            start_index: Some(start.to_string()),
+            count: Some(count.to_string()),
+            ..request.clone()
+        };
+        let users = self.list_users(caller, &part(page.start_index, page.count), &mut reading).await?;
+        let left = page.count - users.views.len() as u64;
+        let start = page.start_index.saturating_sub(users.total).max(1);
+        let groups = self.list_groups(caller, &part(start, left), with, &mut reading).await?;
+        let mut views: Vec<Either> = users.views.into_iter().map(|view| Either::User(Box::new(view))).collect();
+        views.extend(groups.views.into_iter().map(|view| Either::Group(Box::new(view))));
+        Ok(Listed { total: users.total + groups.total, start_index: page.start_index, views })
+    }
+}
