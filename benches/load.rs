@@ -324,7 +324,7 @@ impl StoreAlone {
             });
         }
         writers.join_all().await;
-        (WRITERS * each) as f64 / started.elapsed().as_secs_f64()
+        per_second(WRITERS * each, started)
     }
 }
 
@@ -346,5 +346,10 @@ async fn http_creates(bench: &Bench, tenant: &Tenant, first: usize, each: usize)
         });
     }
     writers.join_all().await;
-    (WRITERS * each) as f64 / started.elapsed().as_secs_f64()
+    per_second(WRITERS * each, started)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some thousands")]
+fn per_second(count: usize, started: Instant) -> f64 {
+    count as f64 / started.elapsed().as_secs_f64()
 }

@@ -56,7 +56,7 @@ impl Entropy {
         bytes
     }
 
-    /// A UUIDv7 (RFC 9562 §5.7) that sorts after every one made before in this process: a counter fills the twelve bits
+    /// A `UUIDv7` (RFC 9562 §5.7) that sorts after every one made before in this process: a counter fills the twelve bits
     /// after the milliseconds. Unique, but not a secret.
     ///
     /// # Panics

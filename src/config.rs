@@ -160,7 +160,8 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let senseless = |setting, reason: &str| Err(ConfigError::Senseless { setting, reason: reason.to_owned() });
         let url = &self.server.public_url;
-        if !url.is_empty() && !(url.starts_with("http://") || url.starts_with("https://")) {
+        let is_origin = url.starts_with("http://") || url.starts_with("https://");
+        if !url.is_empty() && !is_origin {
             return senseless("server.public_url", "must begin with http:// or https://");
         }
         if url.ends_with('/') {

@@ -56,11 +56,10 @@ pub(super) async fn within_limits(State(api): State<Api>, request: Request, next
     if request.method() == Method::TRACE || request.method() == Method::CONNECT {
         return Failure::status(StatusCode::METHOD_NOT_ALLOWED, "this method is not served").into_response();
     }
-    match tokio::time::timeout(settings.request_time, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::warn!("gave up on a request after its time");
-            Failure::retry_later("the request took too long and was given up", Duration::from_secs(5)).into_response()
-        }
+    if let Ok(response) = tokio::time::timeout(settings.request_time, next.run(request)).await {
+        response
+    } else {
+        tracing::warn!("gave up on a request after its time");
+        Failure::retry_later("the request took too long and was given up", Duration::from_secs(5)).into_response()
     }
 }

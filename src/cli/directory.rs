@@ -39,6 +39,7 @@ pub(super) enum DirectoryCommand {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Create {
     /// Short name of the organization
     organization: String,

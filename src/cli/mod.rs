@@ -47,7 +47,7 @@ struct Global {
     /// Settings file; see `rollcall config dump` for what can be set
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Store to use instead of the configured one: mem://, surrealkv://PATH, ws://HOST:PORT, …
+    /// Store to use instead of the configured one: mem://, <surrealkv://PATH>, ws://HOST:PORT, …
     #[arg(long, global = true, value_name = "URL")]
     store: Option<String>,
     /// Answer one line of JSON instead of text; logs go to standard error either way
@@ -146,9 +146,9 @@ impl Global {
     fn answer(&self, value: &Value, text: &str) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         if self.json {
-            writeln!(out, "{value}")?
+            writeln!(out, "{value}")?;
         } else {
-            writeln!(out, "{}", text.trim_end())?
+            writeln!(out, "{}", text.trim_end())?;
         }
         out.flush()?;
         Ok(())

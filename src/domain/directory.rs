@@ -31,6 +31,7 @@ pub struct Directory {
 /// The switches of a directory. Defaults are what Okta and Entra need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, set by name")]
 pub struct DirectorySettings {
     /// POST for an inactive user's userName reactivates that user instead of answering 409 (C33).
     pub restore_inactive: bool,

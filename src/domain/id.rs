@@ -1,4 +1,4 @@
-//! Typed ids: UUIDv7 in canonical text (D7). Text that was never an id names nobody.
+//! Typed ids: `UUIDv7` in canonical text (D7). Text that was never an id names nobody.
 
 use std::fmt;
 use std::str::FromStr;

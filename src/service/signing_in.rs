@@ -12,7 +12,7 @@ use crate::domain::{Caller, Error, OrganizationId};
 use super::Service;
 
 /// How exact "last used" is: one write a minute, however many requests.
-const LAST_USED_RESOLUTION: Duration = Duration::from_secs(60);
+const LAST_USED_RESOLUTION: Duration = Duration::from_mins(1);
 /// How long what is known of a token may be used again without asking the store: the time in which another node's
 /// revocation reaches this one. A revocation here reaches at once.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
@@ -52,13 +52,12 @@ impl Service {
         let now = self.clock.now();
         let hash = secret.hash();
         let known = self.known_tokens.0.get(&hash).filter(|known| is_within(KNOWN_FOR, known.at, now));
-        let known = match known {
-            Some(known) => known,
-            None => {
-                let known = self.look_up(&secret, now).await?;
-                self.known_tokens.0.insert(hash, known.clone());
-                known
-            }
+        let known = if let Some(known) = known {
+            known
+        } else {
+            let known = self.look_up(&secret, now).await?;
+            self.known_tokens.0.insert(hash, known.clone());
+            known
         };
         Ok(Caller::directory(known.organization, known.directory, request))
     }

@@ -269,7 +269,7 @@ impl Service {
             users.iter().filter_map(|user| user.manager().and_then(id::parse)).collect();
         managers.sort_unstable();
         managers.dedup();
-        let memberships = if ids.is_empty() { Default::default() } else { store.memberships_of(&ids).await? };
+        let memberships = store.memberships_of(&ids).await?;
         Ok(Related { memberships, managers: store.user_names(&managers).await? })
     }
 }

@@ -104,6 +104,7 @@ struct Clause {
 }
 
 impl Clause {
+    #[expect(clippy::unnecessary_wraps, reason = "what translation answers; the other answer is none")]
     fn exact(text: impl Into<String>) -> Option<Self> {
         Some(Self { text: text.into(), exact: true })
     }

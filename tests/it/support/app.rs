@@ -88,7 +88,7 @@ impl TestApp {
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(listening.serve(async {
             if stopped.await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }));
         Self { service, clock, url, stop, _folder: folder }
