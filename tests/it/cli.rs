@@ -30,13 +30,17 @@ struct Running {
 
 impl Running {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+        let process = Command::new(env!("CARGO_BIN_EXE_rollcall"))
             .args(arguments)
             .current_dir(folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("it starts");
+        Self::reading(process)
+    }
+
+    fn reading(mut process: Child) -> Self {
         let mut line = String::new();
         let mut output = BufReader::new(process.stdout.take().expect("piped"));
         output.read_line(&mut line).expect("a line");
@@ -88,6 +92,40 @@ async fn demo_json_is_the_contract_and_its_token_works() {
     }
     assert!(folder.path().join("mails").is_dir());
     assert!(demo.stop(), "it stops well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lg01_lg02_logs_hold_no_secret_no_person_and_one_record_a_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let process = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+        .args(["demo", "--listen", "127.0.0.1:0", "--json"])
+        .env("ROLLCALL__LOG__FILTER", "trace")
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&log).expect("a file"))
+        .spawn()
+        .expect("it starts");
+    let demo = Running::reading(process);
+    let contract = demo.json();
+    let token = contract["organizations"][0]["scim"]["token"].as_str().expect("a token").to_owned();
+    let password = contract["organizations"][0]["owner"]["password"].as_str().expect("a password").to_owned();
+    let scim = Scim::new(contract["url"].as_str().expect("a URL"), &token);
+    let mut body = user("c4n4ry-name@example.com");
+    body["password"] = "c4n4ry-password".into();
+    body["title"] = "c4n4ry\n{\"level\":\"FORGED\"}\u{1b}[31m".into();
+    let id = scim.post("/Users", &body).await.expect(201)["id"].as_str().expect("an id").to_owned();
+    scim.get("/Users?filter=userName%20eq%20%22c4n4ry-name@example.com%22").await.expect(200);
+    scim.get("/Users/c4n4ry%0A%1B[31m").await.refused(404, None);
+    scim.post("/Users", &body).await.refused(409, Some("uniqueness"));
+    scim.with_token(Some(&format!("{token}x"))).get("/Users").await.refused(401, None);
+    scim.delete(&format!("/Users/{id}")).await.expect(204);
+    assert!(demo.stop());
+    let log = std::fs::read_to_string(log).expect("a log");
+    for secret in ["c4n4ry", "FORGED", &token, &password] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+    let records = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("one record a line"));
+    assert!(records.filter(|record| record["message"] == "answered").count() >= 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

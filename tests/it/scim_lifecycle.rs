@@ -99,6 +99,28 @@ async fn c118_the_audit_trail_keeps_a_tombstone_without_the_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c122_the_same_change_through_another_door_is_the_same_change() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let operator = Caller::operator(Some(tenant.id));
+    let attributes = |name: &str| {
+        let body = user(name);
+        let body = body.as_object().expect("an object");
+        scim::Resource::read(scim::ResourceType::user(), body, &mut scim::Reading::default()).expect("valid")
+    };
+    let made = app.service.create_user(&operator, attributes("Ada")).await.expect("created");
+    tenant.scim.post("/Users", &user("ADA")).await.refused(409, Some("uniqueness"));
+    let seen = tenant.scim.get(&format!("/Users/{}", made.view.user.id)).await.expect(200);
+    assert_eq!((&seen["userName"], &seen["meta"]["version"]), (&json!("Ada"), &json!("W/\"1\"")));
+    tenant.scim.make_user("bob").await;
+    let again = app.service.create_user(&operator, attributes("BOB")).await;
+    assert!(matches!(again, Err(rollcall::domain::Error::Taken(rollcall::domain::Field::UserName))));
+    let told: Vec<(String, Vec<String>)> =
+        events(&app, &tenant).await.into_iter().map(|event| (event.kind, event.changed)).collect();
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c120_sc08_a_protected_user_is_not_touched_by_its_directory() {
     let app = TestApp::start().await;
     let tenant = app.tenant("acme").await;

@@ -123,7 +123,7 @@ async fn tn03_a_foreign_reference_is_an_unknown_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sc02_the_same_name_elsewhere_is_another_person() {
+async fn c31_sc02_the_same_name_elsewhere_is_another_person() {
     let world = world().await;
     let before = snapshot(&world.globex.scim).await;
     let mut body = user("canary-user@globex.example");
