@@ -73,7 +73,7 @@ impl Service {
             live.iter().take((live.len() + 1).saturating_sub(LIVE_TOKENS)).map(|token| token.id).collect();
         let secret = BearerSecret::from_entropy(self.entropy.bytes());
         let event = self.event(caller, EventKind::TokenRotated, ("directory", id.to_string()));
-        self.store.rotate_token(organization, id, &self.new_token(&secret), &ended, &event).await?;
+        self.store.change_tokens(organization, id, Some(&self.new_token(&secret)), &ended, &event).await?;
         self.known_tokens.forget();
         Ok(secret)
     }
@@ -99,7 +99,7 @@ impl Service {
             return Err(Error::NotFound(Noun::Token));
         }
         let event = self.event(caller, EventKind::TokenRevoked, ("directory", id.to_string()));
-        self.store.end_tokens(organization, id, &ended, &event).await?;
+        self.store.change_tokens(organization, id, None, &ended, &event).await?;
         self.known_tokens.forget();
         Ok(ended.len())
     }

@@ -130,19 +130,19 @@ impl Service {
         Writer { directory: caller.directory_id(), now: self.clock.now() }
     }
 
-    /// Reads a list request against a resource type, then hands it to `run`.
+    fn read_page(&self, request: &ListRequest) -> Result<Page, Error> {
+        let Limits { default_page_size, max_results, .. } = self.limits;
+        Ok(Page::read(request.start_index.as_deref(), request.count.as_deref(), default_page_size, max_results)?)
+    }
+
+    /// Reads a list request against a resource type.
     fn read_list<'s>(
         &self,
         kind: &'s ResourceType,
         request: &ListRequest,
         reading: &mut Reading,
     ) -> Result<ReadList<'s>, Error> {
-        let page = Page::read(
-            request.start_index.as_deref(),
-            request.count.as_deref(),
-            self.limits.default_page_size,
-            self.limits.max_results,
-        )?;
+        let page = self.read_page(request)?;
         let filter = request.filter.as_deref().map(filter::parse).transpose()?;
         let filter = filter.as_ref().map(|filter: &Filter| filter::resolve(filter, kind, reading)).transpose()?;
         let sort = Sort::read(kind, request.sort_by.as_deref(), request.sort_order.as_deref(), reading)?;

@@ -1,6 +1,5 @@
 //! Searching users and groups together (RFC 7644 §3.4.3).
 
-use scim::message::Page;
 use scim::{Dialect, Reading, ScimType};
 
 use crate::domain::group::GroupView;
@@ -32,12 +31,7 @@ impl Service {
             let detail = "sortBy: users and groups cannot be sorted together, search one type";
             return Err(scim::Error::new(ScimType::InvalidPath, detail).into());
         }
-        let page = Page::read(
-            request.start_index.as_deref(),
-            request.count.as_deref(),
-            self.limits.default_page_size,
-            self.limits.max_results,
-        )?;
+        let page = self.read_page(request)?;
         let mut reading = Reading::new(Dialect::Auto);
         let part = |start: u64, count: u64| ListRequest {
             start_index: Some(start.to_string()),

@@ -85,43 +85,25 @@ impl Store {
         write.commit(&bound.0).await
     }
 
-    /// Adds a token of a directory and ends these others.
+    /// Adds a token of a directory, if there is a new one, and ends these others.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub(crate) async fn rotate_token(
+    pub(crate) async fn change_tokens(
         &self,
         organization: OrganizationId,
         directory: DirectoryId,
-        token: &NewToken<'_>,
+        new: Option<&NewToken<'_>>,
         ended: &[TokenId],
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let bound = self.organization(organization).await?;
         let mut write = Write::new(event);
         write.use_database(&DatabaseName::identity());
-        push_token(&mut write, token, organization, directory);
-        push_end(&mut write, directory, ended);
-        write.use_database(&DatabaseName::of(organization));
-        write.commit(&bound.0).await
-    }
-
-    /// Ends tokens of a directory.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    pub(crate) async fn end_tokens(
-        &self,
-        organization: OrganizationId,
-        directory: DirectoryId,
-        ended: &[TokenId],
-        event: &AuditEvent,
-    ) -> Result<(), StoreError> {
-        let bound = self.organization(organization).await?;
-        let mut write = Write::new(event);
-        write.use_database(&DatabaseName::identity());
+        if let Some(token) = new {
+            push_token(&mut write, token, organization, directory);
+        }
         push_end(&mut write, directory, ended);
         write.use_database(&DatabaseName::of(organization));
         write.commit(&bound.0).await

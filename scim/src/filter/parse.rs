@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{Filter, Literal, Operator};
 use crate::Error;
@@ -226,7 +226,7 @@ impl<'t> Parser<'t> {
         let literal = match Value::from_str(word) {
             Ok(Value::Bool(value)) => Literal::Boolean(value),
             Ok(Value::Null) => Literal::Null,
-            Ok(Value::Number(number)) => Literal::Number(number),
+            Ok(Value::Number(number)) => Literal::Number(nearest(word, number)),
             _ => return self.expected("a JSON string, number, true, false or null"),
         };
         self.at += word.len();
@@ -265,6 +265,12 @@ impl<'t> Parser<'t> {
         attribute.sub = self.sub_attribute()?.map(|sub| sub.name);
         Ok(PatchPath { attribute, filter: Some(filter) })
     }
+}
+
+/// The number nearest to the text: the JSON reader is a bit off for some fractions, the standard library is not.
+fn nearest(text: &str, number: Number) -> Number {
+    let fraction = number.is_f64().then(|| text.parse().ok().and_then(Number::from_f64)).flatten();
+    fraction.unwrap_or(number)
 }
 
 #[cfg(test)]

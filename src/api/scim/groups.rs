@@ -42,12 +42,7 @@ pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client:
         let projection = client.parameters.projection(ResourceType::group())?;
         let view = api.service.get_group(&client.caller, id.parse()?, members(&projection)).await?;
         let answer = answer(&view, &projection);
-        let current = client.conditions.if_none_match.as_ref().is_some_and(|tags| tags.match_version(&answer.version));
-        Ok(if current {
-            answer.empty(StatusCode::NOT_MODIFIED)
-        } else {
-            answer.found(view.to_scim(&api.settings.scim_base()))
-        })
+        Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base())))
     };
     let outcome = outcome.await;
     learned(&client, outcome)

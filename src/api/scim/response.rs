@@ -28,6 +28,19 @@ impl Answer<'_> {
         self.resource(StatusCode::OK, resource)
     }
 
+    /// 200, or 304 when the client has this version already (C125).
+    pub(super) fn found_unless_known(
+        &self,
+        client: &Client,
+        resource: impl FnOnce() -> Map<String, Value>,
+    ) -> Response {
+        let known = client.conditions.if_none_match.as_ref();
+        if known.is_some_and(|tags| tags.match_version(&self.version)) {
+            return self.empty(StatusCode::NOT_MODIFIED);
+        }
+        self.found(resource())
+    }
+
     /// 201 with `Location` (C25).
     pub(super) fn created(&self, resource: Map<String, Value>) -> Response {
         let location = resource.get("meta").and_then(|meta| meta["location"].as_str()).unwrap_or_default().to_owned();

@@ -35,12 +35,7 @@ pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client:
         let projection = client.parameters.projection(ResourceType::user())?;
         let view = api.service.get_user(&client.caller, id.parse()?).await?;
         let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
-        let current = client.conditions.if_none_match.as_ref().is_some_and(|tags| tags.match_version(&answer.version));
-        Ok(if current {
-            answer.empty(StatusCode::NOT_MODIFIED)
-        } else {
-            answer.found(view.to_scim(&api.settings.scim_base()))
-        })
+        Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base())))
     };
     let outcome = outcome.await;
     learned(&client, outcome)
