@@ -18,7 +18,7 @@ pub fn start(settings: &LogConfig) -> Result<(), String> {
         .fold(filter, EnvFilter::add_directive);
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match settings.format {
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
         LogFormat::Text => subscriber.try_init(),
     };
     started.map_err(|error| error.to_string())

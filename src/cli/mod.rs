@@ -47,8 +47,13 @@ struct Global {
     /// Settings file; see `rollcall config dump` for what can be set
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Store to use instead of the configured one: mem://, <surrealkv://PATH>, ws://HOST:PORT, …
-    #[arg(long, global = true, value_name = "URL")]
+    /// Store to use instead of the configured one.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "Store to use instead of the configured one: mem://, surrealkv://PATH, ws://HOST:PORT, …"
+    )]
     store: Option<String>,
     /// Answer one line of JSON instead of text; logs go to standard error either way
     #[arg(long, global = true)]

@@ -46,13 +46,16 @@ impl OrganizationCommand {
             }
             Self::List => {
                 let organizations = service.list_organizations(&operator).await.map_err(told)?;
-                let values: Vec<Value> = organizations.iter().map(described).collect();
-                let lines: Vec<String> = organizations
-                    .iter()
-                    .map(|organization| {
-                        format!("{}  {}  {}", organization.id, organization.short_name, organization.name)
-                    })
-                    .collect();
+                let (mut values, mut lines) = (Vec::new(), Vec::new());
+                for organization in &organizations {
+                    let ownerless = service.is_ownerless(&operator, organization.id).await.map_err(told)?;
+                    let mut value = described(organization);
+                    value["ownerless"] = json!(ownerless);
+                    values.push(value);
+                    let mark = if ownerless { "  (ownerless)" } else { "" };
+                    let Organization { id, short_name, name, .. } = organization;
+                    lines.push(format!("{id}  {short_name}  {name}{mark}"));
+                }
                 let text = if lines.is_empty() {
                     "There is none yet: rollcall organization create SHORT_NAME".to_owned()
                 } else {

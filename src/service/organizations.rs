@@ -104,6 +104,16 @@ impl Service {
         Ok(self.store.identity().list_organizations().await?)
     }
 
+    /// Whether directories took away the last owner of an organization and nobody has claimed it since.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for everyone but the operator.
+    pub async fn is_ownerless(&self, caller: &Caller, id: OrganizationId) -> Result<bool, Error> {
+        caller.require_operator(Permission::OrgManagement)?;
+        Ok(self.store.organization(id).await?.is_ownerless().await?)
+    }
+
     /// Brings the database of an organization up to date.
     ///
     /// # Errors

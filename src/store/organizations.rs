@@ -6,7 +6,7 @@ use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Value};
 use super::error::settle;
 use super::users::{UserRow, user_record};
 use super::write::Write;
-use super::{DatabaseName, IdentityStore, Store, StoreError, uuid};
+use super::{DatabaseName, IdentityStore, OrganizationStore, Store, StoreError, uuid};
 use crate::domain::audit::AuditEvent;
 use crate::domain::organization::Organization;
 use crate::domain::user::User;
@@ -110,6 +110,25 @@ fn push_owner_account(write: &mut Write, owner: &Owner, now: DateTime<Utc>) {
     write.bind("password", RecordId::new("password", uuid(owner.account.uuid())));
     write.bind("password_hash", owner.password_hash.clone());
     write.bind("email", email);
+}
+
+impl OrganizationStore {
+    /// Whether there were owners and none of them is admitted any more.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn is_ownerless(&self) -> Result<bool, StoreError> {
+        let query = self
+            .0
+            .query("LET $owners = (SELECT VALUE type::record('user', user) FROM role_grant WHERE role = 'owner')")
+            .query("RETURN array::len($owners)")
+            .query("RETURN array::len((SELECT VALUE id FROM $owners WHERE active = true AND locally_held = false))");
+        let mut results = settle(query.await?)?;
+        let owners: Option<i64> = results.take(1)?;
+        let admitted: Option<i64> = results.take(2)?;
+        Ok(owners.unwrap_or(0) > 0 && admitted.unwrap_or(0) == 0)
+    }
 }
 
 impl IdentityStore {

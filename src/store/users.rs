@@ -158,7 +158,8 @@ impl OrganizationStore {
         write.commit(&self.0).await
     }
 
-    /// Removes a user, its memberships and grants. Groups it was in get a new version.
+    /// Removes a user, its memberships and grants, but for ownership, which stays as a mark that there was an owner.
+    /// Groups it was in get a new version.
     ///
     /// # Errors
     ///
@@ -167,7 +168,7 @@ impl OrganizationStore {
         let mut write = Write::new(event);
         write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
         super::members::push_leave_all_groups(&mut write, user.id.uuid(), event.at);
-        write.push("DELETE role_grant WHERE user = $member RETURN NONE; DELETE $id RETURN NONE;");
+        write.push("DELETE role_grant WHERE user = $member AND role != 'owner' RETURN NONE; DELETE $id RETURN NONE;");
         write.bind("id", user_record(user.id));
         write.bind("version", i64::try_from(user.version).unwrap_or(i64::MAX));
         write.commit(&self.0).await

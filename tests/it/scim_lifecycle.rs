@@ -121,6 +121,29 @@ async fn c122_the_same_change_through_another_door_is_the_same_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c120_the_last_owner_loses_access_like_anyone_and_the_organization_is_flagged() {
+    let app = TestApp::start().await;
+    let operator = Caller::operator(None);
+    let draft = rollcall::domain::organization::OrganizationDraft {
+        short_name: "acme".to_owned(),
+        name: "Acme".to_owned(),
+        owner_email: Some("owner@acme.example".to_owned()),
+    };
+    let id = app.service.create_organization(&operator, draft).await.expect("made").0.id;
+    let (_, scim) = app.directory(id, rollcall::domain::directory::DirectoryDraft::named("Okta")).await;
+    let ownerless = || async { app.service.is_ownerless(&operator, id).await.expect("known") };
+    let owner = scim.get("/Users").await.expect(200)["Resources"][0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/Users/{owner}");
+    assert!(!ownerless().await);
+    scim.patch(&path, active(json!(false))).await.expect(200);
+    assert!(ownerless().await);
+    scim.patch(&path, active(json!(true))).await.expect(200);
+    assert!(!ownerless().await);
+    scim.delete(&path).await.expect(204);
+    assert!(ownerless().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c120_sc08_a_protected_user_is_not_touched_by_its_directory() {
     let app = TestApp::start().await;
     let tenant = app.tenant("acme").await;
