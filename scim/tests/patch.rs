@@ -169,6 +169,10 @@ fn c86_replace_substitutes_all_or_the_matching_ones() {
     let one =
         json!([{"op": "replace", "path": "emails[type eq \"home\"]", "value": {"value": "n@x", "type": "other"}}]);
     assert_eq!(user(&ada(), &one)["emails"][1], json!({"value": "n@x", "type": "other"}));
+    let listed =
+        json!([{"op": "replace", "path": "emails[type eq \"home\"]", "value": [{"value": "n@x", "type": "other"}]}]);
+    assert_eq!(user(&ada(), &listed)["emails"][1], json!({"value": "n@x", "type": "other"}));
+    assert_eq!(refused(Dialect::Rfc, &ada(), &listed), ScimType::InvalidValue);
     let sub = json!([{"op": "replace", "path": "emails[value co \"example\"].display", "value": "E"}]);
     let after = user(&ada(), &sub);
     assert!(after["emails"].as_array().expect("a list").iter().all(|email| email["display"] == "E"));

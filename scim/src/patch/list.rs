@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::operation::Verb;
-use super::target::{check_removable, unassign};
+use super::target::{check_removable, unassign, unwrap_list_of_one};
 use crate::filter::{Filter, Literal, Operator, resolve_element};
 use crate::path::Target;
 use crate::schema::Attribute;
@@ -140,7 +140,7 @@ impl<'s> ListChange<'_, 's> {
             return self.set_sub(&matching);
         }
         let path = self.path();
-        let value = self.value.unwrap_or(&Value::Null);
+        let value = unwrap_list_of_one(self.value.unwrap_or(&Value::Null), self.reading);
         let Some(element) = read_single(self.target.attribute, value, &path, self.reading)? else {
             // A null in place of the elements removes them.
             self.remove_at(&matching);
@@ -205,7 +205,7 @@ impl<'s> ListChange<'_, 's> {
     /// The described element with the value laid over it.
     fn overlaid(&mut self, described: Map<String, Value>) -> Result<Option<Value>, Error> {
         let path = self.path();
-        let value = self.value.unwrap_or(&Value::Null);
+        let value = unwrap_list_of_one(self.value.unwrap_or(&Value::Null), self.reading);
         let read = read_elements(self.target.attribute, value, &path, self.reading)?;
         Ok(read.into_iter().next().map(|read| {
             let mut element = Value::Object(described);

@@ -90,7 +90,8 @@ fn change_single(
     }
 }
 
-fn unwrap_list_of_one<'v>(value: &'v Value, reading: &mut Reading) -> &'v Value {
+/// A list of one where one value belongs (C94).
+pub(super) fn unwrap_list_of_one<'v>(value: &'v Value, reading: &mut Reading) -> &'v Value {
     match value {
         Value::Array(items) if items.len() == 1 && reading.tolerates(Tolerance::ListOrSingle) => &items[0],
         _ => value,
