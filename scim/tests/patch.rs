@@ -205,6 +205,12 @@ fn c88_several_operations_with_one_absent_value_path_fill_one_element() {
 fn c89_a_string_compared_with_a_boolean_creates_a_boolean() {
     let operations = json!([{"op": "Add", "path": "roles[primary eq \"True\"].value", "value": "Admin"}]);
     assert_eq!(user(&ada(), &operations)["roles"], json!([{"primary": true, "value": "Admin"}]));
+    let in_another_order = json!([
+        {"op": "Add", "path": "roles[primary eq \"True\"].display", "value": "Admin"},
+        {"op": "Add", "path": "roles[primary eq \"True\"].type", "value": "app"},
+        {"op": "Add", "path": "roles[primary eq \"True\"].value", "value": "1"}]);
+    let expected = json!([{"primary": true, "display": "Admin", "type": "app", "value": "1"}]);
+    assert_eq!(user(&ada(), &in_another_order)["roles"], expected);
     let again = json!([{"op": "Replace", "path": "roles[primary eq \"True\"].value", "value": "Reader"}]);
     assert_eq!(user(&user(&ada(), &operations), &again)["roles"], json!([{"primary": true, "value": "Reader"}]));
 }

@@ -43,20 +43,26 @@ impl Service {
         let change = Change::of_user(None, Some(user.clone()));
         match store.insert_user(&user, &self.user_event(caller, &change, user.id)).await.map_err(Error::from) {
             Ok(()) => Ok(Saved { view: self.view_new_user(&store, user).await?, outcome: Outcome::Created }),
-            Err(Error::Taken(Field::UserName)) => self.name_is_taken(caller, &store, &user).await,
+            Err(Error::Taken(field @ (Field::UserName | Field::ExternalId))) => {
+                self.key_is_taken(caller, &store, &user, field).await
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// A name that an inactive user has: the directory is told which, or gets it back, as it prefers (C33).
-    async fn name_is_taken(
+    /// A name that an inactive user has: the directory is told which, or gets it back, as it prefers (C33). Of two keys
+    /// that are taken the store names one: the name is what counts.
+    async fn key_is_taken(
         &self,
         caller: &Caller,
         store: &OrganizationStore,
         wanted: &User,
+        field: Field,
     ) -> Result<Saved<UserView>, Error> {
-        // Gone in the meantime: the name is free again.
-        let existing = store.find_user_by_name_key(&wanted.user_name_key()).await?.ok_or(Error::Busy)?;
+        let Some(existing) = store.find_user_by_name_key(&wanted.user_name_key()).await? else {
+            // The name is free, or has just become so: then it is worth another attempt.
+            return Err(if field == Field::UserName { Error::Busy } else { Error::Taken(field) });
+        };
         if existing.active() {
             return Err(Error::Taken(Field::UserName));
         }

@@ -158,6 +158,12 @@ async fn c33_a_post_for_an_inactive_user_names_the_user_or_restores_it() {
     let refusal = tenant.scim.post("/Users", &user("Ada")).await.refused(409, Some("uniqueness"));
     assert!(refusal["detail"].as_str().expect("text").contains(&id));
     assert_eq!(tenant.scim.count("/Users", "userName eq \"Ada\"").await, 1, "a lookup finds what POST refuses");
+    let mut both = user("both");
+    both["externalId"] = json!("ext");
+    let both_id = tenant.scim.make("/Users", &both).await;
+    tenant.scim.patch(&format!("/Users/{both_id}"), inactive).await.expect(200);
+    let refusal = tenant.scim.post("/Users", &both).await.refused(409, Some("uniqueness"));
+    assert!(refusal["detail"].as_str().expect("text").contains(&both_id), "both keys are the same user's");
 
     let settings = DirectorySettings { restore_inactive: true, ..DirectorySettings::default() };
     let (_, restoring) = app.directory(tenant.id, DirectoryDraft { settings, ..DirectoryDraft::named("R") }).await;

@@ -180,7 +180,9 @@ impl<'s> ListChange<'_, 's> {
             }
             self.settle_primary(index);
         }
-        self.list.retain(says_something);
+        if read.is_none() {
+            self.list.retain(says_something);
+        }
         Ok(())
     }
 
@@ -195,7 +197,7 @@ impl<'s> ListChange<'_, 's> {
             return Err(Error::no_target(format!("{}: {reason}", self.target)));
         };
         let element = if self.target.sub.is_some() { self.with_sub(described)? } else { self.overlaid(described)? };
-        if let Some(element) = element.filter(says_something) {
+        if let Some(element) = element {
             self.list.push(element);
             self.settle_primary(self.list.len() - 1);
         }
