@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use crate::api::graphql::Graphql;
 use crate::api::{self, Api, server};
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ConfigError};
-use crate::service::Service;
+use crate::domain::Error;
+use crate::mail::Mailer;
+use crate::secrets;
+use crate::service::{Foundation, Service};
 use crate::store::{Store, StoreError};
 
 /// Why the server does not start.
@@ -17,6 +21,9 @@ pub enum StartError {
     /// The settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What seals what the store must not read.
+    #[error("{0}")]
+    Keys(String),
     /// The store.
     #[error("the store {url} cannot be opened: {cause}")]
     Store {
@@ -35,20 +42,36 @@ pub enum StartError {
     },
 }
 
-/// Opens the store, brings it up to date, and puts the service over it.
+/// Opens the store, brings it up to date, and puts the service over it, for a command that does not listen.
 ///
 /// # Errors
 ///
 /// [`StartError`] saying what is wrong and, where it is known, what to do.
 pub async fn open(config: &Config) -> Result<Arc<Service>, StartError> {
-    let settings = config.store_settings()?;
-    let store = Store::connect(&settings).await.map_err(|error| store_error(&config.store.url, &error))?;
-    Ok(Arc::new(service(store, config, Arc::new(Clock::default()))))
+    open_at(config, config.public_url(config.server.listen)).await
 }
 
-/// The service over an open store.
-pub fn service(store: Store, config: &Config, clock: Arc<Clock>) -> Service {
-    Service::new(store, clock, Arc::new(Entropy::default()), config.service_limits())
+async fn open_at(config: &Config, public_url: String) -> Result<Arc<Service>, StartError> {
+    let settings = config.store_settings()?;
+    let sealer = secrets::sealer(config)?;
+    let store = Store::connect(&settings).await.map_err(|error| store_error(&config.store.url, &error))?;
+    let foundation =
+        Foundation { store, clock: Arc::new(Clock::default()), entropy: Arc::new(Entropy::default()), sealer };
+    service(foundation, config, public_url).await
+}
+
+/// The service on an open store.
+///
+/// # Errors
+///
+/// [`StartError::Keys`] when what is sealed cannot be opened.
+pub async fn service(foundation: Foundation, config: &Config, public_url: String) -> Result<Arc<Service>, StartError> {
+    let service = Service::new(foundation, config.service_limits(), config.sign_in_settings(public_url));
+    service.prepare().await.map_err(|error| match error {
+        Error::Internal(cause) => StartError::Keys(cause.to_string()),
+        other => StartError::Keys(other.to_string()),
+    })?;
+    Ok(Arc::new(service))
 }
 
 fn store_error(url: &str, error: &StoreError) -> StartError {
@@ -67,23 +90,21 @@ fn store_error(url: &str, error: &StoreError) -> StartError {
     StartError::Store { url, cause: format!("{reason}{advice}") }
 }
 
-/// A server that listens but does not serve yet.
-pub struct Listening {
+/// An address that is taken: what clients will use is known from here on.
+pub struct Bound {
     listener: TcpListener,
-    router: axum::Router,
-    settings: server::ServerSettings,
     /// The origin clients use.
     pub public_url: String,
     /// Where it listens.
     pub address: SocketAddr,
 }
 
-/// Listens.
+/// Takes the address.
 ///
 /// # Errors
 ///
-/// [`StartError::Listen`] when the address cannot be taken.
-pub async fn listen(config: &Config, service: Arc<Service>) -> Result<Listening, StartError> {
+/// [`StartError::Listen`] when it cannot be taken.
+pub async fn bind(config: &Config) -> Result<Bound, StartError> {
     let address = config.server.listen;
     let listening = async {
         let listener = TcpListener::bind(address).await?;
@@ -91,15 +112,66 @@ pub async fn listen(config: &Config, service: Arc<Service>) -> Result<Listening,
         Ok((listener, address))
     };
     let (listener, address) = listening.await.map_err(|cause| StartError::Listen { address, cause })?;
-    let settings = Arc::new(config.api_settings(address));
-    let public_url = settings.public_url.clone();
-    let router = api::router(Api { service, rates: Arc::new(config.directory_rates()), settings });
-    Ok(Listening { listener, router, settings: config.server_settings(), public_url, address })
+    Ok(Bound { listener, public_url: config.public_url(address), address })
+}
+
+impl Bound {
+    /// Opens the store for a server at this address.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`].
+    pub async fn open(&self, config: &Config) -> Result<Arc<Service>, StartError> {
+        open_at(config, self.public_url.clone()).await
+    }
+
+    /// Puts the faces over the service.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Config`] for mail settings, templates or trusted documents that cannot be used.
+    pub fn serve_with(self, config: &Config, service: Arc<Service>) -> Result<Listening, StartError> {
+        let mailer = secrets::mailer(config, &self.public_url)?;
+        let graphql = Graphql::new(config.graphql_settings())
+            .map_err(|reason| ConfigError::Senseless { setting: "graphql.trusted_documents_file", reason })?;
+        let api = Api {
+            service: service.clone(),
+            rates: Arc::new(config.directory_rates()),
+            public_rates: Arc::new(config.public_rates()),
+            settings: Arc::new(config.api_settings(self.address)),
+            graphql: Arc::new(graphql),
+        };
+        Ok(Listening {
+            listener: self.listener,
+            router: api::router(api),
+            settings: config.server_settings(),
+            service,
+            mailer,
+            public_url: self.public_url,
+            address: self.address,
+        })
+    }
+}
+
+/// A server that listens but does not serve yet.
+pub struct Listening {
+    listener: TcpListener,
+    router: axum::Router,
+    settings: server::ServerSettings,
+    service: Arc<Service>,
+    mailer: Mailer,
+    /// The origin clients use.
+    pub public_url: String,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 impl Listening {
-    /// Serves until `stop` resolves, then lets requests finish.
+    /// Serves, and sends mails, until `stop` resolves; then lets requests finish.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let (service, mailer) = (self.service, self.mailer);
+        let mails = tokio::spawn(async move { service.deliver_mails(&mailer).await });
         server::serve(self.listener, self.router, self.settings, stop).await;
+        mails.abort();
     }
 }

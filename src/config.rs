@@ -1,17 +1,21 @@
 //! Settings: built-in, then a file, then the environment. Refuses to start on an unknown key or a senseless value.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Environment, File, FileFormat, Source, Value, ValueKind};
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::api::{ApiSettings, DirectoryRates, server::ServerSettings};
-use crate::service::Limits;
+use crate::api::graphql::{GraphqlSettings, Introspection, TrustedDocuments};
+use crate::api::{ApiSettings, DirectoryRates, PublicRates, server::ServerSettings};
+use crate::crypto::password::Cost;
+use crate::domain::login::Lifetimes;
+use crate::service::{HashingLimits, Limits, LockoutLimits, SignInSettings};
 use crate::store::StoreSettings;
 
 /// Every setting and its default, as shipped.
@@ -25,6 +29,16 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
+    /// `[graphql]`
+    pub graphql: GraphqlConfig,
+    /// `[sign_in]`
+    pub sign_in: SignInConfig,
+    /// `[lockout]`
+    pub lockout: LockoutConfig,
+    /// `[password]`
+    pub password: PasswordConfig,
+    /// `[mail]`
+    pub mail: MailConfig,
     /// `[scim]`
     pub scim: ScimConfig,
     /// `[store]`
@@ -57,6 +71,111 @@ pub struct LimitsConfig {
     pub header_bytes: usize,
     pub directory_requests_per_second: u32,
     pub directory_burst: u32,
+    pub caller_requests_per_minute: u32,
+    pub sign_in_attempts_per_minute: u32,
+    pub mails_per_hour: u32,
+    pub trusted_proxies: Vec<String>,
+}
+
+/// `[graphql]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each setting does")]
+pub struct GraphqlConfig {
+    pub introspection: Introspection,
+    pub graphiql: bool,
+    pub trusted_documents: TrustedDocuments,
+    pub trusted_documents_file: PathBuf,
+    pub body_bytes: usize,
+    pub document_bytes: usize,
+    pub tokens: usize,
+    pub nesting: usize,
+    pub selections: usize,
+    pub aliases: usize,
+    pub root_fields: usize,
+    pub mutations: usize,
+    pub directives: usize,
+    pub depth: usize,
+    pub complexity: usize,
+    pub time_seconds: u64,
+}
+
+/// `[sign_in]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each setting does")]
+pub struct SignInConfig {
+    pub product_name: String,
+    pub key_file: PathBuf,
+    pub access_token_seconds: u64,
+    pub idle_seconds: u64,
+    pub absolute_seconds: u64,
+    pub step_up_seconds: u64,
+    pub reserved_user_names: Vec<String>,
+}
+
+/// `[lockout]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each setting does")]
+pub struct LockoutConfig {
+    pub max_failures: u32,
+    pub window_seconds: u64,
+    pub max_failures_per_day: u32,
+}
+
+/// `[password]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each setting does")]
+pub struct PasswordConfig {
+    pub memory_kib: u32,
+    pub passes: u32,
+    pub lanes: u32,
+    pub budget_kib: u32,
+    pub queue: usize,
+    pub wait_milliseconds: u64,
+}
+
+/// `[mail]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each setting does")]
+pub struct MailConfig {
+    pub transport: MailTransport,
+    pub from: String,
+    pub host: String,
+    pub port: u16,
+    pub security: MailSecurity,
+    pub username: String,
+    pub password_file: PathBuf,
+    pub time_seconds: u64,
+    pub folder: PathBuf,
+    pub templates_folder: PathBuf,
+}
+
+/// Where mails go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailTransport {
+    /// An SMTP server.
+    Smtp,
+    /// A folder of `.eml` files.
+    Folder,
+    /// The log.
+    Log,
+}
+
+/// How the connection to the SMTP server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailSecurity {
+    /// TLS from the start.
+    Tls,
+    /// STARTTLS, required.
+    Starttls,
+    /// Not at all.
+    None,
 }
 
 /// `[scim]`
@@ -176,7 +295,109 @@ impl Config {
         if self.limits.body_bytes == 0 || self.limits.uri_bytes == 0 || self.limits.header_bytes == 0 {
             return senseless("limits", "sizes must be at least 1");
         }
+        if self.sign_in.access_token_seconds == 0 || self.sign_in.access_token_seconds > 600 {
+            return senseless("sign_in.access_token_seconds", "must be 1 to 600");
+        }
+        if self.sign_in.step_up_seconds > 3_600 {
+            return senseless("sign_in.step_up_seconds", "must be at most 3600");
+        }
+        if self.sign_in.idle_seconds == 0 || self.sign_in.absolute_seconds < self.sign_in.idle_seconds {
+            return senseless("sign_in.absolute_seconds", "must be at least sign_in.idle_seconds, and that at least 1");
+        }
+        let PasswordConfig { memory_kib, passes, lanes, budget_kib, .. } = self.password;
+        let least = Cost::LEAST;
+        if memory_kib < least.memory_kib || passes < least.passes || lanes < least.lanes || memory_kib > 256 * 1024 {
+            return senseless("password.memory_kib", "must be 19456 to 262144, with at least 2 passes and 1 lane");
+        }
+        if budget_kib < memory_kib {
+            return senseless("password.budget_kib", "must be at least password.memory_kib");
+        }
+        if self.lockout.max_failures == 0 || self.lockout.max_failures_per_day == 0 || self.lockout.window_seconds == 0
+        {
+            return senseless("lockout", "limits must be at least 1");
+        }
+        if let Some(bad) = self.limits.trusted_proxies.iter().find(|text| read_network(text).is_none()) {
+            return senseless("limits.trusted_proxies", &format!("'{bad}' is no address or network"));
+        }
+        match self.mail.transport {
+            MailTransport::Smtp if self.mail.host.is_empty() => {
+                return senseless("mail.host", "must name the SMTP server");
+            }
+            MailTransport::Folder if self.mail.folder.as_os_str().is_empty() => {
+                return senseless("mail.folder", "must name a folder");
+            }
+            _ => {}
+        }
         check_store_url(&self.store.url)
+    }
+
+    /// The origin that clients use. `address`: where the server listens, for when no public URL is set.
+    pub fn public_url(&self, address: SocketAddr) -> String {
+        match self.server.public_url.as_str() {
+            "" => format!("http://{address}"),
+            url => url.to_owned(),
+        }
+    }
+
+    /// What the operator set about signing in.
+    pub fn sign_in_settings(&self, public_url: String) -> SignInSettings {
+        let PasswordConfig { memory_kib, passes, lanes, budget_kib, queue, wait_milliseconds } = self.password;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let fitting = usize::try_from(budget_kib / memory_kib).unwrap_or(1).max(1);
+        SignInSettings {
+            public_url,
+            product_name: self.sign_in.product_name.clone(),
+            lifetimes: Lifetimes {
+                access: Duration::from_secs(self.sign_in.access_token_seconds),
+                idle: Duration::from_secs(self.sign_in.idle_seconds),
+                absolute: Duration::from_secs(self.sign_in.absolute_seconds),
+                fresh: Duration::from_secs(self.sign_in.step_up_seconds),
+            },
+            lockout: LockoutLimits {
+                max_failures: self.lockout.max_failures,
+                window: Duration::from_secs(self.lockout.window_seconds),
+                max_failures_per_day: self.lockout.max_failures_per_day,
+            },
+            hashing: HashingLimits {
+                cost: Cost { memory_kib, passes, lanes },
+                at_once: fitting.min(cores),
+                waiting: queue,
+                wait: Duration::from_millis(wait_milliseconds),
+            },
+            reserved_names: self.sign_in.reserved_user_names.clone(),
+            mails_per_hour: NonZeroU32::new(self.limits.mails_per_hour),
+        }
+    }
+
+    /// Bounds of the account API.
+    pub fn graphql_settings(&self) -> GraphqlSettings {
+        let GraphqlConfig { introspection, trusted_documents, graphiql, .. } = self.graphql;
+        let limits = &self.graphql;
+        GraphqlSettings {
+            introspection,
+            graphiql,
+            trusted_documents,
+            trusted_documents_file: Some(limits.trusted_documents_file.clone())
+                .filter(|file| !file.as_os_str().is_empty()),
+            body_bytes: limits.body_bytes,
+            document_bytes: limits.document_bytes,
+            tokens: limits.tokens,
+            nesting: limits.nesting,
+            selections: limits.selections,
+            aliases: limits.aliases,
+            root_fields: limits.root_fields,
+            mutations: limits.mutations,
+            directives: limits.directives,
+            depth: limits.depth,
+            complexity: limits.complexity,
+            time: Duration::from_secs(limits.time_seconds),
+        }
+    }
+
+    /// Request rates of callers and of addresses.
+    pub fn public_rates(&self) -> PublicRates {
+        let LimitsConfig { caller_requests_per_minute, sign_in_attempts_per_minute, .. } = self.limits;
+        PublicRates::new(NonZeroU32::new(caller_requests_per_minute), NonZeroU32::new(sign_in_attempts_per_minute))
     }
 
     /// Bounds of the service.
@@ -187,12 +408,9 @@ impl Config {
 
     /// Bounds of a request. `address`: where the server listens, for when no public URL is set.
     pub fn api_settings(&self, address: SocketAddr) -> ApiSettings {
-        let public_url = match self.server.public_url.as_str() {
-            "" => format!("http://{address}"),
-            url => url.to_owned(),
-        };
         ApiSettings {
-            public_url,
+            public_url: self.public_url(address),
+            trusted_proxies: self.limits.trusted_proxies.iter().filter_map(|text| read_network(text)).collect(),
             body_bytes: self.limits.body_bytes,
             uri_bytes: self.limits.uri_bytes,
             header_bytes: self.limits.header_bytes,
@@ -223,15 +441,7 @@ impl Config {
     /// [`ConfigError::Senseless`] when the password file cannot be read.
     pub fn store_settings(&self) -> Result<StoreSettings, ConfigError> {
         let store = &self.store;
-        let password = if store.password_file.as_os_str().is_empty() {
-            None
-        } else {
-            let text = std::fs::read_to_string(&store.password_file).map_err(|error| ConfigError::Senseless {
-                setting: "store.password_file",
-                reason: format!("{}: {error}", store.password_file.display()),
-            })?;
-            Some(SecretString::from(text.trim_end()))
-        };
+        let password = read_secret("store.password_file", &store.password_file)?;
         Ok(StoreSettings {
             url: store.url.clone(),
             namespace: store.namespace.clone(),
@@ -239,6 +449,11 @@ impl Config {
             password,
         })
     }
+}
+
+/// An address, or a network in the notation with a slash.
+fn read_network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// # Errors
@@ -251,6 +466,16 @@ pub fn check_store_url(url: &str) -> Result<(), ConfigError> {
     }
     let reason = format!("must begin with one of {}", known.join(", "));
     Err(ConfigError::Senseless { setting: "store.url", reason })
+}
+
+/// The secret in a file; none if no file is named.
+pub(crate) fn read_secret(setting: &'static str, file: &Path) -> Result<Option<SecretString>, ConfigError> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| ConfigError::Senseless { setting, reason: format!("{}: {error}", file.display()) })?;
+    Ok(Some(SecretString::from(text.trim_end())))
 }
 
 fn environment() -> Environment {

@@ -1,11 +1,11 @@
 //! Rollcall: a SCIM 2.0 provisioning server with an account API, on SurrealDB.
 //!
 //! ```text
-//!            api::scim   (api::graphql)      faces translate
+//!     api::scim   api::graphql   api::pages  faces translate
 //!                 └───────┬───────┘
 //!                      service               decides: access, rules, one transaction
-//!              ┌──────────┼──────────┐
-//!            domain     store      crypto    nouns · the only SurrealDB · the only algorithms
+//!         ┌───────────┬───┴───┬────────┐
+//!       domain      store   crypto    mail   nouns · the only SurrealDB · the only algorithms · letters
 //!              └── scim (its own crate): the protocol as pure functions
 //! ```
 //!
@@ -22,6 +22,8 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod mail;
+mod secrets;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -40,6 +40,46 @@ impl DirectoryRates {
     }
 }
 
+/// Request rates of the account API, so that no caller starves another and nobody guesses at speed.
+pub struct PublicRates {
+    requests: Option<DefaultKeyedRateLimiter<String>>,
+    attempts: Option<DefaultKeyedRateLimiter<String>>,
+    clock: DefaultClock,
+}
+
+impl PublicRates {
+    /// So many requests a minute of each caller, and so many attempts to sign in of each address; `None` means no limit.
+    pub fn new(requests: Option<NonZeroU32>, attempts: Option<NonZeroU32>) -> Self {
+        let limiter = |rate: NonZeroU32| RateLimiter::keyed(Quota::per_minute(rate));
+        Self { requests: requests.map(limiter), attempts: attempts.map(limiter), clock: DefaultClock::default() }
+    }
+
+    /// Counts a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until the next one is accepted.
+    pub(super) fn check_request(&self, caller: &str) -> Result<(), Error> {
+        self.check(self.requests.as_ref(), caller)
+    }
+
+    /// Counts an attempt to sign in, give a code, or follow a link.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until the next one is accepted.
+    pub(super) fn check_attempt(&self, network: &str) -> Result<(), Error> {
+        self.check(self.attempts.as_ref(), network)
+    }
+
+    fn check(&self, limiter: Option<&DefaultKeyedRateLimiter<String>>, key: &str) -> Result<(), Error> {
+        let Some(limiter) = limiter else { return Ok(()) };
+        limiter
+            .check_key(&key.to_owned())
+            .map_err(|until| Error::RateLimited { retry_after: until.wait_time_from(self.clock.now()) })
+    }
+}
+
 /// Refuses what is too large or takes too long, with an answer a SCIM client can read.
 pub(super) async fn within_limits(State(api): State<Api>, request: Request, next: Next) -> Response {
     let settings = &api.settings;

@@ -1,7 +1,11 @@
 //! The faces: HTTP in, service calls, HTTP out. Translation only; a rule written here is in the wrong place.
 
+pub mod graphql;
 mod health;
+mod keys;
 mod limits;
+mod origin;
+mod pages;
 mod requests;
 mod scim;
 pub mod server;
@@ -13,7 +17,8 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use limits::DirectoryRates;
+use ipnet::IpNet;
+pub use limits::{DirectoryRates, PublicRates};
 
 use crate::service::Service;
 
@@ -24,8 +29,12 @@ pub struct Api {
     pub service: Arc<Service>,
     /// Request rates per directory.
     pub rates: Arc<DirectoryRates>,
+    /// Request rates of callers and of addresses.
+    pub public_rates: Arc<PublicRates>,
     /// What bounds a request.
     pub settings: Arc<ApiSettings>,
+    /// The account API.
+    pub graphql: Arc<graphql::Graphql>,
 }
 
 /// What bounds a request, and how the server is seen from outside.
@@ -33,6 +42,8 @@ pub struct Api {
 pub struct ApiSettings {
     /// The origin that clients use, without a trailing slash; locations are made of it, never of the Host header.
     pub public_url: String,
+    /// Peers that may say whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
     /// The largest body.
     pub body_bytes: usize,
     /// The longest URI, in bytes.
@@ -58,6 +69,9 @@ impl ApiSettings {
 pub fn router(api: Api) -> Router {
     Router::new()
         .merge(health::routes())
+        .merge(graphql::routes())
+        .merge(keys::routes())
+        .merge(pages::routes())
         .nest("/scim", scim::routes())
         .fallback(scim::unknown_path)
         .layer(from_fn_with_state(api.clone(), limits::within_limits))

@@ -1,6 +1,7 @@
 //! The listener: connections with time-outs, and a shutdown that lets requests finish.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -38,8 +39,8 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettin
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 pause_if_exhausted(&error).await;
                 continue;
@@ -47,7 +48,8 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettin
         };
         // A client that goes away in the handshake is its own business.
         let _ = stream.set_nodelay(true);
-        let connection = builder.serve_connection(TokioIo::new(stream), hyper_service(router.clone())).into_owned();
+        let connection =
+            builder.serve_connection(TokioIo::new(stream), hyper_service(router.clone(), peer)).into_owned();
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = watched.await {
@@ -80,8 +82,13 @@ fn builder(settings: ServerSettings) -> Builder<TokioExecutor> {
     builder
 }
 
+/// The address at the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
 fn hyper_service(
     router: Router,
+    peer: SocketAddr,
 ) -> impl hyper::service::Service<
     hyper::Request<Incoming>,
     Response = axum::response::Response,
@@ -89,8 +96,9 @@ fn hyper_service(
     Future: Send,
 > + Send
 + 'static {
-    TowerToHyperService::new(router.map_request(|request: Request<Incoming>| {
+    TowerToHyperService::new(router.map_request(move |request: Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(Peer(peer));
         trim_trailing_slash(&mut request);
         request
     }))

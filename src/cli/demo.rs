@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, Global, progress, stop, told};
-use crate::config::LogFormat;
+use crate::config::{LogFormat, MailTransport};
 use crate::domain::directory::DirectoryDraft;
 use crate::domain::organization::{Organization, OrganizationDraft};
 use crate::domain::token::BearerSecret;
@@ -63,12 +63,18 @@ impl Demo {
         }
         config.server.listen = self.listen;
         config.limits.directory_requests_per_second = 0;
+        config.limits.caller_requests_per_minute = 0;
+        config.limits.sign_in_attempts_per_minute = 0;
+        config.limits.mails_per_hour = 0;
         config.log.format = if global.json { LogFormat::Json } else { LogFormat::Text };
         telemetry::start(&config.log)?;
-        if let Some(folder) = &self.mail_dir {
-            std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        if let Some(folder) = self.mail_dir {
+            std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+            config.mail.transport = MailTransport::Folder;
+            config.mail.folder = folder;
         }
-        let service = app::open(&config).await?;
+        let bound = app::bind(&config).await?;
+        let service = bound.open(&config).await?;
         let bar = progress(self.organizations as usize, "organizations");
         let mut ready = Vec::new();
         for index in 0..self.organizations {
@@ -76,7 +82,7 @@ impl Demo {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let listening = app::listen(&config, service).await?;
+        let listening = bound.serve_with(&config, service)?;
         let url = listening.public_url.clone();
         global.answer(&contract(&url, &ready), &introduction(&url, &ready))?;
         listening.serve(stop::requested()).await;
@@ -115,6 +121,7 @@ async fn make(service: &Service, short_name: &str, email: String) -> Result<Read
     let draft = OrganizationDraft { short_name: short_name.to_owned(), name, owner_email: Some(email.clone()) };
     let (organization, owner) = service.create_organization(&Caller::operator(None), draft).await?;
     let within = Caller::operator(Some(organization.id));
+    service.update_policy(&within, |policy| policy.trusted_devices = true).await?;
     let mut groups: Vec<(&str, Vec<Value>)> = Vec::new();
     for (given, family, title, group) in PEOPLE {
         let id = make_person(service, &within, short_name, (given, family, title)).await?;
@@ -175,7 +182,9 @@ fn contract(url: &str, ready: &[Ready]) -> Value {
 
 /// What people read.
 fn introduction(url: &str, ready: &[Ready]) -> String {
-    let mut text = format!("Rollcall demo, listening at {url}. Stop it with Ctrl-C.\n");
+    let mut text = format!(
+        "Rollcall demo, listening at {url}. Stop it with Ctrl-C.\n\nSign in and explore the account API: {url}/graphiql\n"
+    );
     for ready in ready {
         text.push_str(&format!(
             "\n{name}\n  SCIM base URL  {url}/scim/v2\n  SCIM token     {token}\n  Owner          {email}  {password}\n",

@@ -94,6 +94,8 @@ enum Command {
 enum SchemaCommand {
     /// The SCIM schemas, as served at /Schemas
     Scim,
+    /// The GraphQL schema, as served at /graphql/schema.graphql
+    Graphql,
 }
 
 /// Runs the command line of the process.
@@ -125,6 +127,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Directory(command) => command.run(&global).await,
         Command::User(command) => command.run(&global).await,
         Command::Schema(SchemaCommand::Scim) => schema_scim(),
+        Command::Schema(SchemaCommand::Graphql) => {
+            std::io::stdout().write_all(crate::api::graphql::sdl().as_bytes())?;
+            Ok(())
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rollcall", &mut std::io::stdout());
             Ok(())

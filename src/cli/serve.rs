@@ -22,17 +22,18 @@ impl Serve {
         let mut config = global.config()?;
         config.server.listen = self.listen.unwrap_or(config.server.listen);
         telemetry::start(&config.log)?;
-        let service = app::open(&config).await?;
+        let bound = app::bind(&config).await?;
+        let service = bound.open(&config).await?;
         let known = service.list_organizations(&Caller::operator(None)).await.map_err(super::told)?;
         if known.is_empty() {
             tracing::warn!("there is no organization yet: stop, run `rollcall organization create`, start again");
         }
-        let listening = app::listen(&config, service).await?;
+        let listening = bound.serve_with(&config, service)?;
         let url = listening.public_url.clone();
         tracing::info!(%url, address = %listening.address, "serving");
         global.answer(
-            &json!({"url": url, "scim": format!("{url}/scim/v2")}),
-            &format!("Serving SCIM at {url}/scim/v2"),
+            &json!({"url": url, "scim": format!("{url}/scim/v2"), "graphql": format!("{url}/graphql")}),
+            &format!("Serving SCIM at {url}/scim/v2 and the account API at {url}/graphql"),
         )?;
         listening.serve(stop::requested()).await;
         Ok(())

@@ -1,36 +1,141 @@
-//! Password hashing: Argon2id, the salt from our own source of chance.
+//! Password hashing: Argon2id (RFC 9106), the salt from our own source of chance.
 
-use argon2::password_hash::CustomizedPasswordHasher as _;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{CustomizedPasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 
 use crate::domain::Error;
+use crate::domain::password::Password;
 
-/// Hashes a password to a PHC string (`$argon2id$v=19$…`), with 19 MiB of memory and two passes (OWASP's second choice).
+/// What a hash costs. New hashes cost this; stored ones that cost less are made anew when their password is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Memory in KiB, at least 19,456 outside tests (OWASP's second choice).
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+impl Cost {
+    /// The least that may be configured.
+    pub const LEAST: Self = Self { memory_kib: 19_456, passes: 2, lanes: 1 };
+    /// The most that a stored hash may demand of us: beyond it, it is not computed (AU-13).
+    const MOST: Self = Self { memory_kib: 256 * 1024, passes: 16, lanes: 8 };
+
+    fn params(self) -> Result<Params, Error> {
+        Params::new(self.memory_kib, self.passes, self.lanes, None).map_err(|error| internal(error.to_string()))
+    }
+
+    fn is_within(self, most: Self) -> bool {
+        self.memory_kib <= most.memory_kib && self.passes <= most.passes && self.lanes <= most.lanes
+    }
+}
+
+fn internal(text: String) -> Error {
+    Error::Internal(text.into())
+}
+
+/// Hashes a password to a PHC string (`$argon2id$v=19$…`).
 ///
 /// # Errors
 ///
 /// [`Error::Internal`] when the parameters are not accepted, which would be a bug.
-pub fn hash(password: &str, salt: [u8; 16]) -> Result<String, Error> {
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
+pub fn hash(password: &Password, salt: [u8; 16], cost: Cost) -> Result<String, Error> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.params()?);
     let hash = argon2
-        .hash_password_customized(password.as_bytes(), &salt, None, None, Params::default())
-        .map_err(|error| Error::Internal(error.to_string().into()))?;
+        .hash_password_customized(password.expose(), &salt, None, None, cost.params()?)
+        .map_err(|error| internal(error.to_string()))?;
     Ok(hash.to_string())
 }
 
+/// What a comparison tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the password, and the hash is as it should be.
+    Right,
+    /// It is the password; the hash costs too little.
+    RightButCheap,
+    /// It is not, or the hash is none that we compute.
+    Wrong,
+}
+
+/// Compares a password with a hash. A hash of another algorithm, version or beyond our bounds is wrong, and not computed.
+pub fn verify(password: &Password, phc: &str, cost: Cost) -> Verdict {
+    let Ok(parsed) = PasswordHash::new(phc) else { return Verdict::Wrong };
+    let Some(stored) = cost_of(&parsed) else { return Verdict::Wrong };
+    if !stored.is_within(Cost::MOST) {
+        return Verdict::Wrong;
+    }
+    match Argon2::default().verify_password(password.expose(), &parsed) {
+        Ok(()) if cost.is_within(stored) => Verdict::Right,
+        Ok(()) => Verdict::RightButCheap,
+        Err(_) => Verdict::Wrong,
+    }
+}
+
+fn cost_of(hash: &PasswordHash) -> Option<Cost> {
+    let is_ours = hash.algorithm.as_str() == "argon2id" && hash.version == Some(19);
+    let params = Params::try_from(hash).ok().filter(|_| is_ours)?;
+    Some(Cost { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() })
+}
+
+/// How long a hash takes on this machine in the worst case that is still served; for answers that say when to come back.
+pub const TYPICAL: Duration = Duration::from_millis(50);
+
 #[cfg(test)]
 mod tests {
-    use argon2::password_hash::PasswordVerifier as _;
-    use argon2::password_hash::phc::PasswordHash;
-
     use super::*;
+
+    const CHEAP: Cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
+
+    fn password(text: &str) -> Password {
+        Password::read(text, "password").expect("short enough")
+    }
 
     #[test]
     fn a_hash_verifies_its_password_and_no_other() {
-        let phc = hash("correct horse", [7; 16]).expect("hashed");
+        let phc = hash(&password("correct horse"), [7; 16], Cost::LEAST).expect("hashed");
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        let parsed = PasswordHash::new(&phc).expect("a PHC string");
-        assert!(Argon2::default().verify_password(b"correct horse", &parsed).is_ok());
-        assert!(Argon2::default().verify_password(b"correct horsf", &parsed).is_err());
+        assert_eq!(verify(&password("correct horse"), &phc, Cost::LEAST), Verdict::Right);
+        assert_eq!(verify(&password("correct horsf"), &phc, Cost::LEAST), Verdict::Wrong);
+    }
+
+    #[test]
+    fn a_cheap_hash_is_told_apart() {
+        let phc = hash(&password("x"), [7; 16], CHEAP).expect("hashed");
+        assert_eq!(verify(&password("x"), &phc, CHEAP), Verdict::Right);
+        assert_eq!(verify(&password("x"), &phc, Cost::LEAST), Verdict::RightButCheap);
+        assert_eq!(verify(&password("y"), &phc, Cost::LEAST), Verdict::Wrong);
+    }
+
+    #[test]
+    fn au11_no_character_is_left_out() {
+        let long = "a".repeat(72);
+        let phc = hash(&password(&format!("{long}b")), [7; 16], CHEAP).expect("hashed");
+        assert_eq!(verify(&password(&long), &phc, CHEAP), Verdict::Wrong);
+        assert_eq!(verify(&password(&format!("{long}c")), &phc, CHEAP), Verdict::Wrong);
+    }
+
+    #[test]
+    fn au13_a_hostile_hash_is_not_computed() {
+        let salt = "AAAAAAAAAAAAAAAAAAAAAA";
+        let sum = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        for hostile in [
+            format!("$argon2id$v=19$m=4194304,t=2,p=1${salt}${sum}"),
+            format!("$argon2id$v=19$m=19456,t=4294967295,p=1${salt}${sum}"),
+            format!("$argon2id$v=19$m=19456,t=2,p=255${salt}${sum}"),
+            format!("$argon2id$v=16$m=19456,t=2,p=1${salt}${sum}"),
+            format!("$argon2i$v=19$m=19456,t=2,p=1${salt}${sum}"),
+            format!("$argon2id$m=19456,t=2,p=1${salt}${sum}"),
+            "$2b$12$abcdefghijklmnopqrstuv".to_owned(),
+            "plain".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(verify(&password("x"), &hostile, CHEAP), Verdict::Wrong, "{hostile}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::group::Group;
+use super::login::names;
 use super::user::User;
 use super::{Actor, AuditEventId, Caller};
 
@@ -109,52 +110,97 @@ fn differing(before: Option<Map<String, Value>>, after: Option<Map<String, Value
     names.filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
 }
 
-/// The kinds of audit events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// An organization was made.
-    OrganizationCreated,
-    /// A directory was made.
-    DirectoryCreated,
-    /// A directory got a new token.
-    TokenRotated,
-    /// A token was ended.
-    TokenRevoked,
-    /// A user was made.
-    UserCreated,
-    /// A user was changed.
-    UserUpdated,
-    /// A user was deactivated.
-    UserDisabled,
-    /// A user was reactivated.
-    UserEnabled,
-    /// A user was deleted.
-    UserDeleted,
-    /// A group was made.
-    GroupCreated,
-    /// A group or its members were changed.
-    GroupUpdated,
-    /// A group was deleted.
-    GroupDeleted,
-}
-
-impl EventKind {
-    /// The name in the audit trail.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OrganizationCreated => "organization.created",
-            Self::DirectoryCreated => "directory.created",
-            Self::TokenRotated => "token.rotated",
-            Self::TokenRevoked => "token.revoked",
-            Self::UserCreated => "user.created",
-            Self::UserUpdated => "user.updated",
-            Self::UserDisabled => "user.disabled",
-            Self::UserEnabled => "user.enabled",
-            Self::UserDeleted => "user.deleted",
-            Self::GroupCreated => "group.created",
-            Self::GroupUpdated => "group.updated",
-            Self::GroupDeleted => "group.deleted",
-        }
+names! {
+    /// The kinds of audit events.
+    EventKind {
+        /// An organization was made.
+        OrganizationCreated = "organization.created",
+        /// An organization's rules were changed.
+        PolicyChanged = "organization.updated",
+        /// A directory was made.
+        DirectoryCreated = "directory.created",
+        /// A token got a new secret.
+        TokenRotated = "token.rotated",
+        /// A token was ended.
+        TokenRevoked = "token.revoked",
+        /// A person made a token.
+        TokenCreated = "token.created",
+        /// A user was made.
+        UserCreated = "user.created",
+        /// A user was changed.
+        UserUpdated = "user.updated",
+        /// A user was deactivated.
+        UserDisabled = "user.disabled",
+        /// A user was reactivated.
+        UserEnabled = "user.enabled",
+        /// A user was deleted.
+        UserDeleted = "user.deleted",
+        /// A user got a way to sign in.
+        UserActivated = "user.activated",
+        /// An address was added.
+        EmailAdded = "user.email_added",
+        /// An address was verified.
+        EmailVerified = "user.email_verified",
+        /// An address was removed.
+        EmailRemoved = "user.email_removed",
+        /// The primary address is another one.
+        EmailChanged = "user.email_changed",
+        /// Another address was made the primary one.
+        PrimaryEmailChanged = "user.primary_email_changed",
+        /// A link to verify an address was mailed again.
+        VerificationSent = "user.verification_sent",
+        /// A person changed their password.
+        PasswordChanged = "user.password_changed",
+        /// A password was set by the link of a mail, or by the operator.
+        PasswordReset = "user.password_reset",
+        /// A link to set a new password was mailed.
+        PasswordResetSent = "user.password_reset_sent",
+        /// Adding an authenticator app was begun.
+        MfaEnrolling = "user.mfa_enrolling",
+        /// A second factor was added.
+        MfaEnrolled = "user.mfa_enrolled",
+        /// A second factor was removed.
+        MfaFactorRemoved = "user.mfa_factor_removed",
+        /// All second factors were removed by an administrator.
+        MfaReset = "user.mfa_reset",
+        /// New recovery codes were made.
+        RecoveryCodesRegenerated = "user.recovery_codes_regenerated",
+        /// A person changed their preferences.
+        SettingsUpdated = "user.settings_updated",
+        /// A person has done the first steps.
+        Onboarded = "user.onboarded",
+        /// Too many failures locked an account.
+        AccountLocked = "user.locked",
+        /// A person signed in.
+        LoginCreated = "login.created",
+        /// A login got new tokens.
+        LoginRefreshed = "login.refreshed",
+        /// A login was ended.
+        LoginRevoked = "login.revoked",
+        /// A sign-in failed.
+        LoginFailed = "login.failed",
+        /// A person proved again who they are.
+        LoginStepUp = "login.step_up",
+        /// A login acts in another organization.
+        LoginSwitched = "login.switched",
+        /// A device was trusted.
+        TrustedDeviceAdded = "trusted_device.added",
+        /// The trust in a device was ended.
+        TrustedDeviceRevoked = "trusted_device.revoked",
+        /// An invitation was mailed.
+        InvitationSent = "invitation.sent",
+        /// An invitation was accepted.
+        InvitationAccepted = "invitation.accepted",
+        /// An invitation was declined or withdrawn.
+        InvitationCancelled = "invitation.cancelled",
+        /// A person left an organization.
+        MembershipRemoved = "membership.removed",
+        /// A group was made.
+        GroupCreated = "group.created",
+        /// A group or its members were changed.
+        GroupUpdated = "group.updated",
+        /// A group was deleted.
+        GroupDeleted = "group.deleted",
     }
 }
 
@@ -175,6 +221,8 @@ pub struct AuditEvent {
     pub target: (&'static str, String),
     /// Which attributes, by name.
     pub changed: Vec<String>,
+    /// The reason somebody gave.
+    pub reason: Option<String>,
     /// With which consequences.
     pub consequences: Vec<Consequence>,
     /// How many members came.
@@ -200,6 +248,7 @@ impl AuditEvent {
             kind,
             target,
             changed: Vec::new(),
+            reason: None,
             consequences: Vec::new(),
             members_added: 0,
             members_removed: 0,
@@ -215,13 +264,14 @@ mod tests {
 
     use super::*;
     use crate::domain::UserId;
-    use crate::domain::user::{UserDraft, Writer};
+    use crate::domain::user::{Hold, UserDraft, Writer};
 
     fn user(active: bool, held: bool) -> User {
         let attributes = json!({"userName": "a", "active": active});
         let draft = UserDraft::new(Resource::from_stored(attributes.as_object().expect("object").clone()));
-        let writer = Writer { directory: None, now: DateTime::UNIX_EPOCH };
-        User { locally_held: held, ..User::create(UserId::new(Uuid::nil()), draft.expect("valid"), writer) }
+        let writer = Writer { directory: None, now: DateTime::UNIX_EPOCH, states_all: true };
+        let hold = held.then_some(Hold { by: None, since: DateTime::UNIX_EPOCH, reason: None });
+        User { hold, ..User::create(UserId::new(Uuid::nil()), draft.expect("valid"), writer) }
     }
 
     fn consequences(before: Option<User>, after: Option<User>) -> Vec<Consequence> {

@@ -1,50 +1,93 @@
 //! Who is asking and what they may do.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::directory::{Directory, Scope};
-use super::{DirectoryId, Error, OrganizationId};
+use chrono::{DateTime, Utc};
 
-/// One right. The keys are those of the GraphQL catalogue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Permission {
+use super::account::{Account, PasswordState};
+use super::api_token::ApiToken;
+use super::directory::{Directory, Scope};
+use super::login::{Login, Origin};
+use super::organization::Organization;
+use super::policy::AccountPolicy;
+use super::refusal::{Code, Refusal};
+use super::role::RoleGrant;
+use super::second_factor::Authenticator;
+use super::user::User;
+use super::{DirectoryId, Error, OrganizationId, RequiredAction};
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = $key:literal, $description:literal;)*) => {
+        /// One right. The keys are those of the GraphQL catalogue.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Permission {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Permission {
+            /// Every permission.
+            pub const ALL: [Self; [$($key),*].len()] = [$(Self::$name),*];
+
+            /// The name that programs read.
+            pub const fn key(self) -> &'static str {
+                match self {
+                    $(Self::$name => $key,)*
+                }
+            }
+
+            /// What it allows.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$name => $description,)*
+                }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// One's own profile.
+    UserSelfProfileWrite = "user_self_profile_write", "Change one's own profile.";
     /// List and read users.
-    UserAccessRead,
+    UserAccessRead = "user_access_read", "List and read users, their memberships and effective permissions.";
+    /// Invite people.
+    UserAccessInvite = "user_access_invite", "Invite people, resend and withdraw invitations.";
     /// Create, change, deactivate and delete users.
-    UserAccessManage,
+    UserAccessManage = "user_access_manage", "Create, edit, disable, delete and remove users; their roles.";
+    /// Reset passwords and factors.
+    UserCredentialsManage = "user_credentials_manage", "Reset passwords and second factors, unlock accounts.";
+    /// End logins of others.
+    UserSessionsManage = "user_sessions_manage", "See and end logins and trusted devices of others.";
+    /// Act as others.
+    UserImpersonate = "user_impersonate", "Act as another user.";
     /// List and read groups.
-    GroupsRead,
+    GroupsRead = "groups_read", "List and read groups.";
     /// Create, change and delete groups and their members.
-    GroupsManage,
-    /// Directories and their tokens.
-    DirectoryManage,
+    GroupsManage = "groups_manage", "Create, change and delete groups and who belongs to them.";
+    /// Service accounts.
+    ServiceAccountWrite = "service_account_write", "Keep service accounts and their tokens.";
+    /// Roles.
+    RoleManage = "role_manage", "Keep the organization's own roles.";
     /// Organizations.
-    OrgManagement,
+    OrgManagement = "org_management", "Change the organization and its rules.";
+    /// Directories and their tokens.
+    DirectoryManage = "directory_manage", "Keep directories, their tokens and mappings, and see what they did.";
+    /// The audit trail.
+    AuditRead = "audit_read", "Read the audit trail.";
 }
 
 impl Permission {
-    /// Every permission.
-    pub const ALL: [Self; 6] = [
-        Self::UserAccessRead,
-        Self::UserAccessManage,
-        Self::GroupsRead,
-        Self::GroupsManage,
-        Self::DirectoryManage,
-        Self::OrgManagement,
-    ];
+    /// The permission with this key.
+    pub fn named(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.key() == key)
+    }
 }
 
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UserAccessRead => "user_access_read",
-            Self::UserAccessManage => "user_access_manage",
-            Self::GroupsRead => "groups_read",
-            Self::GroupsManage => "groups_manage",
-            Self::DirectoryManage => "directory_manage",
-            Self::OrgManagement => "org_management",
-        })
+        f.write_str(self.key())
     }
 }
 
@@ -55,33 +98,121 @@ pub enum Actor {
     Operator,
     /// A SCIM client.
     Directory(Arc<Directory>),
+    /// A person, in one organization.
+    Person(Arc<Person>),
+    /// Nobody we know.
+    Nobody(Nobody),
 }
 
-/// Who is asking, in which organization, in which request. Made only by signing in, or by the command line.
+/// Why nobody is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nobody {
+    /// No credential, or one that is not (any more) valid.
+    Unknown,
+    /// The second factor is still to be given.
+    Challenged,
+}
+
+/// What a person showed with this request.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A token of a login.
+    Login(Login),
+    /// A personal token.
+    Token(ApiToken),
+}
+
+/// A person as of this request: everything the rules ask about.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The person.
+    pub account: Account,
+    /// Who they are here.
+    pub user: User,
+    /// Where "here" is.
+    pub organization: Organization,
+    /// The organization's rules.
+    pub policy: AccountPolicy,
+    /// Why they hold which roles.
+    pub grants: Vec<RoleGrant>,
+    /// What they may do now: by their roles, and with a token no more than its scopes.
+    pub permissions: BTreeSet<Permission>,
+    /// What they showed.
+    pub proof: Proof,
+    /// What can be said about their password.
+    pub password: Option<PasswordState>,
+    /// Their authenticator app, enrolled or about to be.
+    pub authenticator: Option<Authenticator>,
+    /// What they must do first.
+    pub required_actions: Vec<RequiredAction>,
+}
+
+impl Person {
+    /// The login the request was made with.
+    pub fn login(&self) -> Option<&Login> {
+        match &self.proof {
+            Proof::Login(login) => Some(login),
+            Proof::Token(_) => None,
+        }
+    }
+
+    /// The token the request was made with.
+    pub fn token(&self) -> Option<&ApiToken> {
+        match &self.proof {
+            Proof::Login(_) => None,
+            Proof::Token(token) => Some(token),
+        }
+    }
+
+    /// The authenticator app, if sign-in asks for it.
+    pub fn enrolled(&self) -> Option<&Authenticator> {
+        self.authenticator.as_ref().filter(|authenticator| authenticator.is_enrolled())
+    }
+
+    /// What `reauthenticate` takes of this person.
+    pub fn methods(&self) -> Vec<&'static str> {
+        if self.enrolled().is_some() { vec!["TOTP"] } else { vec!["PASSWORD"] }
+    }
+}
+
+/// Who is asking, in which organization, from where. Made only by signing in, or by the command line.
 #[derive(Clone, Debug)]
 pub struct Caller {
     actor: Actor,
     organization: Option<OrganizationId>,
-    request: Option<String>,
+    origin: Origin,
 }
 
 impl Caller {
     /// Whoever holds the machine: may do everything, in one organization or (none) across them.
     pub fn operator(organization: Option<OrganizationId>) -> Self {
-        Self { actor: Actor::Operator, organization, request: None }
+        Self { actor: Actor::Operator, organization, origin: Origin::default() }
     }
 
     /// A directory whose token was just verified.
     pub(crate) fn directory(organization: OrganizationId, directory: Directory, request: String) -> Self {
-        Self { actor: Actor::Directory(Arc::new(directory)), organization: Some(organization), request: Some(request) }
+        let origin = Origin { request: Some(request), ..Origin::default() };
+        Self { actor: Actor::Directory(Arc::new(directory)), organization: Some(organization), origin }
+    }
+
+    /// A person whose login or token was just verified.
+    pub(crate) fn person(person: Arc<Person>, origin: Origin) -> Self {
+        Self { organization: Some(person.organization.id), actor: Actor::Person(person), origin }
+    }
+
+    /// Nobody we know: may only do what is public.
+    pub fn nobody(why: Nobody, origin: Origin) -> Self {
+        Self { actor: Actor::Nobody(why), organization: None, origin }
     }
 
     /// The organization in which the caller may do this. The first line of every service method.
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] naming the permission.
+    /// [`Error::Forbidden`] naming the permission; [`Error::Unauthenticated`], [`Error::MfaRequired`],
+    /// [`Error::ActionRequired`].
     pub fn require(&self, permission: Permission) -> Result<OrganizationId, Error> {
+        self.require_ready()?;
         match self.organization {
             Some(organization) if self.may(permission) => Ok(organization),
             _ => Err(Error::Forbidden(permission)),
@@ -96,19 +227,87 @@ impl Caller {
     pub fn require_operator(&self, permission: Permission) -> Result<(), Error> {
         match self.actor {
             Actor::Operator => Ok(()),
-            Actor::Directory(_) => Err(Error::Forbidden(permission)),
+            Actor::Directory(_) | Actor::Person(_) => Err(Error::Forbidden(permission)),
+            Actor::Nobody(why) => Err(why.into()),
         }
     }
 
-    fn may(&self, permission: Permission) -> bool {
-        let Actor::Directory(directory) = &self.actor else { return true };
-        let writes = !directory.scopes.contains(&Scope::ReadOnly);
-        match permission {
-            Permission::UserAccessRead => directory.scopes.contains(&Scope::Users),
-            Permission::UserAccessManage => directory.scopes.contains(&Scope::Users) && writes,
-            Permission::GroupsRead => directory.scopes.contains(&Scope::Groups),
-            Permission::GroupsManage => directory.scopes.contains(&Scope::Groups) && writes,
-            Permission::DirectoryManage | Permission::OrgManagement => false,
+    /// The person, for what everybody may do for themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`], [`Error::MfaRequired`], [`Error::ActionRequired`]; [`Error::Refused`] with
+    /// `PROTECTED_ACCOUNT` for whoever is no person.
+    pub fn require_person(&self) -> Result<&Arc<Person>, Error> {
+        self.require_ready()?;
+        self.require_signed_in()
+    }
+
+    /// The person, even if something must be done first: for looking at oneself, and for doing it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::require_person`], without [`Error::ActionRequired`].
+    pub fn require_signed_in(&self) -> Result<&Arc<Person>, Error> {
+        match &self.actor {
+            Actor::Person(person) => Ok(person),
+            Actor::Nobody(why) => Err((*why).into()),
+            Actor::Operator | Actor::Directory(_) => Err(not_a_person()),
+        }
+    }
+
+    /// The person and their login, even if something must be done first: what tokens are not for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::require_signed_in`]; `PROTECTED_ACCOUNT` for a token.
+    pub fn require_login(&self) -> Result<(&Arc<Person>, &Login), Error> {
+        let person = self.require_signed_in()?;
+        person.login().map(|login| (person, login)).ok_or_else(not_a_person)
+    }
+
+    /// As [`Caller::require_login`], with a proof that is fresh (G7).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `STEP_UP_REQUIRED` and what to ask for.
+    pub fn require_fresh_login(&self, now: DateTime<Utc>) -> Result<(&Arc<Person>, &Login), Error> {
+        let (person, login) = self.require_login()?;
+        if login.is_fresh(now) { Ok((person, login)) } else { Err(step_up(person)) }
+    }
+
+    /// As [`Caller::require`], with a login whose proof is fresh (G7); a personal token never is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::require`]; `STEP_UP_REQUIRED`.
+    pub fn require_fresh(&self, permission: Permission, now: DateTime<Utc>) -> Result<OrganizationId, Error> {
+        let organization = self.require(permission)?;
+        if let Actor::Person(person) = &self.actor
+            && !person.login().is_some_and(|login| login.is_fresh(now))
+        {
+            return Err(step_up(person));
+        }
+        Ok(organization)
+    }
+
+    fn require_ready(&self) -> Result<(), Error> {
+        match &self.actor {
+            Actor::Nobody(why) => Err((*why).into()),
+            Actor::Person(person) if !person.required_actions.is_empty() => {
+                Err(Error::ActionRequired(person.required_actions.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the caller holds the permission.
+    pub fn may(&self, permission: Permission) -> bool {
+        match &self.actor {
+            Actor::Operator => true,
+            Actor::Person(person) => person.permissions.contains(&permission),
+            Actor::Nobody(_) => false,
+            Actor::Directory(directory) => directory_may(directory, permission),
         }
     }
 
@@ -117,11 +316,19 @@ impl Caller {
         &self.actor
     }
 
+    /// The person who asks, if it is one.
+    pub fn as_person(&self) -> Option<&Arc<Person>> {
+        match &self.actor {
+            Actor::Person(person) => Some(person),
+            _ => None,
+        }
+    }
+
     /// The directory that asks, if it is one.
     pub fn as_directory(&self) -> Option<&Directory> {
         match &self.actor {
             Actor::Directory(directory) => Some(directory),
-            Actor::Operator => None,
+            _ => None,
         }
     }
 
@@ -130,8 +337,42 @@ impl Caller {
         self.as_directory().map(|directory| directory.id)
     }
 
+    /// Where the request comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// The id of the request, for the audit trail.
     pub fn request(&self) -> Option<&str> {
-        self.request.as_deref()
+        self.origin.request.as_deref()
+    }
+}
+
+impl From<Nobody> for Error {
+    fn from(why: Nobody) -> Self {
+        match why {
+            Nobody::Unknown => Self::Unauthenticated,
+            Nobody::Challenged => Self::MfaRequired,
+        }
+    }
+}
+
+fn not_a_person() -> Error {
+    Refusal::new(Code::ProtectedAccount, "this is for a person signed in with a login").into()
+}
+
+fn step_up(person: &Person) -> Error {
+    let message = "the last proof is too long ago: reauthenticate first";
+    Refusal::new(Code::StepUpRequired, message).with("methods", person.methods()).into()
+}
+
+fn directory_may(directory: &Directory, permission: Permission) -> bool {
+    let writes = !directory.scopes.contains(&Scope::ReadOnly);
+    match permission {
+        Permission::UserAccessRead => directory.scopes.contains(&Scope::Users),
+        Permission::UserAccessManage => directory.scopes.contains(&Scope::Users) && writes,
+        Permission::GroupsRead => directory.scopes.contains(&Scope::Groups),
+        Permission::GroupsManage => directory.scopes.contains(&Scope::Groups) && writes,
+        _ => false,
     }
 }

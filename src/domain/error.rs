@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use super::refusal::{Code, Refusal};
 use super::{Permission, UserId};
 
 /// A cause that is logged and never shown.
@@ -13,8 +14,17 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No credential, or one that is not (any more) valid.
-    #[error("authentication is needed: send the directory's token as 'Authorization: Bearer …'")]
+    #[error("authentication is needed: send a token as 'Authorization: Bearer …'")]
     Unauthenticated,
+    /// A challenge was sent as a credential: the second factor is still to be given.
+    #[error("give the second factor first: verifyMfa answers the challenge")]
+    MfaRequired,
+    /// Something must be done before anything else.
+    #[error("something must be done first: {}", names(.0))]
+    ActionRequired(Vec<RequiredAction>),
+    /// What the caller asked for is refused for reasons a program can tell apart.
+    #[error("{}", .0.first().map_or("refused", |refusal| refusal.message.as_ref()))]
+    Refused(Vec<Refusal>),
     /// The caller may not do this.
     #[error("this needs the permission {0}")]
     Forbidden(Permission),
@@ -44,7 +54,13 @@ pub enum Error {
     /// The directory demands conditional requests (C126).
     #[error("this directory requires If-Match on every change: read the resource and send its ETag")]
     PreconditionRequired,
-    /// Too many requests of this directory.
+    /// Too much at once; nothing was done.
+    #[error("too busy: wait and try again")]
+    Overloaded {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// Too many requests of this caller.
     #[error("too many requests: wait and try again")]
     RateLimited {
         /// How long to wait.
@@ -64,6 +80,45 @@ pub enum Error {
     Internal(#[source] BoxError),
 }
 
+/// What a signed-in person must do before anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequiredAction {
+    /// The password is temporary or expired.
+    ChangePassword,
+    /// The organization requires a second factor and there is none.
+    EnrollMfa,
+}
+
+impl RequiredAction {
+    /// The name that programs read.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChangePassword => "CHANGE_PASSWORD",
+            Self::EnrollMfa => "ENROLL_MFA",
+        }
+    }
+}
+
+fn names(actions: &[RequiredAction]) -> String {
+    actions.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(vec![refusal])
+    }
+}
+
+impl Error {
+    /// The code of a refusal, if it is one.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Refused(refusals) => refusals.first().map(|refusal| refusal.code),
+            _ => None,
+        }
+    }
+}
+
 /// What was not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noun {
@@ -81,6 +136,20 @@ pub enum Noun {
     Account,
     /// An audit event.
     AuditEvent,
+    /// An address of a person.
+    Email,
+    /// A login.
+    Login,
+    /// A trusted device.
+    TrustedDevice,
+    /// A second factor.
+    Factor,
+    /// A role.
+    Role,
+    /// An invitation.
+    Invitation,
+    /// A mail.
+    Mail,
     /// A schema.
     Schema,
     /// A resource type.
@@ -99,6 +168,13 @@ impl fmt::Display for Noun {
             Self::Token => "token",
             Self::Account => "account",
             Self::AuditEvent => "audit event",
+            Self::Email => "address",
+            Self::Login => "login",
+            Self::TrustedDevice => "trusted device",
+            Self::Factor => "second factor",
+            Self::Role => "role",
+            Self::Invitation => "invitation",
+            Self::Mail => "mail",
             Self::Schema => "schema",
             Self::ResourceType => "resource type",
             Self::Endpoint => "endpoint",

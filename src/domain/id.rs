@@ -79,6 +79,41 @@ id!(
     Noun::Account
 );
 id!(
+    /// One address of a person.
+    EmailId,
+    Noun::Email
+);
+id!(
+    /// One login: a signed-in session.
+    LoginId,
+    Noun::Login
+);
+id!(
+    /// One trusted device.
+    TrustedDeviceId,
+    Noun::TrustedDevice
+);
+id!(
+    /// One second factor.
+    FactorId,
+    Noun::Factor
+);
+id!(
+    /// One role of an organization.
+    RoleId,
+    Noun::Role
+);
+id!(
+    /// One invitation.
+    InvitationId,
+    Noun::Invitation
+);
+id!(
+    /// One mail that waits to be sent.
+    MailId,
+    Noun::Mail
+);
+id!(
     /// One audit event. Sorts by time.
     AuditEventId,
     Noun::AuditEvent

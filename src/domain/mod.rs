@@ -1,15 +1,34 @@
 //! Nouns: values that cannot be wrong, and the rules among them. No I/O, nothing async.
 
+pub mod account;
+pub mod api_token;
 pub mod audit;
 pub mod caller;
 pub mod directory;
+pub mod email;
 pub mod error;
 pub mod group;
 pub mod id;
+pub mod invitation;
+pub mod lockout;
+pub mod login;
+pub mod mail;
 pub mod organization;
+pub mod password;
+pub mod policy;
+pub mod profile;
+pub mod refusal;
+pub mod role;
+pub mod second_factor;
 pub mod token;
+pub mod trusted_device;
 pub mod user;
+pub mod user_name;
 
 pub use caller::{Actor, Caller, Permission};
-pub use error::{Error, Field, Noun};
-pub use id::{AccountId, AuditEventId, DirectoryId, GroupId, OrganizationId, TokenId, UserId};
+pub use error::{Error, Field, Noun, RequiredAction};
+pub use id::{
+    AccountId, AuditEventId, DirectoryId, EmailId, FactorId, GroupId, InvitationId, LoginId, MailId, OrganizationId,
+    RoleId, TokenId, TrustedDeviceId, UserId,
+};
+pub use refusal::{Code, Refusal};

@@ -1,6 +1,6 @@
 //! A user: what one organization says about a person, as its directory wrote it and as it is answered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use scim::schema::{ENTERPRISE_USER, ROLLCALL_USER};
@@ -22,20 +22,50 @@ pub struct User {
     pub id: UserId,
     /// The SCIM attributes, canonical.
     pub attributes: Resource,
-    /// An administrator keeps the person out; no directory can lift it.
-    pub locally_held: bool,
+    /// Set while an administrator keeps the person out, or the person does; no directory can lift it.
+    pub hold: Option<Hold>,
     /// Directories may not change this user (C120).
     pub protected: bool,
     /// The directory that wrote it last.
     pub directory: Option<DirectoryId>,
     /// The person, once proven.
     pub account: Option<AccountId>,
+    /// Picture; stored, never fetched.
+    pub avatar_url: Option<String>,
+    /// Free object of the organization.
+    pub metadata: Map<String, Value>,
+    /// Which attributes directories write, and since when.
+    pub authority: BTreeMap<String, Claim>,
+    /// Last sign-in.
+    pub last_login: Option<DateTime<Utc>>,
+    /// Last use of a login or token, to the minute.
+    pub last_seen: Option<DateTime<Utc>>,
     /// Counts the changes.
     pub version: u64,
     /// When it was made.
     pub created: DateTime<Utc>,
     /// When it was last changed.
     pub last_modified: DateTime<Utc>,
+}
+
+/// Why and since when a person is kept out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The user who decided; none: the operator.
+    pub by: Option<UserId>,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// A directory writes an attribute: nobody else may (account model, G6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Which.
+    pub directory: DirectoryId,
+    /// Since when.
+    pub since: DateTime<Utc>,
 }
 
 /// The attributes a client wants a user to have, checked.
@@ -109,20 +139,60 @@ pub struct Writer {
     pub directory: Option<DirectoryId>,
     /// The time of the change.
     pub now: DateTime<Utc>,
+    /// Whether all attributes are stated, not only those that change: creation and PUT.
+    pub states_all: bool,
+}
+
+impl Writer {
+    /// The same writer, who states every attribute.
+    #[must_use]
+    pub fn stating_all(self) -> Self {
+        Self { states_all: true, ..self }
+    }
+
+    /// A directory takes over the attributes it states.
+    fn claim(self, authority: &mut BTreeMap<String, Claim>, before: &Map<String, Value>, after: &Map<String, Value>) {
+        let Some(directory) = self.directory else { return };
+        let (before, after) = (claimable(before), claimable(after));
+        let states = |name: &&String| self.states_all || before.get(*name) != after.get(*name);
+        let gone = before.keys().filter(|name| !after.contains_key(*name));
+        for name in after.keys().filter(states).chain(gone) {
+            let known = authority.get(name).filter(|claim| claim.directory == directory);
+            let since = known.map_or(self.now, |claim| claim.since);
+            authority.insert(name.clone(), Claim { directory, since });
+        }
+    }
+}
+
+/// The values that have an owner, by name; those of the enterprise extension by their own names.
+fn claimable(attributes: &Map<String, Value>) -> BTreeMap<String, &Value> {
+    let own = attributes.iter().filter(|(_, value)| !value.is_null()).filter(|(name, _)| *name != ENTERPRISE_USER);
+    let extension = attributes.get(ENTERPRISE_USER).and_then(Value::as_object);
+    let extended = extension.into_iter().flatten();
+    own.map(|(name, value)| (name.clone(), value))
+        .chain(extended.map(|(name, value)| (format!("{ENTERPRISE_USER}:{name}"), value)))
+        .collect()
 }
 
 impl User {
     /// A new user; active unless the client says otherwise.
     pub fn create(id: UserId, draft: UserDraft, writer: Writer) -> Self {
         let mut attributes = draft.0;
+        let mut authority = BTreeMap::new();
+        writer.claim(&mut authority, &Map::new(), attributes.attributes());
         attributes.attributes_mut().entry("active").or_insert(Value::Bool(true));
         Self {
             id,
             attributes,
-            locally_held: false,
+            hold: None,
             protected: false,
             directory: writer.directory,
             account: None,
+            avatar_url: None,
+            metadata: Map::new(),
+            authority,
+            last_login: None,
+            last_seen: None,
             version: 1,
             created: writer.now,
             last_modified: writer.now,
@@ -136,9 +206,11 @@ impl User {
         if attributes == self.attributes {
             return self.clone();
         }
+        let mut authority = self.authority.clone();
+        writer.claim(&mut authority, self.attributes.attributes(), attributes.attributes());
         let directory = writer.directory.or(self.directory);
         let version = self.version + 1;
-        Self { attributes, directory, version, last_modified: writer.now, ..self.clone() }
+        Self { attributes, authority, directory, version, last_modified: writer.now, ..self.clone() }
     }
 
     /// The attributes, to be given to another user.
@@ -195,7 +267,7 @@ impl User {
 
     /// Whether the person may use the organization: the directory says so and nobody holds them back.
     pub fn is_admitted(&self) -> bool {
-        self.active() && !self.locally_held
+        self.active() && self.hold.is_none()
     }
 
     /// The user as stored attributes plus what every resource has, for filters and sorting. `meta.location` and
@@ -284,7 +356,7 @@ impl UserView {
         if let Some(manager) = object.get_mut(ENTERPRISE_USER).and_then(|extension| extension.get_mut("manager")) {
             self.describe_manager(base, manager);
         }
-        if user.locally_held || user.protected {
+        if user.hold.is_some() || user.protected {
             object.insert(ROLLCALL_USER.to_owned(), self.extension());
             if let Some(schemas) = object.get_mut("schemas").and_then(Value::as_array_mut) {
                 schemas.push(json!(ROLLCALL_USER));
@@ -299,7 +371,7 @@ impl UserView {
 
     fn extension(&self) -> Value {
         let user = &self.user;
-        json!({"effectiveActive": user.is_admitted(), "locallyHeld": user.locally_held, "protected": user.protected})
+        json!({"effectiveActive": user.is_admitted(), "locallyHeld": user.hold.is_some(), "protected": user.protected})
     }
 
     fn describe_manager(&self, base: &str, manager: &mut Value) {
@@ -340,7 +412,7 @@ mod tests {
     }
 
     fn user() -> User {
-        let writer = Writer { directory: None, now: DateTime::UNIX_EPOCH };
+        let writer = Writer { directory: None, now: DateTime::UNIX_EPOCH, states_all: true };
         let attributes = json!({"userName": "Ada@Example.com", "externalId": "x"});
         User::create(UserId::new(Uuid::nil()), draft(attributes).expect("valid"), writer)
     }
@@ -358,7 +430,8 @@ mod tests {
     #[test]
     fn c71_equal_attributes_are_no_new_version() {
         let user = user();
-        let later = Writer { directory: None, now: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1) };
+        let later =
+            Writer { directory: None, now: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1), states_all: true };
         let same = draft(json!({"userName": "Ada@Example.com", "externalId": "x", "active": true})).expect("valid");
         assert_eq!(user.with_attributes(same, later), user);
         let other = draft(json!({"userName": "ada@example.com"})).expect("valid");

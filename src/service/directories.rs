@@ -2,7 +2,7 @@
 
 use crate::domain::audit::EventKind;
 use crate::domain::directory::{Directory, DirectoryDraft, LIVE_TOKENS, TokenInfo};
-use crate::domain::token::BearerSecret;
+use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::{Caller, DirectoryId, Error, Noun, Permission, TokenId};
 use crate::store::NewToken;
 
@@ -31,7 +31,7 @@ impl Service {
             enabled: true,
             created: now,
         };
-        let secret = BearerSecret::from_entropy(self.entropy.bytes());
+        let secret = BearerSecret::from_entropy(SecretKind::Directory, self.entropy.bytes());
         let event = self.event(caller, EventKind::DirectoryCreated, ("directory", directory.id.to_string()));
         let token = self.new_token(&secret);
         self.store.insert_directory(organization, &directory, &token, &event).await?;
@@ -71,7 +71,7 @@ impl Service {
         let live = self.store.identity().list_tokens(id).await?;
         let ended: Vec<TokenId> =
             live.iter().take((live.len() + 1).saturating_sub(LIVE_TOKENS)).map(|token| token.id).collect();
-        let secret = BearerSecret::from_entropy(self.entropy.bytes());
+        let secret = BearerSecret::from_entropy(SecretKind::Directory, self.entropy.bytes());
         let event = self.event(caller, EventKind::TokenRotated, ("directory", id.to_string()));
         self.store.change_tokens(organization, id, Some(&self.new_token(&secret)), &ended, &event).await?;
         self.known_tokens.forget();

@@ -3,13 +3,30 @@
 mod attempts;
 mod conditions;
 mod directories;
+mod emails;
 mod groups;
+mod hashing;
+mod invitations;
+mod keys;
+mod lockout;
+mod login;
+mod logins;
+mod me;
 mod members;
 mod organizations;
+mod outbox;
+mod passwords;
+mod personal_tokens;
+mod policy;
+mod profile;
+mod references;
 mod search;
+mod second_factors;
+mod session;
 mod signing_in;
 mod users;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use scim::filter::{self, Filter};
@@ -19,15 +36,34 @@ use scim::{Reading, ResourceType, ScimType};
 
 pub use conditions::Conditions;
 pub use groups::Members;
+pub use hashing::HashingLimits;
+pub use invitations::{Acceptor, InvitationPreview, Joined};
+pub use lockout::LockoutLimits;
+pub use login::{ChallengeAnswered, IssuedChallenge, PasswordSignIn, SentFactor, SignInOutcome, SignedIn, Who};
+pub use logins::{Switched, TrustEnded};
+pub use me::{FieldState, MfaState};
 pub use organizations::NewOwner;
+pub use passwords::PasswordChanged;
+pub use policy::Policies;
+pub use profile::{UpdateMe, UpdatedMe};
+pub use references::{OrganizationRef, UserRef};
 pub use search::Either;
+pub use second_factors::{Enrolled, Enrolment, MfaReset, Reproof};
+pub use session::NewSession;
 
 use crate::clock::{Clock, Entropy};
+use crate::crypto::seal::Sealer;
 use crate::domain::audit::EventKind;
+use crate::domain::caller::Nobody;
+use crate::domain::login::{Lifetimes, Origin};
 use crate::domain::user::Writer;
 use crate::domain::{AuditEventId, Caller, Error, Permission, audit::AuditEvent};
 use crate::store::{Query, Store, StoredEvent};
 use attempts::Lanes;
+use hashing::Hashing;
+use keys::Keys;
+use outbox::MailRates;
+use session::KnownPeople;
 use signing_in::KnownTokens;
 
 /// What bounds the work of one request.
@@ -41,14 +77,52 @@ pub struct Limits {
     pub max_scanned: u64,
 }
 
+/// What the operator set about signing in.
+#[derive(Clone, Debug)]
+pub struct SignInSettings {
+    /// The origin that clients use: signs access tokens and is whom they are for.
+    pub public_url: String,
+    /// What authenticator apps and mails call the server.
+    pub product_name: String,
+    /// How long things last.
+    pub lifetimes: Lifetimes,
+    /// When sign-in is refused for a while.
+    pub lockout: LockoutLimits,
+    /// What hashing may cost.
+    pub hashing: HashingLimits,
+    /// User names that nobody may choose.
+    pub reserved_names: Vec<String>,
+    /// Mails to one address an hour; none: no limit.
+    pub mails_per_hour: Option<NonZeroU32>,
+}
+
+/// What a service stands on.
+pub struct Foundation {
+    /// Where everything is kept.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Arc<Clock>,
+    /// Chance.
+    pub entropy: Arc<Entropy>,
+    /// What seals what the store must not read.
+    pub sealer: Sealer,
+}
+
 /// Everything the server can do.
 pub struct Service {
     store: Store,
     clock: Arc<Clock>,
     entropy: Arc<Entropy>,
+    sealer: Sealer,
     limits: Limits,
+    settings: SignInSettings,
+    hashing: Hashing,
+    keys: Keys,
     lanes: Lanes,
     known_tokens: KnownTokens,
+    known_people: KnownPeople,
+    mail_rates: MailRates,
+    mail_wakes: tokio::sync::Notify,
 }
 
 /// A list as a client asks for it (RFC 7644 §3.4.2), texts as sent.
@@ -87,9 +161,31 @@ pub enum Outcome {
 }
 
 impl Service {
-    /// A service over this store.
-    pub fn new(store: Store, clock: Arc<Clock>, entropy: Arc<Entropy>, limits: Limits) -> Self {
-        Self { store, clock, entropy, limits, lanes: Lanes::default(), known_tokens: KnownTokens::default() }
+    /// A service on this foundation.
+    pub fn new(foundation: Foundation, limits: Limits, settings: SignInSettings) -> Self {
+        let Foundation { store, clock, entropy, sealer } = foundation;
+        let hashing = Hashing::new(settings.hashing, entropy.bytes());
+        let mail_rates = MailRates::new(settings.mails_per_hour);
+        Self {
+            store,
+            clock,
+            entropy,
+            sealer,
+            limits,
+            settings,
+            hashing,
+            keys: Keys::default(),
+            lanes: Lanes::default(),
+            known_tokens: KnownTokens::default(),
+            known_people: KnownPeople::default(),
+            mail_rates,
+            mail_wakes: tokio::sync::Notify::new(),
+        }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.now()
     }
 
     /// The bounds, as they are advertised (C21).
@@ -126,8 +222,13 @@ impl Service {
         AuditEvent::new(AuditEventId::new(self.entropy.id(now)), now, caller, kind, target)
     }
 
+    /// An event of somebody who is not signed in (yet).
+    fn public_event(&self, origin: &Origin, kind: EventKind, target: (&'static str, String)) -> AuditEvent {
+        self.event(&Caller::nobody(Nobody::Unknown, origin.clone()), kind, target)
+    }
+
     fn writer(&self, caller: &Caller) -> Writer {
-        Writer { directory: caller.directory_id(), now: self.clock.now() }
+        Writer { directory: caller.directory_id(), now: self.clock.now(), states_all: false }
     }
 
     fn read_page(&self, request: &ListRequest) -> Result<Page, Error> {

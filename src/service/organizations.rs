@@ -4,12 +4,14 @@ use scim::Resource;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::crypto::password;
+use crate::domain::account::{Account, EmailAddress, EmailSource, PasswordRecord, Settings};
 use crate::domain::audit::EventKind;
+use crate::domain::email::{Email, lookup_key};
 use crate::domain::organization::{Organization, OrganizationDraft};
+use crate::domain::password::Password;
 use crate::domain::user::{User, UserDraft};
-use crate::domain::{AccountId, Caller, Error, Noun, OrganizationId, Permission, UserId};
-use crate::store::Owner;
+use crate::domain::{AccountId, Caller, EmailId, Error, Noun, OrganizationId, Permission, UserId};
+use crate::store::{LoginEnd, Owner, PasswordSet};
 
 use super::Service;
 
@@ -47,29 +49,54 @@ impl Service {
             name: draft.name,
             created: now,
         };
-        let owner = draft.owner_email.map(|email| self.new_owner(caller, email)).transpose()?;
+        let owner = match draft.owner_email {
+            Some(email) => Some(self.new_owner(caller, organization.id, &Email::parse(&email)?).await?),
+            None => None,
+        };
         let event = self.event(caller, EventKind::OrganizationCreated, ("organization", organization.id.to_string()));
         let stored = owner.as_ref().map(|(_, stored)| stored);
         self.store.insert_organization(&organization, stored, &event).await?;
         Ok((organization, owner.map(|(owner, _)| owner)))
     }
 
-    fn new_owner(&self, caller: &Caller, email: String) -> Result<(NewOwner, Owner), Error> {
+    async fn new_owner(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        email: &Email,
+    ) -> Result<(NewOwner, Owner), Error> {
         let now = self.clock.now();
         let password = self.new_password();
         let attributes = json!({
-            "userName": email, "displayName": "Owner",
-            "emails": [{"value": email, "type": "work", "primary": true}],
+            "userName": email.as_str(), "displayName": "Owner",
+            "emails": [{"value": email.as_str(), "type": "work", "primary": true}],
         });
         let attributes = attributes.as_object().cloned().unwrap_or_default();
         let draft = UserDraft::new(Resource::from_stored(attributes))?;
-        let account = AccountId::new(self.entropy.id(now));
+        let account = Account {
+            id: AccountId::new(self.entropy.id(now)),
+            managed_by: Some(organization),
+            superuser: false,
+            onboarded: false,
+            last_organization: Some(organization),
+            settings: Settings::default(),
+            credentials_version: 0,
+        };
+        let address = EmailAddress {
+            is_primary: true,
+            verified: Some(now),
+            ..EmailAddress::create(EmailId::new(self.entropy.id(now)), account.id, email, EmailSource::Admin, now)
+        };
         let user = User {
-            account: Some(account),
+            account: Some(account.id),
             ..User::create(UserId::new(self.entropy.id(now)), draft, self.writer(caller))
         };
-        let password_hash = password::hash(password.expose_secret(), self.entropy.bytes())?;
-        Ok((NewOwner { email: email.clone(), password }, Owner { account, email, password_hash, user }))
+        let plain = Password::read(password.expose_secret(), "password")?;
+        let password_hash = self.hashing.hash(plain, self.entropy.bytes()).await?;
+        Ok((
+            NewOwner { email: email.as_str().to_owned(), password },
+            Owner { account, email: address, password_hash, user },
+        ))
     }
 
     /// Five groups of four letters and digits: more than 95 bits, and can be typed.
@@ -81,16 +108,33 @@ impl Service {
         SecretString::from(groups.join("-"))
     }
 
-    /// Gives the account with this address a new generated password, which is shown only now.
+    /// Gives the account with this address a new generated password, which is shown only now. Its logins end.
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] for everyone but the operator.
+    /// [`Error::Forbidden`] for everyone but the operator; [`Error::NotFound`].
     pub async fn reset_owner_password(&self, caller: &Caller, email: &str) -> Result<SecretString, Error> {
         caller.require_operator(Permission::OrgManagement)?;
+        let found = self.store.identity().find_verified_email(&lookup_key(email)).await?;
+        let account = found.ok_or(Error::NotFound(Noun::Account))?.account;
+        let credentials = self.credentials(account).await?;
         let password = self.new_password();
-        let hash = password::hash(password.expose_secret(), self.entropy.bytes())?;
-        self.store.identity().set_password(email, &hash, self.clock.now()).await?;
+        let plain = Password::read(password.expose_secret(), "password")?;
+        let record = PasswordRecord::chosen(self.hashing.hash(plain, self.entropy.bytes()).await?, self.clock.now());
+        let (home, target) = self.home_of(&credentials);
+        let event = self.event(caller, EventKind::PasswordReset, target);
+        let ending = LoginEnd::OfAccount(account, None);
+        let set = PasswordSet {
+            home,
+            account: &credentials.account,
+            password: &record,
+            link: None,
+            ending: Some(&ending),
+            tokens: None,
+            mails: &[],
+        };
+        self.store.set_password(&set, &event).await?;
+        self.store.identity().clear_attempts(&super::lockout::subject(account)).await?;
         Ok(password)
     }
 

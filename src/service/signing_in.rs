@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 
 use crate::domain::directory::Directory;
-use crate::domain::token::BearerSecret;
+use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::{Caller, Error, OrganizationId};
 
 use super::Service;
@@ -48,7 +48,7 @@ impl Service {
     ///
     /// [`Error::Unauthenticated`] for whatever is not a live token of an enabled directory.
     pub async fn sign_in_directory(&self, token: &str, request: String) -> Result<Caller, Error> {
-        let secret = BearerSecret::parse(token).ok_or(Error::Unauthenticated)?;
+        let secret = BearerSecret::parse(SecretKind::Directory, token).ok_or(Error::Unauthenticated)?;
         let now = self.clock.now();
         let hash = secret.hash();
         let known = self.known_tokens.0.get(&hash).filter(|known| is_within(KNOWN_FOR, known.at, now));

@@ -4,7 +4,7 @@ use scim::patch::{self, Operation};
 use scim::{Reading, Resource, ResourceType};
 
 use crate::domain::audit::{AuditEvent, Change};
-use crate::domain::user::{Related, User, UserDraft, UserView};
+use crate::domain::user::{Related, User, UserDraft, UserView, Writer};
 use crate::domain::{Caller, Error, Field, Noun, OrganizationId, Permission, UserId, id};
 use crate::store::OrganizationStore;
 
@@ -38,7 +38,7 @@ impl Service {
         draft: UserDraft,
     ) -> Result<Saved<UserView>, Error> {
         let store = self.store.organization(organization).await?;
-        let writer = self.writer(caller);
+        let writer = self.writer(caller).stating_all();
         let user = User::create(UserId::new(self.entropy.id(writer.now)), draft, writer);
         let change = Change::of_user(None, Some(user.clone()));
         match store.insert_user(&user, &self.user_event(caller, &change, user.id)).await.map_err(Error::from) {
@@ -70,7 +70,7 @@ impl Service {
             return Err(Error::TakenByInactive(existing.id));
         }
         check_unprotected(caller, &existing)?;
-        let restored = existing.with_attributes(wanted.draft(), self.writer(caller));
+        let restored = existing.with_attributes(wanted.draft(), self.writer(caller).stating_all());
         self.save_user(caller, store, existing, restored).await
     }
 
@@ -120,7 +120,8 @@ impl Service {
         reading: &mut Reading,
     ) -> Result<Saved<UserView>, Error> {
         caller.require(Permission::UserAccessManage)?;
-        self.change_user(caller, id, conditions, |user| Ok(user.replacement(body.clone(), reading))).await
+        let writer = self.writer(caller).stating_all();
+        self.change_user(caller, id, writer, conditions, |user| Ok(user.replacement(body.clone(), reading))).await
     }
 
     /// Applies the operations of a PATCH, all or none (RFC 7644 §3.5.2).
@@ -142,7 +143,7 @@ impl Service {
         let patched = |user: &User| {
             Ok(patch::apply(ResourceType::user(), &text, &user.attributes, operations, reading)?.resource)
         };
-        self.change_user(caller, id, conditions, patched).await
+        self.change_user(caller, id, self.writer(caller), conditions, patched).await
     }
 
     /// Reads, decides, writes; again when someone else was faster.
@@ -150,6 +151,7 @@ impl Service {
         &self,
         caller: &Caller,
         id: UserId,
+        writer: Writer,
         conditions: &Conditions,
         mut attributes: impl FnMut(&User) -> Result<Resource, Error>,
     ) -> Result<Saved<UserView>, Error> {
@@ -161,7 +163,7 @@ impl Service {
             let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
             self.check_conditions(caller, &store, &user, conditions).await?;
             check_unprotected(caller, &user)?;
-            let after = user.with_attributes(UserDraft::new(attributes(&user)?)?, self.writer(caller));
+            let after = user.with_attributes(UserDraft::new(attributes(&user)?)?, writer);
             match self.save_user(caller, &store, user, after).await {
                 Err(Error::Busy) if attempts.again().await => {}
                 outcome => return outcome,

@@ -4,10 +4,13 @@ use chrono::{DateTime, Utc};
 use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Uuid, Value};
 
 use super::error::settle;
-use super::{IdentityStore, StoreError, uuid};
+use super::users::instant;
+use super::{IdentityStore, StoreError, counted, millis, stored, unreadable, uuid};
+use crate::domain::api_token::ApiToken;
+use crate::domain::audit::AuditEvent;
 use crate::domain::directory::TokenInfo;
 use crate::domain::token::BearerSecret;
-use crate::domain::{DirectoryId, OrganizationId, TokenId};
+use crate::domain::{AccountId, DirectoryId, OrganizationId, Permission, TokenId, UserId};
 
 /// Whose token it is.
 #[derive(Clone, Debug)]
@@ -20,11 +23,32 @@ pub struct Bearer {
     pub last_used: Option<DateTime<Utc>>,
 }
 
+const DIRECTORY: &str = "directory";
+const PERSONAL: &str = "personal";
+
+/// What `identity` says about a request made with a personal token.
+#[derive(Clone, Debug)]
+pub struct TokenSession {
+    /// The token.
+    pub token: ApiToken,
+    /// Until when this secret works, if another took its place.
+    pub replaced: Option<DateTime<Utc>>,
+}
+
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
 struct BearerRow {
     token: Uuid,
     hint: String,
+    kind: String,
+    account: Option<uuid::Uuid>,
+    name: Option<String>,
+    scopes: Option<Vec<String>>,
+    expires: Option<i64>,
+    revoked: Option<i64>,
+    replaced: Option<i64>,
+    version: Option<i64>,
+    updated: Option<i64>,
     organization: Uuid,
     principal: Uuid,
     created: Datetime,
@@ -47,14 +71,143 @@ pub(super) fn bearer_content(
     let mut content = Object::new();
     content.insert("token", Value::Uuid(uuid(token.uuid())));
     content.insert("hint", secret.hint());
-    content.insert("kind", "directory".to_owned());
+    content.insert("kind", DIRECTORY.to_owned());
     content.insert("organization", Value::Uuid(uuid(organization.uuid())));
     content.insert("principal", Value::Uuid(uuid(directory.uuid())));
     content.insert("created", Datetime::from(now));
     content
 }
 
+impl BearerRow {
+    /// A personal token of which this is the secret in use; `previous`: until when the one before works.
+    fn into_token(self, previous: Option<DateTime<Utc>>) -> Result<ApiToken, StoreError> {
+        let created = self.created.into_inner();
+        Ok(ApiToken {
+            id: TokenId::new(self.token.into_inner()),
+            organization: OrganizationId::new(self.organization.into_inner()),
+            account: AccountId::new(self.account.ok_or_else(|| unreadable("a token"))?),
+            user: UserId::new(self.principal.into_inner()),
+            name: self.name.unwrap_or_default(),
+            hint: self.hint,
+            scopes: self.scopes.unwrap_or_default().iter().filter_map(|key| Permission::named(key)).collect(),
+            expires: self.expires.map(instant),
+            last_used: self.last_used.map(Datetime::into_inner),
+            previous_until: previous,
+            revoked: self.revoked.map(instant),
+            created,
+            updated: self.updated.map_or(created, instant),
+            version: counted(self.version.unwrap_or(1)),
+        })
+    }
+}
+
+/// The content of a personal token's record.
+fn token_content(token: &ApiToken) -> Object {
+    let mut content = Object::new();
+    content.insert("token", Value::Uuid(uuid(token.id.uuid())));
+    content.insert("hint", token.hint.clone());
+    content.insert("kind", PERSONAL.to_owned());
+    content.insert("organization", Value::Uuid(uuid(token.organization.uuid())));
+    content.insert("principal", Value::Uuid(uuid(token.user.uuid())));
+    content.insert("account", Value::Uuid(uuid(token.account.uuid())));
+    content.insert("name", token.name.clone());
+    let scopes: Vec<String> = token.scopes.iter().map(|scope| scope.key().to_owned()).collect();
+    content.insert("scopes", scopes);
+    content.insert("expires", token.expires.map(millis).into_value());
+    content.insert("revoked", token.revoked.map(millis).into_value());
+    content.insert("created", Datetime::from(token.created));
+    content.insert("last_used", token.last_used.map(Datetime::from).into_value());
+    content.insert("updated", millis(token.updated));
+    content.insert("version", stored(token.version));
+    content
+}
+
+/// What becomes of a personal token.
+pub(crate) enum TokenChange<'a> {
+    /// It is new.
+    Created(&'a BearerSecret, &'a ApiToken),
+    /// It has another secret; the one before works until then.
+    Rotated(&'a BearerSecret, &'a ApiToken, DateTime<Utc>),
+    /// It is ended, all its secrets with it.
+    Revoked(&'a ApiToken),
+}
+
+impl super::Store {
+    /// Makes, rotates or ends a personal token.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub(crate) async fn change_token(&self, change: &TokenChange<'_>, event: &AuditEvent) -> Result<(), StoreError> {
+        let (TokenChange::Created(_, token) | TokenChange::Rotated(_, token, _) | TokenChange::Revoked(token)) = change;
+        self.change_identity(Some(token.organization), event, |write| {
+            write.bind("token", uuid(token.id.uuid()));
+            let now = write.now();
+            write.bind("now", now);
+            match change {
+                TokenChange::Created(secret, _) => push_secret(write, secret, token),
+                TokenChange::Rotated(secret, _, until) => {
+                    write.push("DELETE bearer WHERE token = $token AND replaced != NONE RETURN NONE;");
+                    write.push("UPDATE bearer SET replaced = $until WHERE token = $token RETURN NONE;");
+                    write.bind("until", millis(*until));
+                    push_secret(write, secret, token);
+                }
+                TokenChange::Revoked(_) => write.push(
+                    "UPDATE bearer SET revoked = $now, updated = $now, version = (version ?? 1) + 1 \
+                     WHERE token = $token AND revoked = NONE RETURN NONE;",
+                ),
+            }
+        })
+        .await
+    }
+}
+
+fn push_secret(write: &mut super::write::Write, secret: &BearerSecret, token: &ApiToken) {
+    write.push("CREATE $bearer CONTENT $bearer_content RETURN NONE;");
+    write.bind("bearer", bearer_record(secret));
+    write.bind("bearer_content", token_content(token));
+}
+
 impl IdentityStore {
+    /// The personal token with this secret, live or not.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_personal_token(&self, secret: &BearerSecret) -> Result<Option<TokenSession>, StoreError> {
+        let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", bearer_record(secret)));
+        let row: Option<BearerRow> = settle(query.await?)?.take(0)?;
+        let Some(row) = row.filter(|row| row.kind == PERSONAL) else { return Ok(None) };
+        let replaced = row.replaced.map(instant);
+        Ok(Some(TokenSession { token: row.into_token(replaced)?, replaced }))
+    }
+
+    /// The personal tokens of a user, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn list_personal_tokens(&self, user: UserId) -> Result<Vec<ApiToken>, StoreError> {
+        let query = self
+            .0
+            .query("SELECT * FROM bearer WHERE principal = $principal AND kind = 'personal'")
+            .bind(("principal", uuid(user.uuid())));
+        join_secrets(settle(query.await?)?.take(0)?)
+    }
+
+    /// The personal token with this id.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_token_by_id(&self, id: TokenId) -> Result<Option<ApiToken>, StoreError> {
+        let query = self
+            .0
+            .query("SELECT * FROM bearer WHERE token = $token AND kind = 'personal'")
+            .bind(("token", uuid(id.uuid())));
+        Ok(join_secrets(settle(query.await?)?.take(0)?)?.into_iter().next())
+    }
+
     /// Whose token this is; none if it was never issued or is revoked.
     ///
     /// # Errors
@@ -63,11 +216,26 @@ impl IdentityStore {
     pub async fn find_bearer(&self, secret: &BearerSecret) -> Result<Option<Bearer>, StoreError> {
         let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", bearer_record(secret)));
         let row: Option<BearerRow> = settle(query.await?)?.take(0)?;
+        let row = row.filter(|row| row.kind == DIRECTORY);
         Ok(row.map(|row| Bearer {
             organization: OrganizationId::new(row.organization.into_inner()),
             directory: DirectoryId::new(row.principal.into_inner()),
             last_used: row.last_used.map(Datetime::into_inner),
         }))
+    }
+
+    /// Notes that a personal token was used. Not a change: nothing that is remembered is outdated by it.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn touch_token(&self, id: TokenId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let query = self
+            .0
+            .query("UPDATE bearer SET last_used = $now WHERE token = $token RETURN NONE")
+            .bind(("token", uuid(id.uuid())))
+            .bind(("now", Datetime::from(now)));
+        settle(query.await?).map(drop)
     }
 
     /// Notes that a token was used.
@@ -105,4 +273,20 @@ impl IdentityStore {
             })
             .collect())
     }
+}
+
+/// Tokens of the records of their secrets: the one in use says all, the one before says until when it works.
+fn join_secrets(rows: Vec<BearerRow>) -> Result<Vec<ApiToken>, StoreError> {
+    let (current, replaced): (Vec<BearerRow>, Vec<BearerRow>) =
+        rows.into_iter().partition(|row| row.replaced.is_none());
+    let until = |token: &Uuid| replaced.iter().filter(|row| row.token == *token).filter_map(|row| row.replaced).max();
+    let mut tokens: Vec<ApiToken> = current
+        .into_iter()
+        .map(|row| {
+            let previous = until(&row.token).map(instant);
+            row.into_token(previous)
+        })
+        .collect::<Result<_, _>>()?;
+    tokens.sort_by_key(|token| std::cmp::Reverse((token.created, token.id)));
+    Ok(tokens)
 }

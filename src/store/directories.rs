@@ -75,7 +75,7 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let bound = self.organization(organization).await?;
-        let mut write = Write::new(event);
+        let mut write = Write::new(organization, event);
         write.push("CREATE $id CONTENT $directory RETURN NONE;");
         write.bind("id", directory_record(directory.id));
         write.bind("directory", directory_content(directory)?);
@@ -99,7 +99,7 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let bound = self.organization(organization).await?;
-        let mut write = Write::new(event);
+        let mut write = Write::new(organization, event);
         write.use_database(&DatabaseName::identity());
         if let Some(token) = new {
             push_token(&mut write, token, organization, directory);

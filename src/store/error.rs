@@ -4,7 +4,7 @@ use surrealdb::IndexedResults;
 use surrealdb::types::{AlreadyExistsError, ErrorDetails, QueryError};
 
 use crate::domain::error::BoxError;
-use crate::domain::{Error, Field};
+use crate::domain::{Code, Error, Field, Refusal};
 
 /// Why a query did not do what it was to do.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +36,12 @@ pub enum UniqueIndex {
     OrganizationShortName,
     /// `directory_name`
     DirectoryName,
-    /// `email_address_key`
-    EmailAddress,
+    /// `email_address_verified`
+    VerifiedEmail,
+    /// `email_address_holder`
+    OwnEmail,
+    /// `invitation_pending`
+    PendingInvitation,
 }
 
 impl UniqueIndex {
@@ -48,7 +52,9 @@ impl UniqueIndex {
             "group_display_name" => Some(Self::GroupDisplayName),
             "organization_short_name" => Some(Self::OrganizationShortName),
             "directory_name" => Some(Self::DirectoryName),
-            "email_address_key" => Some(Self::EmailAddress),
+            "email_address_verified" => Some(Self::VerifiedEmail),
+            "email_address_holder" => Some(Self::OwnEmail),
+            "invitation_pending" => Some(Self::PendingInvitation),
             _ => None,
         }
     }
@@ -62,7 +68,10 @@ impl From<StoreError> for Error {
             StoreError::Taken(UniqueIndex::GroupDisplayName) => Self::Taken(Field::DisplayName),
             StoreError::Taken(UniqueIndex::OrganizationShortName) => Self::Taken(Field::ShortName),
             StoreError::Taken(UniqueIndex::DirectoryName) => Self::Taken(Field::Name),
-            StoreError::Taken(UniqueIndex::EmailAddress) => Self::Taken(Field::Email),
+            StoreError::Taken(UniqueIndex::VerifiedEmail | UniqueIndex::OwnEmail) => Self::Taken(Field::Email),
+            StoreError::Taken(UniqueIndex::PendingInvitation) => {
+                Refusal::new(Code::InvitationExists, "that address has a pending invitation already").into()
+            }
             StoreError::Outdated => Self::Busy,
             StoreError::Unavailable(cause) => Self::Unavailable(cause),
             StoreError::Failed(_) => Self::Internal(Box::new(error)),

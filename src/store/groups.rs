@@ -77,13 +77,31 @@ impl OrganizationStore {
         row.map(Row::into_entity).transpose()
     }
 
+    /// The groups with these ids, without their members; those that are gone are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_groups(&self, ids: &[GroupId]) -> Result<Vec<Group>, StoreError> {
+        let mut groups = Vec::new();
+        for chunk in ids.chunks(500) {
+            let records: Vec<RecordId> = chunk.iter().map(|id| group_record(*id)).collect();
+            let rows: Vec<GroupRow> =
+                settle(self.0.query("SELECT * FROM $ids").bind(("ids", records)).await?)?.take(0)?;
+            for row in rows {
+                groups.push(row.into_entity()?);
+            }
+        }
+        Ok(groups)
+    }
+
     /// Adds a group with its first members.
     ///
     /// # Errors
     ///
     /// [`StoreError::Taken`] for its name or external id; [`StoreError::Outdated`] when a member has gone.
     pub async fn insert_group(&self, group: &Group, added: &MemberDelta, event: &AuditEvent) -> Result<(), StoreError> {
-        let mut write = Write::new(event);
+        let mut write = Write::new(self.1, event);
         write.push("CREATE $id CONTENT $group RETURN NONE;");
         write.bind("id", group_record(group.id));
         write.bind("group", GroupRow::from(group));
@@ -103,7 +121,7 @@ impl OrganizationStore {
         delta: &MemberDelta,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
-        let mut write = Write::new(event);
+        let mut write = Write::new(self.1, event);
         write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
         write.push("UPDATE $id CONTENT $group RETURN NONE;");
         write.bind("id", group_record(after.id));
@@ -119,7 +137,7 @@ impl OrganizationStore {
     ///
     /// [`StoreError::Outdated`] when it is no longer this version.
     pub async fn remove_group(&self, group: &Group, event: &AuditEvent) -> Result<(), StoreError> {
-        let mut write = Write::new(event);
+        let mut write = Write::new(self.1, event);
         write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
         write.push("DELETE member:[$member, NONE]..=[$member, ..] RETURN NONE;");
         members::push_leave_all_groups(&mut write, group.id.uuid(), event.at);

@@ -92,6 +92,22 @@ fn edge_content(group: GroupId, member: uuid::Uuid, kind: MemberKind) -> Object 
     content
 }
 
+/// Puts a user into several groups; those groups change. The user is written by the same batch.
+pub(super) fn push_join_groups(write: &mut Write, user: UserId, groups: &[GroupId]) {
+    if groups.is_empty() {
+        return;
+    }
+    let records: Vec<RecordId> = groups.iter().map(|group| RecordId::new("group", uuid(group.uuid()))).collect();
+    let edges: Vec<Object> = groups.iter().map(|group| edge_content(*group, user.uuid(), MemberKind::User)).collect();
+    write.push("LET $entered = (UPDATE $entering SET version += 1, last_modified = $entered_at RETURN VALUE id);");
+    write.push("IF array::len($entered) != array::len($entering) { THROW 'outdated' };");
+    write.push("INSERT IGNORE INTO member $entering_edges RETURN NONE;");
+    write.bind("entering", records);
+    write.bind("entering_edges", edges);
+    let now = write.now();
+    write.bind("entered_at", now);
+}
+
 /// Takes a user or a group out of every group it is in; those groups change. Binds `$member`.
 pub(super) fn push_leave_all_groups(write: &mut Write, member: uuid::Uuid, now: DateTime<Utc>) {
     write.push("LET $groups = (SELECT VALUE type::record('group', group) FROM member WHERE member = $member);");

@@ -12,11 +12,16 @@ use super::error::settle;
 pub(super) type Migrations = &'static [(&'static str, &'static str)];
 
 /// Of the `identity` database.
-pub(super) const IDENTITY: Migrations = &[("0001_tenancy", include_str!("../../schema/identity/0001_tenancy.surql"))];
+pub(super) const IDENTITY: Migrations = &[
+    ("0001_tenancy", include_str!("../../schema/identity/0001_tenancy.surql")),
+    ("0002_accounts", include_str!("../../schema/identity/0002_accounts.surql")),
+];
 
 /// Of an organization's database.
-pub(super) const ORGANIZATION: Migrations =
-    &[("0001_directory", include_str!("../../schema/organization/0001_directory.surql"))];
+pub(super) const ORGANIZATION: Migrations = &[
+    ("0001_directory", include_str!("../../schema/organization/0001_directory.surql")),
+    ("0002_accounts", include_str!("../../schema/organization/0002_accounts.surql")),
+];
 
 /// Applies what is missing. Several nodes may do so at once: each migration is applied by exactly one of them.
 pub(super) async fn apply(db: &Surreal<Any>, migrations: Migrations) -> Result<(), StoreError> {

@@ -3,20 +3,36 @@
 //! [`Store`] opens the namespace; [`Store::identity`] and [`Store::organization`] answer handles that are bound to one
 //! database each. A query can only see the database its handle is bound to.
 
+mod accounts;
+mod attempts;
 mod audit;
 mod bearers;
+mod consequences;
 mod directories;
+mod emails;
 mod error;
 mod filter;
 mod groups;
+mod invitations;
 mod list;
+mod logins;
 mod members;
 mod migrate;
+mod one_time;
 mod organizations;
+mod outbox;
+mod policy;
+mod roles;
+mod second_factors;
+mod sign_in;
+mod signing_keys;
+mod trusted_devices;
 mod users;
 mod write;
 
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
@@ -24,15 +40,30 @@ use surrealdb::Surreal;
 use surrealdb::engine::any::{Any, connect};
 use surrealdb::opt::auth::{Namespace, Root};
 
+pub use accounts::{Credentials, Session};
+pub use attempts::Attempt;
 pub use audit::StoredEvent;
-pub use bearers::Bearer;
+pub(crate) use bearers::TokenChange;
+pub use bearers::{Bearer, TokenSession};
 pub(crate) use directories::NewToken;
+pub(crate) use emails::EmailChange;
 pub use error::{StoreError, UniqueIndex};
+pub(crate) use invitations::Joining;
 pub use list::{Found, Query};
+pub(crate) use logins::LoginEnd;
+pub(crate) use logins::NewTokens;
 pub use members::MemberDelta;
+pub use one_time::{OneTime, Purpose};
 pub use organizations::Owner;
+pub(crate) use outbox::SealedMail;
+pub use outbox::WaitingMail;
+pub(crate) use second_factors::FactorUse;
+pub(crate) use sign_in::{DeviceTrust, PasswordSet, SignIn};
+
+use write::Write;
 
 use crate::domain::OrganizationId;
+use crate::domain::audit::AuditEvent;
 
 /// How many organizations keep an open handle; the others are opened again when they are asked for.
 const OPEN_ORGANIZATIONS: u64 = 1_024;
@@ -54,17 +85,35 @@ pub struct StoreSettings {
 pub struct Store {
     db: Surreal<Any>,
     namespace: String,
+    /// Whether other processes write to the same store.
+    shared: bool,
+    commits: Arc<AtomicU64>,
     identity: IdentityStore,
     organizations: Cache<OrganizationId, OrganizationStore>,
 }
 
+/// A session bound to one database.
+struct Bound {
+    db: Surreal<Any>,
+    /// How many units of work this process has committed.
+    commits: Arc<AtomicU64>,
+}
+
+impl Deref for Bound {
+    type Target = Surreal<Any>;
+
+    fn deref(&self) -> &Surreal<Any> {
+        &self.db
+    }
+}
+
 /// A handle bound to the `identity` database.
 #[derive(Clone)]
-pub struct IdentityStore(Arc<Surreal<Any>>);
+pub struct IdentityStore(Arc<Bound>);
 
 /// A handle bound to one organization's database.
 #[derive(Clone)]
-pub struct OrganizationStore(Arc<Surreal<Any>>);
+pub struct OrganizationStore(Arc<Bound>, OrganizationId);
 
 /// The name of a database: from our own ids, never from a client.
 pub(crate) struct DatabaseName(String);
@@ -97,12 +146,17 @@ impl Store {
         let _ = db.query(format!("DEFINE NAMESPACE IF NOT EXISTS `{}`", settings.namespace.replace('`', ""))).await;
         let bound = bind(&db, &settings.namespace, &DatabaseName::identity()).await?;
         migrate::apply(&bound, migrate::IDENTITY).await?;
-        Ok(Self {
-            db,
-            namespace: settings.namespace.clone(),
-            identity: IdentityStore(Arc::new(bound)),
-            organizations: Cache::new(OPEN_ORGANIZATIONS),
-        })
+        let commits = Arc::new(AtomicU64::new(0));
+        let identity = IdentityStore(Arc::new(Bound { db: bound, commits: commits.clone() }));
+        let shared = settings.url.starts_with("ws");
+        let organizations = Cache::new(OPEN_ORGANIZATIONS);
+        Ok(Self { db, namespace: settings.namespace.clone(), shared, commits, identity, organizations })
+    }
+
+    /// A number that moves with every unit of work committed here; none where other processes write too. What was read
+    /// when it had a value is still true while it has that value.
+    pub fn revision(&self) -> Option<u64> {
+        (!self.shared).then(|| self.commits.load(Ordering::SeqCst))
     }
 
     /// Who people are, whose tokens are whose, which organizations there are.
@@ -119,12 +173,32 @@ impl Store {
         let open = async {
             let bound = bind(&self.db, &self.namespace, &DatabaseName::of(id)).await?;
             migrate::apply(&bound, migrate::ORGANIZATION).await?;
-            Ok::<_, StoreError>(OrganizationStore(Arc::new(bound)))
+            Ok::<_, StoreError>(OrganizationStore(Arc::new(Bound { db: bound, commits: self.commits.clone() }), id))
         };
         self.organizations.try_get_with(id, open).await.map_err(|error| match &*error {
             StoreError::Unavailable(cause) => StoreError::Unavailable(cause.to_string().into()),
             other => StoreError::Failed(other.to_string()),
         })
+    }
+
+    /// One unit of work on what `identity` keeps. Its event goes into the trail of the organization it happened in; what
+    /// happens to people who are in none goes into a trail of its own.
+    async fn change_identity(
+        &self,
+        home: Option<OrganizationId>,
+        event: &AuditEvent,
+        push: impl FnOnce(&mut Write),
+    ) -> Result<(), StoreError> {
+        let mut write = Write::new(home, event);
+        let Some(organization) = home else {
+            push(&mut write);
+            return write.commit(&self.identity.0).await;
+        };
+        let bound = self.organization(organization).await?;
+        write.use_database(&DatabaseName::identity());
+        push(&mut write);
+        write.use_database(&DatabaseName::of(organization));
+        write.commit(&bound.0).await
     }
 
     /// Whether the store answers.
@@ -192,6 +266,26 @@ async fn bind(db: &Surreal<Any>, namespace: &str, database: &DatabaseName) -> Re
     bound.query(format!("DEFINE DATABASE IF NOT EXISTS {}", database.as_str())).await?.check()?;
     bound.use_ns(namespace).use_db(database.as_str()).await?;
     Ok(bound)
+}
+
+/// Milliseconds since 1970.
+fn millis(at: chrono::DateTime<chrono::Utc>) -> i64 {
+    at.timestamp_millis()
+}
+
+/// A counter as the store keeps it.
+fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A stored counter.
+fn counted(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+/// What a row says is none of what we wrote.
+fn unreadable(what: &str) -> StoreError {
+    StoreError::Failed(format!("{what} is not what was written"))
 }
 
 pub(crate) fn uuid(id: uuid::Uuid) -> surrealdb::types::Uuid {

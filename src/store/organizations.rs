@@ -1,20 +1,23 @@
 //! Organizations and their first owners.
 
 use chrono::{DateTime, Utc};
-use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Value};
+use surrealdb::types::{Datetime, Object, RecordId, SurrealValue};
 
+use super::accounts::{push_account, push_membership, push_password};
+use super::emails::push_email;
 use super::error::settle;
 use super::users::{UserRow, user_record};
 use super::write::Write;
 use super::{DatabaseName, IdentityStore, OrganizationStore, Store, StoreError, uuid};
+use crate::domain::OrganizationId;
+use crate::domain::account::{Account, EmailAddress, Membership, MembershipSource, PasswordRecord};
 use crate::domain::audit::AuditEvent;
 use crate::domain::organization::Organization;
 use crate::domain::user::User;
-use crate::domain::{AccountId, OrganizationId};
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
-struct OrganizationRow {
+pub(super) struct OrganizationRow {
     id: RecordId,
     short_name: String,
     name: String,
@@ -22,7 +25,7 @@ struct OrganizationRow {
 }
 
 impl OrganizationRow {
-    fn into_organization(self) -> Result<Organization, StoreError> {
+    pub(super) fn into_organization(self) -> Result<Organization, StoreError> {
         Ok(Organization {
             id: OrganizationId::new(super::users::key(&self.id)?),
             short_name: self.short_name,
@@ -35,9 +38,9 @@ impl OrganizationRow {
 /// The first owner of an organization: an account with an address and a password, and the user it is there.
 pub struct Owner {
     /// The account.
-    pub account: AccountId,
+    pub account: Account,
     /// The address they sign in with.
-    pub email: String,
+    pub email: EmailAddress,
     /// The password, hashed.
     pub password_hash: String,
     /// What the organization says about them.
@@ -61,7 +64,7 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let bound = self.organization(organization.id).await?;
-        let mut write = Write::new(event);
+        let mut write = Write::new(organization.id, event);
         if let Some(owner) = owner {
             push_owner_user(&mut write, owner, organization.created);
         }
@@ -70,7 +73,7 @@ impl Store {
         write.bind("organization", organization_record(organization.id));
         write.bind("organization_content", organization_content(organization));
         if let Some(owner) = owner {
-            push_owner_account(&mut write, owner, organization.created);
+            push_owner_account(&mut write, owner, organization);
         }
         write.use_database(&DatabaseName::of(organization.id));
         write.commit(&bound.0).await
@@ -97,19 +100,21 @@ fn push_owner_user(write: &mut Write, owner: &Owner, now: DateTime<Utc>) {
     write.bind("now", Datetime::from(now));
 }
 
-fn push_owner_account(write: &mut Write, owner: &Owner, now: DateTime<Utc>) {
-    write.push("CREATE $account SET created = $now RETURN NONE;");
-    write.push("CREATE $password SET hash = $password_hash, changed = $now RETURN NONE;");
-    write.push("CREATE email_address CONTENT $email RETURN NONE;");
-    let mut email = Object::new();
-    email.insert("account", Value::Uuid(uuid(owner.account.uuid())));
-    email.insert("address", owner.email.clone());
-    email.insert("address_key", scim::fold(&owner.email));
-    email.insert("verified", Datetime::from(now));
-    write.bind("account", RecordId::new("account", uuid(owner.account.uuid())));
-    write.bind("password", RecordId::new("password", uuid(owner.account.uuid())));
-    write.bind("password_hash", owner.password_hash.clone());
-    write.bind("email", email);
+fn push_owner_account(write: &mut Write, owner: &Owner, organization: &Organization) {
+    let now = organization.created;
+    push_account(write, &owner.account, now);
+    push_password(write, owner.account.id, &PasswordRecord::chosen(owner.password_hash.clone(), now));
+    push_email(write, &owner.email);
+    push_membership(
+        write,
+        &Membership {
+            account: owner.account.id,
+            organization: organization.id,
+            user: owner.user.id,
+            source: MembershipSource::Admin,
+            joined: now,
+        },
+    );
 }
 
 impl OrganizationStore {
@@ -157,21 +162,14 @@ impl IdentityStore {
         rows.into_iter().map(OrganizationRow::into_organization).collect()
     }
 
-    /// Sets the password of the account with this address, hashed.
+    /// The organization with this id.
     ///
     /// # Errors
     ///
-    /// When the store fails; an unknown address is no failure.
-    pub async fn set_password(&self, email: &str, hash: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let query = self
-            .0
-            .query(
-                "UPDATE (SELECT VALUE type::record('password', account) FROM email_address WHERE address_key = $key)
-                 SET hash = $hash, changed = $now RETURN NONE",
-            )
-            .bind(("key", scim::fold(email)))
-            .bind(("hash", hash.to_owned()))
-            .bind(("now", Datetime::from(now)));
-        settle(query.await?).map(drop)
+    /// When the store fails.
+    pub async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
+        let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", organization_record(id)));
+        let row: Option<OrganizationRow> = settle(query.await?)?.take(0)?;
+        row.map(OrganizationRow::into_organization).transpose()
     }
 }

@@ -1,17 +1,19 @@
 //! Users: rows and queries.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use scim::Resource;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use surrealdb::types::{RecordId, SurrealValue, Uuid};
 
 use super::error::settle;
 use super::list::Row;
 use super::write::Write;
-use super::{OrganizationStore, StoreError, uuid};
+use super::{DatabaseName, OrganizationStore, StoreError, consequences, millis, uuid};
 use crate::domain::audit::AuditEvent;
-use crate::domain::user::User;
-use crate::domain::{AccountId, DirectoryId, UserId};
+use crate::domain::user::{Claim, Hold, User};
+use crate::domain::{AccountId, DirectoryId, OrganizationId, UserId};
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
@@ -25,12 +27,52 @@ pub(super) struct UserRow {
     manager: Option<String>,
     active: Option<bool>,
     locally_held: bool,
+    hold: Option<HoldRow>,
     protected: bool,
     directory: Option<Uuid>,
     account: Option<Uuid>,
+    avatar_url: Option<String>,
+    metadata: Option<Json>,
+    claimed: Vec<String>,
+    authority: Option<Json>,
+    last_login: Option<i64>,
+    last_seen: Option<i64>,
     version: i64,
     created: i64,
     last_modified: i64,
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct HoldRow {
+    by: Option<uuid::Uuid>,
+    since: i64,
+    reason: Option<String>,
+}
+
+/// Claims as they are kept: those of the user's own directory since creation by name alone, the others in full.
+fn claims(user: &User) -> (Vec<String>, Option<Json>) {
+    let is_plain = |claim: &Claim| Some(claim.directory) == user.directory && claim.since == user.created;
+    let (plain, other): (Vec<_>, Vec<_>) = user.authority.iter().partition(|(_, claim)| is_plain(claim));
+    let other: serde_json::Map<String, Json> = other
+        .into_iter()
+        .map(|(name, claim)| (name.clone(), json!([claim.directory.to_string(), claim.since.timestamp_millis()])))
+        .collect();
+    (plain.into_iter().map(|(name, _)| name.clone()).collect(), (!other.is_empty()).then_some(Json::Object(other)))
+}
+
+fn authority(row: &UserRow) -> BTreeMap<String, Claim> {
+    let mut authority = BTreeMap::new();
+    if let Some(directory) = row.directory {
+        let claim = Claim { directory: DirectoryId::new(directory.into_inner()), since: instant(row.created) };
+        authority.extend(row.claimed.iter().map(|name| (name.clone(), claim)));
+    }
+    for (name, value) in row.authority.as_ref().and_then(Json::as_object).into_iter().flatten() {
+        if let (Some(directory), Some(since)) = (value[0].as_str().and_then(|id| id.parse().ok()), value[1].as_i64()) {
+            authority.insert(name.clone(), Claim { directory, since: instant(since) });
+        }
+    }
+    authority
 }
 
 /// The record of a user.
@@ -56,6 +98,7 @@ pub(super) fn key(id: &RecordId) -> Result<uuid::Uuid, StoreError> {
 
 impl From<&User> for UserRow {
     fn from(user: &User) -> Self {
+        let (claimed, authority) = claims(user);
         Self {
             id: user_record(user.id),
             attributes: Json::Object(user.attributes.attributes().clone()),
@@ -65,10 +108,21 @@ impl From<&User> for UserRow {
             email_keys: user.email_keys(),
             manager: user.manager().map(str::to_owned),
             active: user.active_flag(),
-            locally_held: user.locally_held,
+            locally_held: user.hold.is_some(),
+            hold: user.hold.as_ref().map(|hold| HoldRow {
+                by: hold.by.map(UserId::uuid),
+                since: millis(hold.since),
+                reason: hold.reason.clone(),
+            }),
             protected: user.protected,
             directory: user.directory.map(|id| uuid(id.uuid())),
             account: user.account.map(|id| uuid(id.uuid())),
+            avatar_url: user.avatar_url.clone(),
+            metadata: (!user.metadata.is_empty()).then(|| Json::Object(user.metadata.clone())),
+            claimed,
+            authority,
+            last_login: user.last_login.map(millis),
+            last_seen: user.last_seen.map(millis),
             version: i64::try_from(user.version).unwrap_or(i64::MAX),
             created: user.created.timestamp_millis(),
             last_modified: user.last_modified.timestamp_millis(),
@@ -93,13 +147,23 @@ impl Row for UserRow {
     type Entity = User;
 
     fn into_entity(self) -> Result<User, StoreError> {
+        let authority = authority(&self);
         Ok(User {
             id: UserId::new(key(&self.id)?),
             attributes: resource(self.attributes)?,
-            locally_held: self.locally_held,
+            hold: self.hold.map(|hold| Hold {
+                by: hold.by.map(UserId::new),
+                since: instant(hold.since),
+                reason: hold.reason,
+            }),
             protected: self.protected,
             directory: self.directory.map(|id| DirectoryId::new(id.into_inner())),
             account: self.account.map(|id| AccountId::new(id.into_inner())),
+            avatar_url: self.avatar_url,
+            metadata: self.metadata.and_then(|metadata| metadata.as_object().cloned()).unwrap_or_default(),
+            authority,
+            last_login: self.last_login.map(instant),
+            last_seen: self.last_seen.map(instant),
             version: u64::try_from(self.version).unwrap_or_default(),
             created: instant(self.created),
             last_modified: instant(self.last_modified),
@@ -136,7 +200,7 @@ impl OrganizationStore {
     ///
     /// [`StoreError::Taken`] for its name or external id.
     pub async fn insert_user(&self, user: &User, event: &AuditEvent) -> Result<(), StoreError> {
-        let mut write = Write::new(event);
+        let mut write = Write::new(self.1, event);
         write.push("CREATE $id CONTENT $user RETURN NONE;");
         write.bind("id", user_record(user.id));
         write.bind("user", UserRow::from(user));
@@ -149,13 +213,65 @@ impl OrganizationStore {
     ///
     /// [`StoreError::Outdated`] when it is no longer that version; [`StoreError::Taken`].
     pub async fn update_user(&self, before: &User, after: &User, event: &AuditEvent) -> Result<(), StoreError> {
-        let mut write = Write::new(event);
-        write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
-        write.push("UPDATE $id CONTENT $user RETURN NONE;");
-        write.bind("id", user_record(after.id));
-        write.bind("version", i64::try_from(before.version).unwrap_or(i64::MAX));
-        write.bind("user", UserRow::from(after));
+        let mut write = Write::new(self.1, event);
+        push_update(&mut write, before, after);
+        consequences::push_end_access(&mut write, event, before);
         write.commit(&self.0).await
+    }
+
+    /// The user of an account here.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_user_by_account(&self, account: AccountId) -> Result<Option<User>, StoreError> {
+        let query = self.0.query("SELECT * FROM user WHERE account = $account").bind(("account", uuid(account.uuid())));
+        let rows: Vec<UserRow> = settle(query.await?)?.take(0)?;
+        rows.into_iter().next().map(Row::into_entity).transpose()
+    }
+
+    /// The users that have this address, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_users_by_email(&self, key: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+        let query = self
+            .0
+            .query("SELECT * FROM user WHERE email_keys CONTAINS $key LIMIT $limit")
+            .bind(("key", key.to_owned()))
+            .bind(("limit", limit));
+        let rows: Vec<UserRow> = settle(query.await?)?.take(0)?;
+        rows.into_iter().map(Row::into_entity).collect()
+    }
+
+    /// The users with this external id, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_users_by_external_id(&self, id: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+        let query = self
+            .0
+            .query("SELECT * FROM user WHERE external_id = $id LIMIT $limit")
+            .bind(("id", id.to_owned()))
+            .bind(("limit", limit));
+        let rows: Vec<UserRow> = settle(query.await?)?.take(0)?;
+        rows.into_iter().map(Row::into_entity).collect()
+    }
+
+    /// Notes that a user was active. Not a change: nothing that is remembered of the user is outdated by it.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; a user that is gone is no failure.
+    pub async fn touch_user(&self, id: UserId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let query = self
+            .0
+            .query("UPDATE $id SET last_seen = $now RETURN NONE")
+            .bind(("id", user_record(id)))
+            .bind(("now", millis(now)));
+        settle(query.await?).map(drop)
     }
 
     /// Removes a user, its memberships and grants, but for ownership, which stays as a mark that there was an owner.
@@ -165,12 +281,66 @@ impl OrganizationStore {
     ///
     /// [`StoreError::Outdated`] when it is no longer this version.
     pub async fn remove_user(&self, user: &User, event: &AuditEvent) -> Result<(), StoreError> {
-        let mut write = Write::new(event);
+        let mut write = Write::new(self.1, event);
         write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
         super::members::push_leave_all_groups(&mut write, user.id.uuid(), event.at);
         write.push("DELETE role_grant WHERE user = $member AND role != 'owner' RETURN NONE; DELETE $id RETURN NONE;");
         write.bind("id", user_record(user.id));
         write.bind("version", i64::try_from(user.version).unwrap_or(i64::MAX));
+        consequences::push_end_access(&mut write, event, user);
+        consequences::push_end_membership(&mut write, user);
         write.commit(&self.0).await
     }
+}
+
+/// Puts the next version of a user in the place of the one it was made from. What sign-ins write beside it stays.
+pub(super) fn push_update(write: &mut Write, before: &User, after: &User) {
+    write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
+    write.push(
+        "UPDATE $id SET attributes = $user.attributes, user_name_key = $user.user_name_key, \
+         external_id = $user.external_id, external_key = $user.external_key, email_keys = $user.email_keys, \
+         manager = $user.manager, active = $user.active, locally_held = $user.locally_held, hold = $user.hold, \
+         protected = $user.protected, directory = $user.directory, account = $user.account, \
+         avatar_url = $user.avatar_url, metadata = $user.metadata, claimed = $user.claimed, \
+         authority = $user.authority, version = $user.version, last_modified = $user.last_modified RETURN NONE;",
+    );
+    write.bind("id", user_record(after.id));
+    write.bind("version", i64::try_from(before.version).unwrap_or(i64::MAX));
+    write.bind("user", UserRow::from(after));
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct UserChange {
+    version: i64,
+    id: RecordId,
+    user: UserRow,
+}
+
+/// Users of one person in several organizations, each in its own database. The batch is in `identity` before and after.
+pub(super) fn push_users(write: &mut Write, users: &[(OrganizationId, User, User)]) {
+    if users.is_empty() {
+        return;
+    }
+    for (index, (organization, ..)) in users.iter().enumerate() {
+        write.use_database(&DatabaseName::of(*organization));
+        write.push_element("change", "user_changes", index);
+        write.push("IF (SELECT VALUE version FROM ONLY $change.id) != $change.version { THROW 'outdated' };");
+        write.push(
+            "UPDATE $change.id SET attributes = $change.user.attributes, user_name_key = $change.user.user_name_key, \
+             email_keys = $change.user.email_keys, account = $change.user.account, \
+             avatar_url = $change.user.avatar_url, metadata = $change.user.metadata, \
+             version = $change.user.version, last_modified = $change.user.last_modified RETURN NONE;",
+        );
+    }
+    write.use_database(&DatabaseName::identity());
+    let changes: Vec<UserChange> = users
+        .iter()
+        .map(|(_, before, after)| UserChange {
+            version: super::stored(before.version),
+            id: user_record(before.id),
+            user: UserRow::from(after),
+        })
+        .collect();
+    write.bind("user_changes", changes);
 }

@@ -12,8 +12,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::api::requests::RequestId;
-use crate::domain::Error;
 use crate::domain::error::BoxError;
+use crate::domain::{Code, Error};
 
 /// The media type of every SCIM answer.
 pub(super) const SCIM_JSON: &str = "application/scim+json";
@@ -42,8 +42,9 @@ impl Failure {
 /// Status and detail code of an error (README has the table).
 fn answer(error: &Error) -> (u16, Option<ScimType>) {
     match error {
-        Error::Unauthenticated => (401, None),
-        Error::Forbidden(_) | Error::Protected => (403, None),
+        Error::Unauthenticated | Error::MfaRequired => (401, None),
+        Error::Forbidden(_) | Error::Protected | Error::ActionRequired(_) => (403, None),
+        Error::Refused(refusals) => refusals.first().map_or((400, None), |refusal| refused(refusal.code)),
         Error::NotFound(_) => (404, None),
         Error::Taken(_) | Error::TakenByInactive(_) => (409, Some(ScimType::Uniqueness)),
         Error::Invalid { .. } => (400, Some(ScimType::InvalidValue)),
@@ -51,14 +52,27 @@ fn answer(error: &Error) -> (u16, Option<ScimType>) {
         Error::PreconditionRequired => (428, None),
         Error::RateLimited { .. } => (429, None),
         Error::Protocol(inner) => (inner.status(), inner.scim_type()),
-        Error::Busy | Error::Unavailable(_) => (503, None),
+        Error::Busy | Error::Overloaded { .. } | Error::Unavailable(_) => (503, None),
         Error::Internal(_) => (500, None),
+    }
+}
+
+/// Status and scimType of what any door can refuse (account model 3.7).
+fn refused(code: Code) -> (u16, Option<ScimType>) {
+    match code {
+        Code::NotFound => (404, None),
+        Code::EmailTaken | Code::UsernameTaken | Code::NameTaken => (409, Some(ScimType::Uniqueness)),
+        Code::ManagedByDirectory | Code::ManagedByConnection | Code::LastOwner => (409, Some(ScimType::Mutability)),
+        Code::VersionConflict => (412, None),
+        Code::RateLimited => (429, None),
+        Code::InsufficientRank | Code::NotManagedAccount | Code::ProtectedAccount | Code::StepUpRequired => (403, None),
+        _ => (400, Some(ScimType::InvalidValue)),
     }
 }
 
 fn retry_after(error: &Error) -> Option<Duration> {
     match error {
-        Error::RateLimited { retry_after } => Some(*retry_after),
+        Error::RateLimited { retry_after } | Error::Overloaded { retry_after } => Some(*retry_after),
         Error::Busy => Some(Duration::from_secs(1)),
         Error::Unavailable(_) => Some(Duration::from_secs(5)),
         _ => None,

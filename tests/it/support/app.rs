@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rollcall::app;
-use rollcall::clock::Clock;
+use rollcall::clock::{Clock, Entropy};
 use rollcall::config::Config;
+use rollcall::crypto::seal::Sealer;
 use rollcall::domain::directory::DirectoryDraft;
 use rollcall::domain::organization::OrganizationDraft;
 use rollcall::domain::{Caller, DirectoryId, OrganizationId};
-use rollcall::service::Service;
+use rollcall::service::{Foundation, Service};
 use rollcall::store::Store;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use super::Scim;
 
@@ -79,11 +81,21 @@ impl TestApp {
         let mut config = Config::load(None).expect("the defaults");
         config.server.listen = "127.0.0.1:0".parse().expect("an address");
         config.limits.directory_requests_per_second = 0;
+        config.limits.caller_requests_per_minute = 0;
+        config.limits.sign_in_attempts_per_minute = 0;
+        config.limits.mails_per_hour = 0;
         change(&mut config);
         let clock = Arc::new(Clock::fixed(start_of_time()));
         let store = Store::connect(&config.store_settings().expect("settings")).await.expect("a store");
-        let service = Arc::new(app::service(store, &config, clock.clone()));
-        let listening = app::listen(&config, service.clone()).await.expect("a port");
+        let bound = app::bind(&config).await.expect("a port");
+        let foundation = Foundation {
+            store,
+            clock: clock.clone(),
+            entropy: Arc::new(Entropy::default()),
+            sealer: Sealer::new(&[Zeroizing::new(vec![7; 32])]).expect("a key"),
+        };
+        let service = app::service(foundation, &config, bound.public_url.clone()).await.expect("a service");
+        let listening = bound.serve_with(&config, service.clone()).expect("usable settings");
         let url = format!("http://{}", listening.address);
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(listening.serve(async {

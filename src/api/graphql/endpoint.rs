@@ -1,0 +1,417 @@
+//! `POST /graphql`: media types, one operation a request, the bounds before the library sees anything, and answers
+//! without a word of the library's own (GraphQL over HTTP; 400 and 200 as the `graphql-http` audits have it).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_graphql::parser::parse_query;
+use async_graphql::{PathSegment, Request as GraphqlRequest, Response as GraphqlResponse, ServerError, Value};
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+use super::failure::Failure;
+use super::request::Asked;
+use super::scan::{self, Kind, Scanned};
+use super::schema::PROVING;
+use super::{Graphql, Introspection, variables};
+use crate::api::Api;
+use crate::api::origin::{bearer, origin};
+use crate::api::requests::RequestId;
+use crate::domain::Caller;
+use crate::domain::caller::Nobody;
+use crate::domain::login::Origin;
+
+const GRAPHQL_JSON: &str = "application/graphql-response+json";
+const JSON: &str = "application/json";
+
+/// How an answer is dressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Media {
+    /// `application/graphql-response+json`: the status says what happened.
+    Graphql,
+    /// `application/json`: a request that was understood as GraphQL is 200.
+    Json,
+}
+
+impl Media {
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Graphql => "application/graphql-response+json; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+        })
+    }
+
+    /// The status of an answer without data. The one place where it is decided: the draft of 2026 has 422 for what is
+    /// well formed but not acceptable, the audits have 400.
+    fn status_of_refusal(self) -> StatusCode {
+        match self {
+            Self::Graphql => StatusCode::BAD_REQUEST,
+            Self::Json => StatusCode::OK,
+        }
+    }
+}
+
+/// A request as clients send it.
+#[derive(Deserialize)]
+struct Sent {
+    query: Option<String>,
+    #[serde(rename = "operationName")]
+    operation_name: Option<String>,
+    variables: Option<Map<String, Json>>,
+    #[expect(dead_code, reason = "read so that its type is checked")]
+    extensions: Option<Map<String, Json>>,
+    #[serde(rename = "documentId")]
+    document_id: Option<String>,
+}
+
+/// A refusal before GraphQL: the status says it all.
+struct Refused(StatusCode, Failure);
+
+/// The SDL.
+pub(super) async fn schema() -> Response {
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-cache")];
+    (headers, super::sdl()).into_response()
+}
+
+/// The endpoint.
+pub(super) async fn serve(State(api): State<Api>, request: Request) -> Response {
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string()).unwrap_or_default();
+    let media = match acceptable(request.headers()) {
+        Ok(media) => media,
+        Err(refused) => return refusal(refused, Media::Json, &id),
+    };
+    let origin = origin(&api, &request, &id);
+    match prepare(&api, request, origin).await {
+        Ok((caller, token, sent)) => answer(&api, media, &id, caller, token, sent).await,
+        Err(refused) => refusal(refused, media, &id),
+    }
+}
+
+async fn prepare(api: &Api, request: Request, origin: Origin) -> Result<(Caller, Option<SecretString>, Sent), Refused> {
+    let wrong = |status, message: &str| Refused(status, Failure::new("BAD_USER_INPUT", message));
+    if request.method() != Method::POST {
+        return Err(wrong(StatusCode::METHOD_NOT_ALLOWED, "send operations by POST"));
+    }
+    check_content(request.headers())?;
+    let token = bearer(request.headers()).map_err(|()| {
+        let failure = Failure::new("UNAUTHENTICATED", "send one credential, as 'Authorization: Bearer …'");
+        Refused(StatusCode::UNAUTHORIZED, failure)
+    })?;
+    let network = origin.network();
+    let caller = match &token {
+        Some(token) => {
+            use secrecy::ExposeSecret as _;
+            let found = api.service.sign_in_with_token(token.expose_secret(), origin).await;
+            found.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.into()))?
+        }
+        None => Caller::nobody(Nobody::Unknown, origin),
+    };
+    let key = caller.as_person().map_or(network, |person| person.account.id.to_string());
+    api.public_rates.check_request(&key).map_err(|error| Refused(StatusCode::TOO_MANY_REQUESTS, error.into()))?;
+    let body = read_body(api, request).await?;
+    let sent: Json =
+        serde_json::from_slice(&body).map_err(|_| wrong(StatusCode::BAD_REQUEST, "the body is not JSON"))?;
+    if !sent.is_object() {
+        return Err(wrong(StatusCode::BAD_REQUEST, "the body is one object: {\"query\": …}"));
+    }
+    let message = "query, operationName and documentId are texts, variables and extensions are objects";
+    let sent = serde_json::from_value(sent).map_err(|_| wrong(StatusCode::BAD_REQUEST, message))?;
+    Ok((caller, token, sent))
+}
+
+/// JSON in UTF-8 and nothing else: simple types let other sites' pages send requests (GQ-04).
+fn check_content(headers: &HeaderMap) -> Result<(), Refused> {
+    let sent = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = sent.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(JSON));
+    let is_utf8 = parts.all(|part| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        name.trim().eq_ignore_ascii_case("charset") && value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    if is_json && is_utf8 && !headers.contains_key(CONTENT_ENCODING) {
+        return Ok(());
+    }
+    let failure = Failure::new("BAD_USER_INPUT", "send application/json in UTF-8, not compressed");
+    Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, failure))
+}
+
+/// The first of our types that the client takes.
+fn acceptable(headers: &HeaderMap) -> Result<Media, Refused> {
+    let values: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let accepted = values.join(",");
+    if accepted.trim().is_empty() {
+        return Ok(Media::Json);
+    }
+    let mut best: Option<(f32, Media)> = None;
+    for range in accepted.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0_f32);
+        let media = match kind.as_str() {
+            GRAPHQL_JSON => Media::Graphql,
+            JSON | "*/*" | "application/*" => Media::Json,
+            _ => continue,
+        };
+        if weight > 0.0 && best.is_none_or(|(known, _)| weight > known) {
+            best = Some((weight, media));
+        }
+    }
+    best.map(|(_, media)| media).ok_or_else(|| {
+        let message = format!("answers are {GRAPHQL_JSON} or {JSON}");
+        Refused(StatusCode::NOT_ACCEPTABLE, Failure::new("BAD_USER_INPUT", message))
+    })
+}
+
+async fn read_body(api: &Api, request: Request) -> Result<Bytes, Refused> {
+    let limit = api.graphql.settings.body_bytes;
+    let read = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(api.settings.body_time, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let failure = Failure::new("DOCUMENT_TOO_LARGE", format!("the body is larger than {limit} bytes"));
+            Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, failure.with("limit", limit)))
+        }
+        Ok(Err(_)) => {
+            Err(Refused(StatusCode::BAD_REQUEST, Failure::new("BAD_USER_INPUT", "the body could not be read")))
+        }
+        Err(_) => Err(Refused(StatusCode::REQUEST_TIMEOUT, Failure::new("BAD_USER_INPUT", "the body took too long"))),
+    }
+}
+
+/// Runs one operation.
+async fn answer(
+    api: &Api,
+    media: Media,
+    id: &str,
+    caller: Caller,
+    token: Option<SecretString>,
+    sent: Sent,
+) -> Response {
+    match ready(api, &caller, sent) {
+        Ok(request) => {
+            let asked = Asked::new(api.service.clone(), caller, token, api.settings.public_url.clone());
+            run(&api.graphql, media, id, request, Arc::new(asked)).await
+        }
+        Err(failure) => {
+            let status =
+                if failure.retry_after.is_some() { StatusCode::TOO_MANY_REQUESTS } else { media.status_of_refusal() };
+            refusal(Refused(status, failure), media, id)
+        }
+    }
+}
+
+/// Everything that can be refused without running anything.
+fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<GraphqlRequest, Failure> {
+    let graphql = &api.graphql;
+    let text = graphql.documents.choose(sent.document_id.as_deref(), sent.query)?;
+    let scanned = scan::scan(&text, &graphql.settings)?;
+    check_introspection(graphql.settings.introspection, caller, &scanned)?;
+    check_operation(api, caller, &scanned, sent.operation_name.as_deref())?;
+    let mut document = parse_query(&text).map_err(|error| {
+        let position = error.positions().next();
+        let place = position.map_or(String::new(), |at| format!(": see line {}, column {}", at.line, at.column));
+        Failure::new("GRAPHQL_PARSE_FAILED", format!("the document is not GraphQL{place}"))
+    })?;
+    let sent_variables = variables::read(Json::Object(sent.variables.unwrap_or_default()));
+    variables::take_out_absent(&mut document, &sent_variables);
+    let mut request = GraphqlRequest::new(text).variables(sent_variables);
+    request.set_parsed_query(document);
+    if let Some(name) = sent.operation_name {
+        request = request.operation_name(name);
+    }
+    Ok(request)
+}
+
+fn check_introspection(mode: Introspection, caller: &Caller, scanned: &Scanned) -> Result<(), Failure> {
+    let allowed = match mode {
+        Introspection::Public => true,
+        Introspection::Authenticated => caller.as_person().is_some(),
+        Introspection::Off => false,
+    };
+    if allowed || !scanned.introspects {
+        return Ok(());
+    }
+    let message = match mode {
+        Introspection::Authenticated => "sign in to ask for the schema",
+        _ => "the schema is not told here",
+    };
+    Err(Failure::new("GRAPHQL_VALIDATION_FAILED", message))
+}
+
+/// Of the operation that will run: mutations that prove something are one a request, and counted (GQ-01).
+fn check_operation(api: &Api, caller: &Caller, scanned: &Scanned, name: Option<&str>) -> Result<(), Failure> {
+    let Some(operation) =
+        scanned.operations.iter().find(|operation| name.is_none() || operation.name.as_deref() == name)
+    else {
+        return Ok(());
+    };
+    if operation.kind == Kind::Subscription {
+        return Err(Failure::new("GRAPHQL_VALIDATION_FAILED", "there are no subscriptions"));
+    }
+    let proving = operation.root_fields.iter().filter(|field| PROVING.contains(&field.as_str())).count();
+    if operation.kind == Kind::Mutation && proving > 1 {
+        let message = format!("the document has {proving} mutations that check a secret, 1 is allowed");
+        return Err(Failure::new("COMPLEXITY_EXCEEDED", message).with("number", proving).with("limit", 1));
+    }
+    if operation.kind == Kind::Mutation && proving == 1 {
+        api.public_rates.check_attempt(&caller.origin().network())?;
+    }
+    Ok(())
+}
+
+async fn run(graphql: &Graphql, media: Media, id: &str, request: GraphqlRequest, asked: Arc<Asked>) -> Response {
+    let executed = graphql.schema.execute(request.data(asked.clone()));
+    let Ok(mut response) = tokio::time::timeout(graphql.settings.time, executed).await else {
+        let failure = Failure::new("COMPLEXITY_EXCEEDED", "the operation took too long and was given up");
+        return refusal(Refused(media.status_of_refusal(), failure), media, id);
+    };
+    if let Some(svg) = asked.take_qr_code() {
+        let url = format!("data:image/svg+xml;base64,{}", data_encoding::BASE64.encode(svg.as_bytes()));
+        response.extensions.insert("qrCode".to_owned(), Value::String(url));
+    }
+    dressed(response, media, id)
+}
+
+/// Errors without a code of ours are the library's: they get ours, and our words.
+fn dressed(response: GraphqlResponse, media: Media, id: &str) -> Response {
+    let is_refused = response.data == Value::Null
+        && response.errors.iter().all(|error| error.path.is_empty())
+        && !response.errors.is_empty();
+    let mut wait = None;
+    let mut unavailable = false;
+    let errors: Vec<Json> = response
+        .errors
+        .into_iter()
+        .take(20)
+        .map(|error| {
+            let error = with_code(error);
+            let rendered = rendered(&error, id, !is_refused);
+            if let Some(seconds) = rendered["extensions"]["params"]["retryAfterSeconds"].as_u64() {
+                wait = Some(wait.unwrap_or(0).max(seconds));
+                unavailable |= rendered["extensions"]["code"] == "INTERNAL_SERVER_ERROR";
+            }
+            rendered
+        })
+        .collect();
+    let mut body = Map::new();
+    if !errors.is_empty() {
+        body.insert("errors".to_owned(), Json::Array(errors));
+    }
+    if !is_refused {
+        body.insert("data".to_owned(), response.data.into_json().unwrap_or_default());
+    }
+    let extensions: BTreeMap<String, Value> = response.extensions;
+    if !extensions.is_empty() {
+        body.insert("extensions".to_owned(), serde_json::to_value(extensions).unwrap_or_default());
+    }
+    let status = match wait {
+        Some(_) if unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Some(_) => StatusCode::TOO_MANY_REQUESTS,
+        None if is_refused => media.status_of_refusal(),
+        None => StatusCode::OK,
+    };
+    respond(status, media, &Json::Object(body), wait)
+}
+
+fn with_code(error: ServerError) -> ServerError {
+    let has_code = error.extensions.as_ref().is_some_and(|extensions| extensions.get("code").is_some());
+    if has_code {
+        return error;
+    }
+    let failure = translate(&error.message, error.path.is_empty());
+    let position = error.locations.first().copied();
+    failure.into_server_error(position, error.path)
+}
+
+/// What the library says, in a code of ours and words of ours.
+fn translate(message: &str, before_running: bool) -> Failure {
+    let quoted: Vec<&str> = message.split('"').skip(1).step_by(2).collect();
+    let name = |index: usize| quoted.get(index).copied().unwrap_or_default();
+    if message.starts_with("Query is too complex") || message.starts_with("Query is nested too deep") {
+        let what = if message.contains("complex") { "too complex" } else { "nested too deep" };
+        return Failure::new("COMPLEXITY_EXCEEDED", format!("the operation is {what}"));
+    }
+    if message.starts_with("Invalid value for argument")
+        || message.starts_with("Failed to parse")
+        || message.contains("Variable ")
+    {
+        return Failure::new("BAD_USER_INPUT", format!("a value does not fit: {}", name(0)));
+    }
+    if !before_running {
+        return Failure::new("BAD_USER_INPUT", "a value does not fit");
+    }
+    let text = if message.starts_with("Unknown field") {
+        format!("there is no field {} on {}", name(0), name(1))
+    } else if message.starts_with("Unknown argument") {
+        format!("there is no argument {} on the field {}", name(0), name(1))
+    } else if message.starts_with("Unknown type") {
+        format!("there is no type {}", name(0))
+    } else if message.starts_with("Unknown fragment") {
+        format!("there is no fragment {}", name(0))
+    } else if message.starts_with("Unknown directive") {
+        format!("there is no directive {}", name(0))
+    } else if message.starts_with("Unknown operation named") || message.contains("Operation name required") {
+        "say which operation to run: operationName".to_owned()
+    } else if message.contains("required but not provided") {
+        format!("the argument {} of {} is missing", name(1), name(0))
+    } else if message.contains("must have a selection of subfields") {
+        format!("the field {} needs a selection of its fields", name(0))
+    } else if message.contains("must not have a selection") {
+        format!("the field {} has no fields to select", name(0))
+    } else {
+        "the document does not fit the schema".to_owned()
+    };
+    Failure::new("GRAPHQL_VALIDATION_FAILED", text)
+}
+
+fn rendered(error: &ServerError, id: &str, with_path: bool) -> Json {
+    let mut extensions = serde_json::to_value(&error.extensions).unwrap_or_default();
+    if !extensions.is_object() {
+        extensions = json!({});
+    }
+    extensions["requestId"] = json!(id);
+    let mut object = json!({"message": error.message, "extensions": extensions});
+    if !error.locations.is_empty() {
+        object["locations"] = error.locations.iter().map(|at| json!({"line": at.line, "column": at.column})).collect();
+    }
+    if with_path {
+        object["path"] = error
+            .path
+            .iter()
+            .map(|segment| match segment {
+                PathSegment::Field(name) => json!(name),
+                PathSegment::Index(index) => json!(index),
+            })
+            .collect();
+    }
+    object
+}
+
+fn refusal(Refused(status, failure): Refused, media: Media, id: &str) -> Response {
+    let wait = failure.retry_after.map(|after| after.as_secs().max(1));
+    let status = if failure.unavailable { StatusCode::SERVICE_UNAVAILABLE } else { status };
+    let error = rendered(&failure.into_server_error(None, Vec::new()), id, false);
+    let mut response = respond(status, media, &json!({"errors": [error]}), wait);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+fn respond(status: StatusCode, media: Media, body: &Json, wait: Option<u64>) -> Response {
+    let mut response = (status, body.to_string()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, media.content_type());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = wait {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}

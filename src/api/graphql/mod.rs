@@ -1,0 +1,122 @@
+//! The GraphQL face: the account API (`schema/api.graphql` is the contract), behind an endpoint of our own.
+
+mod connection;
+mod documents;
+mod endpoint;
+mod enums;
+mod failure;
+mod groups;
+mod inputs;
+mod interfaces;
+mod logins;
+mod mutation;
+mod organizations;
+mod payloads;
+mod people;
+mod policy;
+mod query;
+mod read;
+mod request;
+mod scalars;
+mod scan;
+mod schema;
+mod service_accounts;
+mod tokens;
+mod users;
+mod variables;
+mod viewer;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{any, get};
+use serde::Deserialize;
+
+use super::Api;
+
+pub use schema::{GUARDED, sdl};
+
+/// What a list costs in the complexity of an operation where its length is not known beforehand.
+const LIST: usize = 10;
+
+/// Who may ask what the schema is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Introspection {
+    /// Everybody.
+    Public,
+    /// Whoever is signed in.
+    Authenticated,
+    /// Nobody.
+    Off,
+}
+
+/// What is done with documents known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrustedDocuments {
+    /// There are none.
+    Off,
+    /// They are served by their hash, and others as text.
+    Prefer,
+    /// Nothing else is served.
+    Require,
+}
+
+/// What bounds an operation; each is described in `config/default.toml`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "config/default.toml says what each setting does")]
+pub struct GraphqlSettings {
+    pub introspection: Introspection,
+    pub graphiql: bool,
+    pub trusted_documents: TrustedDocuments,
+    pub trusted_documents_file: Option<PathBuf>,
+    pub body_bytes: usize,
+    pub document_bytes: usize,
+    pub tokens: usize,
+    pub nesting: usize,
+    pub selections: usize,
+    pub aliases: usize,
+    pub root_fields: usize,
+    pub mutations: usize,
+    pub directives: usize,
+    pub depth: usize,
+    pub complexity: usize,
+    pub time: Duration,
+}
+
+/// The schema with its bounds.
+pub struct Graphql {
+    schema: schema::Schema,
+    settings: GraphqlSettings,
+    documents: documents::Documents,
+}
+
+impl Graphql {
+    /// The schema within these bounds.
+    ///
+    /// # Errors
+    ///
+    /// A sentence about the file of trusted documents, if it cannot be used.
+    pub fn new(settings: GraphqlSettings) -> Result<Self, String> {
+        let documents =
+            documents::Documents::read(settings.trusted_documents, settings.trusted_documents_file.as_deref())?;
+        Ok(Self { schema: schema::build(&settings), settings, documents })
+    }
+
+    /// Whether `/graphiql` is served.
+    pub(super) fn has_graphiql(&self) -> bool {
+        self.settings.graphiql
+    }
+}
+
+/// Everything under `/graphql`.
+pub(super) fn routes() -> Router<Api> {
+    Router::new().route("/graphql", any(endpoint::serve)).route("/graphql/schema.graphql", get(endpoint::schema))
+}
+
+/// A version as clients pass it back.
+fn version(version: u64) -> i32 {
+    i32::try_from(version).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,259 @@
+//! What resolvers can reach in one request: the service, the caller, and what was read already.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_graphql::Context;
+use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::failure::Failure;
+use super::organizations::{Permission, Role, RoleGrant};
+use crate::domain::account::{Account, EmailAddress, PasswordState};
+use crate::domain::login::Login;
+use crate::domain::organization::Organization;
+use crate::domain::trusted_device::TrustedDevice;
+use crate::domain::user::User;
+use crate::domain::{self, AccountId, Caller, OrganizationId, UserId, role};
+use crate::service::{MfaState, Service};
+
+/// One request: loaders live and die with it, so that no two callers share what they may see.
+pub(super) struct Asked {
+    service: Arc<Service>,
+    caller: Arc<Caller>,
+    bearer: Option<SecretString>,
+    pub(super) public_url: String,
+    qr_code: Mutex<Option<String>>,
+    reads: DataLoader<Reads, HashMapCache>,
+}
+
+impl Asked {
+    pub(super) fn new(service: Arc<Service>, caller: Caller, bearer: Option<SecretString>, public_url: String) -> Self {
+        let caller = Arc::new(caller);
+        let reads = Reads { service: service.clone(), caller: caller.clone() };
+        let reads = DataLoader::with_cache(reads, tokio::spawn, HashMapCache::default()).delay(Duration::ZERO);
+        Self { service, caller, bearer, public_url, qr_code: Mutex::new(None), reads }
+    }
+
+    /// The credential that was sent, whatever it is good for.
+    pub(super) fn bearer(&self) -> Option<&str> {
+        self.bearer.as_ref().map(|bearer| bearer.expose_secret())
+    }
+
+    /// The answer is to carry this QR code beside its data: the schema has no place for it.
+    pub(super) fn show_qr_code(&self, svg: &str) {
+        if let Ok(mut shown) = self.qr_code.lock() {
+            *shown = Some(svg.to_owned());
+        }
+    }
+
+    /// The QR code the answer is to carry.
+    pub(super) fn take_qr_code(&self) -> Option<String> {
+        self.qr_code.lock().ok().and_then(|mut shown| shown.take())
+    }
+}
+
+/// Roles in force, as lists of the schema.
+pub(super) struct Grants {
+    pub(super) grants: Vec<role::RoleGrant>,
+    pub(super) since: DateTime<Utc>,
+}
+
+impl Grants {
+    /// Each role once.
+    pub(super) fn roles(&self) -> Vec<Role> {
+        let mut roles: Vec<Role> = Vec::new();
+        for grant in &self.grants {
+            if !roles.iter().any(|known| known.role.id == grant.role.id) {
+                roles.push(Role { role: grant.role.clone(), since: self.since });
+            }
+        }
+        roles
+    }
+
+    /// Where each comes from.
+    pub(super) fn listed(&self) -> Vec<RoleGrant> {
+        self.grants.iter().map(|grant| RoleGrant { grant: grant.clone(), since: self.since }).collect()
+    }
+
+    /// All their permissions.
+    pub(super) fn permissions(&self) -> Vec<Permission> {
+        role::permissions_of(&self.grants).into_iter().map(Permission).collect()
+    }
+}
+
+/// What somebody's account says about them.
+pub(super) type AccountState = (Account, Option<PasswordState>, MfaState);
+
+/// The request, as every resolver reaches it.
+pub(super) trait Asking {
+    /// The request.
+    fn asking(&self) -> &Asked;
+
+    /// The verbs.
+    fn service(&self) -> &Arc<Service> {
+        &self.asking().service
+    }
+
+    /// Who asks.
+    fn caller(&self) -> &Caller {
+        &self.asking().caller
+    }
+
+    /// Whether this is the caller.
+    fn is_me(&self, user: &User) -> bool {
+        self.caller().as_person().is_some_and(|person| person.user.id == user.id)
+    }
+
+    /// Whether the caller may read this of a user: oneself, or with the permission.
+    fn may_read(&self, user: &User, right: domain::Permission) -> Result<(), Failure> {
+        if self.is_me(user) {
+            return Ok(());
+        }
+        self.caller().require(right).map(drop).map_err(Failure::from)
+    }
+
+    /// An organization the caller belongs to.
+    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, Failure> {
+        self.asking().reads.load_one(id).await
+    }
+
+    /// A user of this organization whom the caller may read.
+    async fn user(&self, id: UserId) -> Result<Option<User>, Failure> {
+        self.asking().reads.load_one(id).await
+    }
+
+    /// Logins of an account, as far as the caller may see them.
+    async fn logins_of(&self, account: AccountId) -> Result<Option<Vec<Login>>, Failure> {
+        self.asking().reads.load_one(LoginsOf(account)).await
+    }
+
+    /// Active trusted devices of an account, as far as the caller may see them.
+    async fn devices_of(&self, account: AccountId) -> Result<Option<Vec<TrustedDevice>>, Failure> {
+        self.asking().reads.load_one(DevicesOf(account)).await
+    }
+
+    /// Addresses of an account, as far as the caller may see them.
+    async fn emails_of(&self, account: AccountId) -> Result<Option<Vec<EmailAddress>>, Failure> {
+        self.asking().reads.load_one(EmailsOf(account)).await
+    }
+
+    /// The account behind a user.
+    async fn account_of(&self, user: &User) -> Result<Option<AccountState>, Failure> {
+        match user.account {
+            Some(account) => self.asking().reads.load_one(AccountOf(account)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The roles of a user.
+    async fn grants_of(&self, user: &User) -> Result<Grants, Failure> {
+        let person = self.caller().require_signed_in()?;
+        let since = person.organization.created;
+        if self.is_me(user) {
+            return Ok(Grants { grants: person.grants.clone(), since });
+        }
+        Ok(Grants { grants: self.service().list_grants_of(self.caller(), user.id).await?, since })
+    }
+}
+
+impl Asking for Context<'_> {
+    fn asking(&self) -> &Asked {
+        self.data_unchecked::<Arc<Asked>>()
+    }
+}
+
+/// Reads for one caller.
+struct Reads {
+    service: Arc<Service>,
+    caller: Arc<Caller>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct LoginsOf(AccountId);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct DevicesOf(AccountId);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct EmailsOf(AccountId);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct AccountOf(AccountId);
+
+impl Loader<OrganizationId> for Reads {
+    type Value = Organization;
+    type Error = Failure;
+
+    async fn load(&self, ids: &[OrganizationId]) -> Result<HashMap<OrganizationId, Organization>, Failure> {
+        let person = self.caller.require_signed_in()?;
+        if ids == [person.organization.id] {
+            return Ok(HashMap::from([(person.organization.id, person.organization.clone())]));
+        }
+        let joined = self.service.list_my_memberships(&self.caller).await?;
+        let wanted = joined.into_iter().filter(|joined| ids.contains(&joined.organization.id));
+        Ok(wanted.map(|joined| (joined.organization.id, joined.organization)).collect())
+    }
+}
+
+impl Loader<UserId> for Reads {
+    type Value = User;
+    type Error = Failure;
+
+    async fn load(&self, ids: &[UserId]) -> Result<HashMap<UserId, User>, Failure> {
+        Ok(self.service.find_readable_users(&self.caller, ids).await?)
+    }
+}
+
+impl Loader<LoginsOf> for Reads {
+    type Value = Vec<Login>;
+    type Error = Failure;
+
+    async fn load(&self, of: &[LoginsOf]) -> Result<HashMap<LoginsOf, Vec<Login>>, Failure> {
+        let mut found = HashMap::new();
+        for key in of {
+            found.insert(*key, self.service.list_logins_by_account(&self.caller, key.0).await?);
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<DevicesOf> for Reads {
+    type Value = Vec<TrustedDevice>;
+    type Error = Failure;
+
+    async fn load(&self, of: &[DevicesOf]) -> Result<HashMap<DevicesOf, Vec<TrustedDevice>>, Failure> {
+        let mut found = HashMap::new();
+        for key in of {
+            found.insert(*key, self.service.list_devices_by_account(&self.caller, key.0).await?);
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<EmailsOf> for Reads {
+    type Value = Vec<EmailAddress>;
+    type Error = Failure;
+
+    async fn load(&self, of: &[EmailsOf]) -> Result<HashMap<EmailsOf, Vec<EmailAddress>>, Failure> {
+        let mut found = HashMap::new();
+        for key in of {
+            found.insert(*key, self.service.list_emails_by_account(&self.caller, key.0).await?);
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<AccountOf> for Reads {
+    type Value = AccountState;
+    type Error = Failure;
+
+    async fn load(&self, of: &[AccountOf]) -> Result<HashMap<AccountOf, AccountState>, Failure> {
+        let mut found = HashMap::new();
+        for key in of {
+            if let Some(state) = self.service.get_account_of(&self.caller, key.0).await? {
+                found.insert(*key, state);
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,539 @@
+//! A user as the account API shows them: what the organization says, joined with the account behind it.
+
+#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
+
+use async_graphql::{Context, ID};
+
+use super::connection::{Paging, page_complexity};
+use super::enums::{AccountType, LoginState, MembershipStatus, UserStatus};
+use super::failure::Failure;
+use super::groups::{Directory, UserGroupConnection, UserGroupEdge};
+use super::interfaces::{Actor, directory_actor, user_actor};
+use super::logins::{Login, TrustedDevice};
+use super::organizations::{Membership, Permission, Role, RoleGrant};
+use super::people::{Email, EmailConnection, EmailEdge, MfaState, PasswordState};
+use super::policy::LoginProvider;
+use super::request::Asking as _;
+use super::scalars::{DateTime, EmailAddress, Json, Url};
+use super::viewer::FieldCapability;
+use super::{LIST, version};
+use crate::domain::account::Account;
+use crate::domain::role;
+use crate::domain::{self, AccountId, OrganizationId, Permission as Right, UserId};
+
+/// A user.
+#[derive(Clone)]
+pub(super) struct User(pub(super) domain::user::User);
+
+/// A person as one organization knows them: profile, status, groups and roles, joined with the account behind it
+/// (addresses, password, factors, logins). The same person has another `User` in another organization.
+///
+/// Permission: oneself, `user_access_read`, or see where it is reached from. Fields that need more say so and answer null
+/// with `FORBIDDEN`.
+#[async_graphql::Object]
+impl User {
+    /// UUID; the SCIM id.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Unique name in the organization, compared without case; 1 to 100 characters, often but not necessarily an e-mail
+    /// address. Called handle or username elsewhere.
+    pub(super) async fn user_name(&self) -> String {
+        self.0.user_name().to_owned()
+    }
+
+    /// The id the directory gave the user; never interpreted.
+    pub(super) async fn external_id(&self) -> Option<String> {
+        self.0.external_id().map(str::to_owned)
+    }
+
+    /// What to call the person; 1 to 150 characters. Never empty: falls back to `userName`. `deleted user` after
+    /// anonymisation.
+    pub(super) async fn display_name(&self) -> String {
+        self.0.display_name().to_owned()
+    }
+
+    /// First name.
+    pub(super) async fn given_name(&self) -> Option<String> {
+        self.0.given_name().map(str::to_owned)
+    }
+
+    /// Last name.
+    pub(super) async fn family_name(&self) -> Option<String> {
+        self.0.family_name().map(str::to_owned)
+    }
+
+    /// Whole name; made of given and family name where none was given.
+    pub(super) async fn full_name(&self) -> Option<String> {
+        self.0.full_name()
+    }
+
+    /// Job title.
+    pub(super) async fn title(&self) -> Option<String> {
+        self.0.title().map(str::to_owned)
+    }
+
+    /// Company.
+    pub(super) async fn company(&self) -> Option<String> {
+        self.0.company().map(str::to_owned)
+    }
+
+    /// Primary address; null if there is none.
+    pub(super) async fn email(&self, ctx: &Context<'_>) -> Option<Result<EmailAddress, Failure>> {
+        let own = match self.0.account {
+            Some(account) => match ctx.emails_of(account).await {
+                Ok(emails) => {
+                    emails.unwrap_or_default().into_iter().find(|email| email.is_primary).map(|email| email.address)
+                }
+                Err(failure) => return Some(Err(failure)),
+            },
+            None => None,
+        };
+        own.or_else(|| self.0.directory_email().map(str::to_owned)).map(|address| Ok(EmailAddress(address)))
+    }
+
+    /// All addresses, primary first.
+    ///
+    /// Permission: oneself or `user_access_read`.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
+    pub(super) async fn emails(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "From the start: 0 to 100, more gives 100; default 100 without `last`. Below 0: `VALIDATION_FAILED`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only after this cursor of the same list, filter and order; else `INVALID_CURSOR`.")]
+        after: Option<String>,
+        #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
+        #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
+    ) -> Option<Result<EmailConnection, Failure>> {
+        Some(
+            async {
+                ctx.may_read(&self.0, Right::UserAccessRead)?;
+                let paging = Paging::read(first, after, last, before)?;
+                let emails = match self.0.account {
+                    Some(account) => ctx.emails_of(account).await?.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                email_connection(emails, &paging)
+            }
+            .await,
+        )
+    }
+
+    /// Picture. Stored, never fetched by the server.
+    pub(super) async fn avatar_url(&self) -> Option<Url> {
+        self.0.avatar().map(|url| Url(url.to_owned()))
+    }
+
+    /// Language and region, BCP 47: `de-CH`. As the organization or its directory says; see `Settings.locale`.
+    pub(super) async fn locale(&self) -> Option<String> {
+        self.0.attributes.text("locale").map(str::to_owned)
+    }
+
+    /// IANA time zone: `Europe/Zurich`. As the organization or its directory says; see `Settings.timezone`.
+    pub(super) async fn timezone(&self) -> Option<String> {
+        self.0.attributes.text("timezone").map(str::to_owned)
+    }
+
+    /// Free object of the organization: at most 16 KiB and 50 keys; null if there is none.
+    pub(super) async fn metadata(&self) -> Option<Json> {
+        (!self.0.metadata.is_empty()).then(|| Json(self.0.metadata.clone().into()))
+    }
+
+    /// State of the account.
+    pub(super) async fn status(&self) -> UserStatus {
+        status(&self.0)
+    }
+
+    /// Whether the person can sign in here: `status` is `ACTIVE`.
+    pub(super) async fn is_active(&self) -> bool {
+        status(&self.0) == UserStatus::Active
+    }
+
+    /// Whether the person may do everything on the whole server. Default false.
+    pub(super) async fn is_superuser(&self, ctx: &Context<'_>) -> Result<bool, Failure> {
+        let account = ctx.account_of(&self.0).await;
+        Ok(account?.is_some_and(|(account, ..)| account.superuser))
+    }
+
+    /// Always false.
+    pub(super) async fn is_service_account(&self) -> bool {
+        false
+    }
+
+    /// Whether the first steps are done. Default false.
+    pub(super) async fn is_onboarded(&self, ctx: &Context<'_>) -> Result<bool, Failure> {
+        let account = ctx.account_of(&self.0).await;
+        Ok(account?.is_some_and(|(account, ..)| account.onboarded))
+    }
+
+    /// Set while an administrator keeps the person out; a directory cannot lift it.
+    pub(super) async fn local_hold(&self) -> Option<LocalHold> {
+        self.0.hold.clone().map(LocalHold)
+    }
+
+    /// Whether the organization controls the account.
+    pub(super) async fn account_type(&self, ctx: &Context<'_>) -> Result<AccountType, Failure> {
+        let account = ctx.account_of(&self.0).await;
+        Ok(account_type(
+            account?.as_ref().map(|(account, ..)| account),
+            ctx.caller().as_person().map(|person| person.organization.id),
+        ))
+    }
+
+    /// The directory that provisions the user; null for one kept here.
+    pub(super) async fn directory(&self, ctx: &Context<'_>) -> Option<Result<Directory, Failure>> {
+        super::groups::directory(ctx, self.0.directory?).await
+    }
+
+    /// The person's accounts at login providers.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    pub(super) async fn identities(&self) -> Vec<ExternalIdentity> {
+        Vec::new()
+    }
+
+    /// State of the password, never the password.
+    pub(super) async fn password_state(&self, ctx: &Context<'_>) -> Option<Result<PasswordState, Failure>> {
+        let account = ctx.account_of(&self.0).await;
+        match account {
+            Ok(account) => Some(Ok(PasswordState(account.and_then(|(_, password, _)| password)))),
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
+    /// Second factors.
+    pub(super) async fn mfa(&self, ctx: &Context<'_>) -> Option<Result<MfaState, Failure>> {
+        let account = ctx.account_of(&self.0).await;
+        match account {
+            Ok(account) => account.map(|(.., mfa)| Ok(MfaState(mfa))),
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
+    /// Last sign-in; null: never.
+    pub(super) async fn last_login_at(&self) -> Option<DateTime> {
+        self.0.last_login.map(DateTime::from)
+    }
+
+    /// Last use of a login or personal token, to the minute; null: never.
+    pub(super) async fn last_seen_at(&self) -> Option<DateTime> {
+        self.0.last_seen.map(DateTime::from)
+    }
+
+    /// End of a lock after too many failures; null if not locked.
+    pub(super) async fn locked_until(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Failure>> {
+        let until = ctx.service().get_lock_of(ctx.caller(), self.0.account?).await;
+        until.map(|until| until.map(DateTime::from)).map_err(Failure::from).transpose()
+    }
+
+    /// Membership in the current organization.
+    pub(super) async fn membership(&self, ctx: &Context<'_>) -> Option<Result<Membership, Failure>> {
+        match memberships(ctx, &self.0).await {
+            Ok(memberships) => memberships.into_iter().find(|membership| membership.is_current).map(Ok),
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
+    /// All organizations the person belongs to, as far as the caller may know: for oneself and superusers all, otherwise
+    /// the current one.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    pub(super) async fn memberships(&self, ctx: &Context<'_>) -> Option<Result<Vec<Membership>, Failure>> {
+        Some(memberships(ctx, &self.0).await)
+    }
+
+    /// Groups with the user's role in each, by name.
+    ///
+    /// Permission: oneself, `user_access_read` or `groups_read`.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
+    pub(super) async fn groups(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "From the start: 0 to 100, more gives 100; default 100 without `last`. Below 0: `VALIDATION_FAILED`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only after this cursor of the same list, filter and order; else `INVALID_CURSOR`.")]
+        after: Option<String>,
+        #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
+        #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
+    ) -> Option<Result<UserGroupConnection, Failure>> {
+        Some(
+            async {
+                let paging = Paging::read(first, after, last, before)?;
+                let groups = ctx.service().list_groups_of(ctx.caller(), self.0.id).await?;
+                group_connection(groups, self.0.id, &paging)
+            }
+            .await,
+        )
+    }
+
+    /// Roles in force in this organization, each once, whatever they come from.
+    ///
+    /// Permission: oneself or `user_access_read`.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    pub(super) async fn roles(&self, ctx: &Context<'_>) -> Option<Result<Vec<Role>, Failure>> {
+        Some(
+            async {
+                ctx.may_read(&self.0, Right::UserAccessRead)?;
+                Ok(ctx.grants_of(&self.0).await?.roles())
+            }
+            .await,
+        )
+    }
+
+    /// Where each role comes from.
+    ///
+    /// Permission: oneself or `user_access_read`.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    pub(super) async fn role_grants(&self, ctx: &Context<'_>) -> Option<Result<Vec<RoleGrant>, Failure>> {
+        Some(
+            async {
+                ctx.may_read(&self.0, Right::UserAccessRead)?;
+                Ok(ctx.grants_of(&self.0).await?.listed())
+            }
+            .await,
+        )
+    }
+
+    /// All permissions of `roles`.
+    ///
+    /// Permission: oneself or `user_access_read`.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    pub(super) async fn permissions(&self, ctx: &Context<'_>) -> Option<Result<Vec<Permission>, Failure>> {
+        Some(
+            async {
+                ctx.may_read(&self.0, Right::UserAccessRead)?;
+                Ok(ctx.grants_of(&self.0).await?.permissions())
+            }
+            .await,
+        )
+    }
+
+    /// Logins of the person that act in this organization, latest use first; at most 100.
+    ///
+    /// Permission: oneself or `user_sessions_manage`.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    pub(super) async fn logins(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "Only those in this state; ended ones are kept 90 days.",
+            default_with = "LoginState::Active"
+        )]
+        state: LoginState,
+    ) -> Option<Result<Vec<Login>, Failure>> {
+        Some(
+            async {
+                let wanted = domain::login::LoginState::from(state);
+                let logins = if ctx.is_me(&self.0) {
+                    let mine = ctx.service().list_my_logins(ctx.caller()).await?;
+                    mine.into_iter().filter(|login| login.user == self.0.id).collect()
+                } else {
+                    ctx.service().list_logins_of(ctx.caller(), &self.0).await?
+                };
+                let now = ctx.service().now();
+                let listed = logins.into_iter().filter(|login| login.state(now) == wanted).take(100);
+                Ok(listed.map(|login| Login::seen(ctx, login)).collect())
+            }
+            .await,
+        )
+    }
+
+    /// Devices that may skip the second factor, latest use first; active ones only, at most 100.
+    ///
+    /// Permission: oneself or `user_sessions_manage`.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    pub(super) async fn trusted_devices(&self, ctx: &Context<'_>) -> Option<Result<Vec<TrustedDevice>, Failure>> {
+        Some(
+            async {
+                let devices = if ctx.is_me(&self.0) {
+                    let mine = ctx.service().list_my_devices(ctx.caller()).await?;
+                    mine.into_iter().filter(|device| device.user == self.0.id).collect()
+                } else {
+                    ctx.service().list_devices_of(ctx.caller(), &self.0).await?
+                };
+                Ok(devices.into_iter().take(100).map(TrustedDevice).collect())
+            }
+            .await,
+        )
+    }
+
+    /// Which fields the caller may change with `updateUser` (`updateMe` for oneself), and why not the others.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    pub(super) async fn field_capabilities(&self, ctx: &Context<'_>) -> Option<Result<Vec<FieldCapability>, Failure>> {
+        Some(super::viewer::field_capabilities(ctx, &self.0).await)
+    }
+
+    /// When it was created.
+    pub(super) async fn created_at(&self) -> DateTime {
+        self.0.created.into()
+    }
+
+    /// Who created it. Null: the server itself, or someone the caller may not read.
+    pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        directory_actor(ctx, self.0.directory).await
+    }
+
+    /// When it last changed; equal to `createdAt` until then.
+    pub(super) async fn updated_at(&self) -> DateTime {
+        self.0.last_modified.into()
+    }
+
+    /// Who changed it last. Null: the server itself, or someone the caller may not read.
+    pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        directory_actor(ctx, self.0.directory).await
+    }
+
+    /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.
+    pub(super) async fn version(&self) -> i32 {
+        version(self.0.version)
+    }
+}
+
+/// Why somebody is kept out.
+pub(super) struct LocalHold(domain::user::Hold);
+
+/// An administrator's decision to keep a user out.
+#[async_graphql::Object]
+impl LocalHold {
+    /// Who decided; null if the caller may not read them.
+    pub(super) async fn by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        user_actor(ctx, self.0.by).await
+    }
+
+    /// When.
+    pub(super) async fn since(&self) -> DateTime {
+        self.0.since.into()
+    }
+
+    /// Why.
+    pub(super) async fn reason(&self) -> Option<String> {
+        self.0.reason.clone()
+    }
+}
+
+/// A person's account at a login provider.
+#[derive(async_graphql::SimpleObject)]
+pub(super) struct ExternalIdentity {
+    /// The provider.
+    pub(super) provider: LoginProvider,
+    /// The person's id there.
+    pub(super) subject: String,
+    /// The address the provider vouches for.
+    pub(super) email: Option<EmailAddress>,
+    /// When it was linked.
+    pub(super) linked_at: DateTime,
+}
+
+/// What an account has come to in an organization.
+pub(super) fn status(user: &domain::user::User) -> UserStatus {
+    match (user.is_admitted(), user.account) {
+        (false, _) => UserStatus::Disabled,
+        (true, None) => UserStatus::Invited,
+        (true, Some(_)) => UserStatus::Active,
+    }
+}
+
+/// The same, of a membership.
+pub(super) fn status_of_membership(user: &domain::user::User) -> MembershipStatus {
+    match status(user) {
+        UserStatus::Invited => MembershipStatus::Invited,
+        UserStatus::Active => MembershipStatus::Active,
+        UserStatus::Disabled | UserStatus::Anonymized => MembershipStatus::Disabled,
+    }
+}
+
+/// Keys of the roles in force, each once, highest first.
+pub(super) fn role_keys(grants: &[role::RoleGrant]) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for grant in grants {
+        if !keys.contains(&grant.role.key) {
+            keys.push(grant.role.key.clone());
+        }
+    }
+    keys
+}
+
+fn account_type(account: Option<&Account>, organization: Option<OrganizationId>) -> AccountType {
+    match account {
+        Some(account) if account.managed_by != organization => AccountType::External,
+        _ => AccountType::Managed,
+    }
+}
+
+/// Where the person behind a user belongs: all of it for oneself, for others only here.
+pub(super) async fn memberships(ctx: &Context<'_>, user: &domain::user::User) -> Result<Vec<Membership>, Failure> {
+    if !ctx.is_me(user) {
+        return Ok(Vec::new());
+    }
+    let (service, caller) = (ctx.service(), ctx.caller());
+    let person = caller.require_signed_in()?;
+    let mut listed = Vec::new();
+    for joined in service.list_my_memberships(caller).await? {
+        let Some((user, grants)) = service.get_my_user_in(caller, &joined).await? else { continue };
+        let organization = joined.organization.id;
+        let account_type = account_type(Some(&person.account), Some(organization));
+        let is_current = organization == person.organization.id;
+        listed.push(Membership { joined, user, grants, account_type, is_current });
+    }
+    Ok(listed)
+}
+
+/// One page of addresses: primary first, then by age.
+pub(super) fn email_connection(
+    emails: Vec<domain::account::EmailAddress>,
+    paging: &Paging,
+) -> Result<EmailConnection, Failure> {
+    let key = |email: &domain::account::EmailAddress| {
+        format!("{}{:020}{}", u8::from(!email.is_primary), email.created.timestamp_millis(), email.id)
+    };
+    let page = paging.page("emails", emails, key)?;
+    let edges: Vec<EmailEdge> =
+        page.items.into_iter().map(|(cursor, email)| EmailEdge { cursor, node: Email(email) }).collect();
+    let nodes = edges.iter().map(|edge| edge.node.clone()).collect();
+    Ok(EmailConnection { page_info: page.info, edges, nodes, total_count: Some(page.total) })
+}
+
+/// One page of groups, by name.
+pub(super) fn group_connection(
+    groups: Vec<domain::group::Group>,
+    user: UserId,
+    paging: &Paging,
+) -> Result<UserGroupConnection, Failure> {
+    let key = |group: &domain::group::Group| format!("{}\u{0}{}", scim::fold(group.display_name()), group.id);
+    let page = paging.page(&format!("groups of {user}"), groups, key)?;
+    let edges: Vec<UserGroupEdge> =
+        page.items.into_iter().map(|(cursor, group)| UserGroupEdge { cursor, group }).collect();
+    let nodes = edges.iter().map(|edge| super::groups::Group(edge.group.clone())).collect();
+    Ok(UserGroupConnection { page_info: page.info, edges, nodes, total_count: Some(page.total) })
+}
+
+/// A user of the caller's organization, if the caller may read them; null without an error otherwise.
+pub(super) async fn user_here(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    user: UserId,
+) -> Option<Result<User, Failure>> {
+    let person = ctx.caller().as_person()?;
+    if person.organization.id != organization {
+        return None;
+    }
+    match ctx.user(user).await {
+        Ok(found) => found.map(|user| Ok(User(user))),
+        Err(failure) => Some(Err(failure)),
+    }
+}
+
+/// The caller, if it is their account; whom else an account belongs to is not told.
+pub(super) async fn user_of_account(ctx: &Context<'_>, account: AccountId) -> Option<Result<User, Failure>> {
+    let person = ctx.caller().as_person().filter(|person| person.account.id == account)?;
+    Some(Ok(User(person.user.clone())))
+}
+
+/// The same, as the author of a change.
+pub(super) async fn actor_of_account(ctx: &Context<'_>, account: AccountId) -> Option<Result<Actor, Failure>> {
+    user_of_account(ctx, account).await.map(|user| user.map(Actor::from))
+}

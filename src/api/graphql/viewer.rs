@@ -1,0 +1,295 @@
+//! Who is asking, and all that is theirs.
+
+#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
+
+use async_graphql::{Context, ID};
+
+use super::connection::{Paging, page_complexity};
+use super::enums::{ErrorCode, LoginState, RequiredAction};
+use super::failure::Failure;
+use super::groups::{Directory, UserGroupConnection};
+use super::interfaces::{Actor, Principal};
+use super::logins::{Login, TrustedDevice};
+use super::organizations::{Membership, Organization, Permission, Role, RoleGrant};
+use super::people::{EmailConnection, MfaState, PasswordState, Settings};
+use super::request::Asking as _;
+use super::scalars::DateTime;
+use super::service_accounts::{RootIdentity, ServiceAccount};
+use super::tokens::ApiToken;
+use super::users::{self, User};
+use super::{LIST, schema};
+use crate::domain;
+use crate::domain::caller::Person;
+use crate::domain::profile::ProfileField;
+
+/// The person who asks.
+pub(super) struct Viewer(pub(super) std::sync::Arc<Person>);
+
+/// The caller: a person signed in, a service account, or root. Needs nothing but a valid credential.
+#[async_graphql::Object]
+impl Viewer {
+    /// The caller as one of the three kinds.
+    async fn principal(&self) -> Principal {
+        Principal::from(User(self.0.user.clone()))
+    }
+
+    /// The caller as the current organization's user; null for a service account or root.
+    async fn user(&self) -> Option<User> {
+        Some(User(self.0.user.clone()))
+    }
+
+    /// The caller, if a service account.
+    async fn service_account(&self) -> Option<ServiceAccount> {
+        None
+    }
+
+    /// The caller, if root.
+    async fn root(&self) -> Option<RootIdentity> {
+        None
+    }
+
+    /// The person's account: the same in every organization they belong to, while `user.id` differs. Null for a service
+    /// account or root.
+    async fn account_id(&self) -> Option<ID> {
+        Some(self.0.account.id.to_string().into())
+    }
+
+    /// The login this request was made with; null with an API token.
+    async fn login(&self) -> Option<Login> {
+        self.0.login().map(|login| Login { login: login.clone(), is_current: true })
+    }
+
+    /// The API token this request was made with; null with a login.
+    async fn token(&self) -> Option<ApiToken> {
+        self.0.token().cloned().map(ApiToken)
+    }
+
+    /// The organization this request acts in; null for root outside any.
+    async fn organization(&self) -> Option<Organization> {
+        Some(Organization(self.0.organization.clone()))
+    }
+
+    /// The caller's membership in it; null for a service account or root.
+    async fn membership(&self, ctx: &Context<'_>) -> Option<Result<Membership, Failure>> {
+        match users::memberships(ctx, &self.0.user).await {
+            Ok(memberships) => memberships.into_iter().find(|membership| membership.is_current).map(Ok),
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
+    /// Every organization the person belongs to, the current one first. At most 100.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    async fn memberships(&self, ctx: &Context<'_>) -> Result<Vec<Membership>, Failure> {
+        users::memberships(ctx, &self.0.user).await
+    }
+
+    /// The person's addresses, primary first, verified or not.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
+    async fn emails(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "From the start: 0 to 100, more gives 100; default 100 without `last`. Below 0: `VALIDATION_FAILED`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only after this cursor of the same list, filter and order; else `INVALID_CURSOR`.")]
+        after: Option<String>,
+        #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
+        #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
+    ) -> Option<Result<EmailConnection, Failure>> {
+        Some(
+            async {
+                let paging = Paging::read(first, after, last, before)?;
+                users::email_connection(ctx.service().list_my_emails(ctx.caller()).await?, &paging)
+            }
+            .await,
+        )
+    }
+
+    /// The person's logins, latest use first; at most 100.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    async fn logins(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "Only those in this state; ended ones are kept 90 days.",
+            default_with = "LoginState::Active"
+        )]
+        state: LoginState,
+    ) -> Result<Vec<Login>, Failure> {
+        let (wanted, now) = (domain::login::LoginState::from(state), ctx.service().now());
+        let logins = ctx.logins_of(self.0.account.id).await?.unwrap_or_default();
+        let listed = logins.into_iter().filter(|login| login.state(now) == wanted).take(100);
+        Ok(listed.map(|login| Login::seen(ctx, login)).collect())
+    }
+
+    /// Devices that may skip the second factor, latest use first; active ones only, at most 100.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    async fn trusted_devices(&self, ctx: &Context<'_>) -> Result<Vec<TrustedDevice>, Failure> {
+        let devices = ctx.devices_of(self.0.account.id).await?.unwrap_or_default();
+        Ok(devices.into_iter().take(100).map(TrustedDevice).collect())
+    }
+
+    /// The caller's groups with the caller's role in each, by name.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
+    async fn groups(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "From the start: 0 to 100, more gives 100; default 100 without `last`. Below 0: `VALIDATION_FAILED`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only after this cursor of the same list, filter and order; else `INVALID_CURSOR`.")]
+        after: Option<String>,
+        #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
+        #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
+    ) -> Option<Result<UserGroupConnection, Failure>> {
+        Some(
+            async {
+                let paging = Paging::read(first, after, last, before)?;
+                let groups = ctx.service().list_groups_of(ctx.caller(), self.0.user.id).await?;
+                users::group_connection(groups, self.0.user.id, &paging)
+            }
+            .await,
+        )
+    }
+
+    /// The roles in force for the caller in this organization, each once, whatever they come from. Roles that count only
+    /// inside a group are at `groups`.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    async fn roles(&self) -> Vec<Role> {
+        self.grants().roles()
+    }
+
+    /// Where each role comes from.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    async fn role_grants(&self) -> Vec<RoleGrant> {
+        self.grants().listed()
+    }
+
+    /// What the caller may do in this organization: all permissions of `roles`.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    async fn permissions(&self) -> Vec<Permission> {
+        self.0.permissions.iter().copied().map(Permission).collect()
+    }
+
+    /// The person's second factors; null for a service account or root.
+    async fn mfa(&self, ctx: &Context<'_>) -> Option<Result<MfaState, Failure>> {
+        Some(ctx.service().get_my_mfa(ctx.caller()).await.map(MfaState).map_err(Failure::from))
+    }
+
+    /// The state of the person's password, never the password; null for a service account or root.
+    async fn password_state(&self) -> Option<PasswordState> {
+        Some(PasswordState(self.0.password))
+    }
+
+    /// The person's preferences, the same in every organization; null for a service account or root.
+    async fn settings(&self) -> Option<Settings> {
+        Some(Settings(self.0.account.settings.clone()))
+    }
+
+    /// The person's own API tokens in this organization, newest first; at most 50 active ones and those ended in the last
+    /// 90 days.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>, Failure> {
+        Ok(ctx.service().list_my_tokens(ctx.caller()).await?.into_iter().map(ApiToken).collect())
+    }
+
+    /// What must be done first. While this is not empty, everything but `me`, `accountPolicy`, these actions and signing in
+    /// and out answers `ACTION_REQUIRED`.
+    async fn required_actions(&self) -> Vec<RequiredAction> {
+        self.0.required_actions.iter().copied().map(RequiredAction::from).collect()
+    }
+
+    /// What the caller can do here, so that an interface can say so beforehand.
+    async fn capabilities(&self) -> Capabilities {
+        Capabilities
+    }
+}
+
+/// What the caller can do.
+pub(super) struct Capabilities;
+
+/// What the caller can do.
+#[async_graphql::Object]
+impl Capabilities {
+    /// The caller's own fields, as `updateMe` takes them.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    async fn fields(&self, ctx: &Context<'_>) -> Result<Vec<FieldCapability>, Failure> {
+        let person = ctx.caller().require_signed_in()?;
+        field_capabilities(ctx, &person.user).await
+    }
+
+    /// Every mutation that needs a permission.
+    #[graphql(complexity = "1 + LIST * child_complexity")]
+    async fn mutations(&self, ctx: &Context<'_>) -> Vec<MutationCapability> {
+        let fresh = ctx
+            .caller()
+            .as_person()
+            .and_then(|person| person.login())
+            .is_some_and(|login| login.is_fresh(ctx.service().now()));
+        let capability = |(mutation, permission, step_up): &(&str, domain::Permission, bool)| MutationCapability {
+            mutation: (*mutation).to_owned(),
+            is_allowed: ctx.caller().may(*permission),
+            required_permission: permission.key().to_owned(),
+            is_step_up_needed: *step_up && !fresh,
+        };
+        schema::GUARDED.iter().map(capability).collect()
+    }
+}
+
+/// Whether the caller may change one field of a user.
+#[derive(async_graphql::SimpleObject)]
+pub(super) struct FieldCapability {
+    /// Name of the input field: `displayName`.
+    pub(super) field: String,
+    /// Whether a change would be accepted.
+    pub(super) is_editable: bool,
+    /// Why not; null if editable.
+    pub(super) reason: Option<ErrorCode>,
+    /// The directory that writes this field, if that is why.
+    pub(super) managed_by: Option<Actor>,
+    /// Since when it does.
+    pub(super) managed_since: Option<DateTime>,
+}
+
+/// Whether the caller may call one mutation.
+#[derive(async_graphql::SimpleObject)]
+pub(super) struct MutationCapability {
+    /// Name of the mutation: `resetMfa`.
+    pub(super) mutation: String,
+    /// Whether the caller holds the permission. Rank and state of the target are still checked.
+    pub(super) is_allowed: bool,
+    /// Key of the permission.
+    pub(super) required_permission: String,
+    /// Whether `reauthenticate` has to come first.
+    pub(super) is_step_up_needed: bool,
+}
+
+impl Viewer {
+    fn grants(&self) -> super::request::Grants {
+        super::request::Grants { grants: self.0.grants.clone(), since: self.0.organization.created }
+    }
+}
+
+/// Which fields of a profile may be edited, and why not the others.
+pub(super) async fn field_capabilities(
+    ctx: &Context<'_>,
+    user: &domain::user::User,
+) -> Result<Vec<FieldCapability>, Failure> {
+    let right =
+        if ctx.is_me(user) { domain::Permission::UserSelfProfileWrite } else { domain::Permission::UserAccessManage };
+    let may = ctx.caller().may(right);
+    let states = ctx.service().list_field_states(ctx.caller(), user).await?;
+    let capability = |state: crate::service::FieldState| {
+        let claimed = state.claim.is_some();
+        FieldCapability {
+            field: ProfileField::as_str(state.field).to_owned(),
+            is_editable: may && !claimed,
+            reason: claimed.then_some(ErrorCode::ManagedByDirectory).or((!may).then_some(ErrorCode::InsufficientRank)),
+            managed_since: state.claim.as_ref().map(|(_, since)| DateTime::from(*since)),
+            managed_by: state.claim.map(|(directory, _)| Actor::from(Directory(directory))),
+        }
+    };
+    Ok(states.into_iter().map(capability).collect())
+}

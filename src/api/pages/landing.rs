@@ -1,0 +1,235 @@
+//! Where the links of mails land: verify an address, set a new password, accept an invitation.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt as _, Limited};
+use minijinja::{Environment, Value, context};
+use percent_encoding::percent_decode_str;
+use rust_embed::RustEmbed;
+
+use super::page;
+use crate::api::Api;
+use crate::api::origin::origin;
+use crate::api::requests::RequestId;
+use crate::domain::account::Edit;
+use crate::domain::caller::Nobody;
+use crate::domain::login::Origin;
+use crate::domain::profile::ProfileEdit;
+use crate::domain::{Caller, Code, Error};
+use crate::service::Acceptor;
+
+/// Nothing but our own style sheet, and forms to ourselves.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// A form has a token, a password and a few names.
+const FORM_BYTES: usize = 16 * 1024;
+
+#[derive(RustEmbed)]
+#[folder = "src/api/pages/templates/"]
+struct Templates;
+
+static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    for name in Templates::iter().filter(|name| name.ends_with(".html")) {
+        let text =
+            Templates::get(&name).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
+        environment.add_template_owned(name.to_string(), text).expect("our own template is one");
+    }
+    environment
+});
+
+pub(super) async fn style() -> Response {
+    let style = Templates::get("page.css").map(|file| file.data.into_owned()).unwrap_or_default();
+    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")], style).into_response()
+}
+
+fn show(status: StatusCode, template: &str, values: Value) -> Response {
+    match PAGES.get_template(template).and_then(|template| template.render(values)) {
+        Ok(html) => page(status, html, POLICY),
+        Err(error) => {
+            tracing::error!(%error, template, "a page could not be written");
+            page(StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned(), POLICY)
+        }
+    }
+}
+
+/// A link that is no good, or a store that is away.
+fn failed(error: &Error) -> Response {
+    let status = match error {
+        Error::Refused(_) => StatusCode::BAD_REQUEST,
+        Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::Unauthenticated => StatusCode::OK,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let text = match error {
+        Error::Unauthenticated => {
+            "This address has an account already. Sign in to it in your application and accept the invitation there."
+                .to_owned()
+        }
+        error => sentence(&error.to_string()),
+    };
+    show(status, "done.html", context! { title => "That did not work", text })
+}
+
+fn done(title: &str, text: &str) -> Response {
+    show(StatusCode::OK, "done.html", context! { title, text })
+}
+
+/// Our messages begin small and end without a full stop.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+type Fields = HashMap<String, String>;
+
+fn decode(text: &str) -> Fields {
+    let plain = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
+    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (plain(name), plain(value))).collect()
+}
+
+fn field<'f>(fields: &'f Fields, name: &str) -> &'f str {
+    fields.get(name).map(String::as_str).unwrap_or_default()
+}
+
+fn query(request: &Request) -> Fields {
+    decode(request.uri().query().unwrap_or_default())
+}
+
+fn origin_of(api: &Api, request: &Request) -> Origin {
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string()).unwrap_or_default();
+    origin(api, request, &id)
+}
+
+/// What was typed into a form, counted as an attempt of its address.
+async fn form(api: &Api, request: Request) -> Result<(Fields, Origin), Error> {
+    let origin = origin_of(api, &request);
+    api.public_rates.check_attempt(&origin.network())?;
+    let body = Limited::new(request.into_body(), FORM_BYTES).collect().await;
+    let body: Bytes = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    Ok((decode(&String::from_utf8_lossy(&body)), origin))
+}
+
+pub(super) async fn verify_email(State(api): State<Api>, request: Request) -> Response {
+    let fields = query(&request);
+    let token = field(&fields, "token");
+    match api.service.check_verification_link(token).await {
+        Ok(email) => show(StatusCode::OK, "verify_email.html", context! { token, address => email.address }),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn verified(State(api): State<Api>, request: Request) -> Response {
+    let outcome = async {
+        let (fields, origin) = form(&api, request).await?;
+        api.service.verify_email(field(&fields, "token"), &origin).await
+    };
+    match outcome.await {
+        Ok(email) => done("Address verified", &format!("{} is verified. You can close this page.", email.address)),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn reset_password(State(api): State<Api>, request: Request) -> Response {
+    let fields = query(&request);
+    let token = field(&fields, "token");
+    match api.service.check_reset_link(token).await {
+        Ok(()) => show(StatusCode::OK, "reset_password.html", context! { token }),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn password_set(State(api): State<Api>, request: Request) -> Response {
+    let (fields, origin) = match form(&api, request).await {
+        Ok(read) => read,
+        Err(error) => return failed(&error),
+    };
+    let token = field(&fields, "token");
+    match api.service.complete_password_reset(token, field(&fields, "password"), &origin).await {
+        Ok(_) => done("Password set", "Sign in with your new password. All other sign-ins were ended."),
+        Err(error) if is_about_password(&error) => {
+            let problem = sentence(&error.to_string());
+            show(StatusCode::BAD_REQUEST, "reset_password.html", context! { token, problem })
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn is_about_password(error: &Error) -> bool {
+    let about = [Code::PasswordPolicy, Code::PasswordBreached, Code::ValidationFailed, Code::InvalidDisplayName];
+    error.code().is_some_and(|code| about.contains(&code))
+}
+
+pub(super) async fn invitation(State(api): State<Api>, request: Request) -> Response {
+    let fields = query(&request);
+    show_invitation(&api, field(&fields, "token"), StatusCode::OK, None).await
+}
+
+async fn show_invitation(api: &Api, token: &str, status: StatusCode, problem: Option<String>) -> Response {
+    match api.service.preview_invitation(token).await {
+        Ok(preview) if preview.is_sign_in_required => failed(&Error::Unauthenticated),
+        Ok(preview) => {
+            let values = context! {
+                token, problem,
+                organization => preview.organization.name,
+                inviter => preview.inviter,
+                name => preview.invitation.name,
+                address => preview.invitation.email,
+                roles => preview.invitation.roles.iter().map(|role| role.name()).collect::<Vec<_>>(),
+                min_length => preview.policy.password_min_length,
+            };
+            show(status, "invitation.html", values)
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn answered(State(api): State<Api>, request: Request) -> Response {
+    let (fields, origin) = match form(&api, request).await {
+        Ok(read) => read,
+        Err(error) => return failed(&error),
+    };
+    let token = field(&fields, "token");
+    if field(&fields, "answer") == "decline" {
+        return match api.service.decline_invitation(token, &origin).await {
+            Ok(_) => done("Invitation declined", "You will not be asked again by this invitation."),
+            Err(error) => failed(&error),
+        };
+    }
+    let name = Some(field(&fields, "name").trim()).filter(|name| !name.is_empty());
+    let acceptor = Acceptor {
+        password: Some(field(&fields, "password").to_owned()),
+        profile: ProfileEdit {
+            display_name: name.map_or(Edit::Keep, |name| Edit::Set(name.to_owned())),
+            ..ProfileEdit::default()
+        },
+        ..Acceptor::default()
+    };
+    let caller = Caller::nobody(Nobody::Unknown, origin);
+    match api.service.accept_invitation(&caller, token, &acceptor).await {
+        Ok(joined) => {
+            // The page keeps no session: signing in is the application's business.
+            if let Some(session) = joined.session {
+                let refresh = session.refresh_token.expose().to_owned();
+                drop(api.service.sign_out(None, Some(&refresh), caller.origin()).await);
+            }
+            done(
+                "Welcome",
+                &format!("You belong to {} now. Sign in with your address and password.", joined.organization.name),
+            )
+        }
+        Err(error) if is_about_password(&error) => {
+            let problem = sentence(&error.to_string());
+            show_invitation(&api, token, StatusCode::BAD_REQUEST, Some(problem)).await
+        }
+        Err(error) => failed(&error),
+    }
+}

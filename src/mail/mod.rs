@@ -1,0 +1,123 @@
+//! Mails as they are sent: templates in, SMTP or a folder out. What is sent, and when, the service decides.
+
+mod render;
+mod transport;
+
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::{Address, Message};
+
+pub use render::Templates;
+pub use transport::Transport;
+
+use crate::domain::MailId;
+use crate::domain::mail::Mail;
+
+/// Why a mail was not sent.
+#[derive(Debug)]
+pub enum SendError {
+    /// It never will be.
+    Hopeless(String),
+    /// It may be later.
+    TryAgain(String),
+}
+
+/// Writes and sends mails.
+pub struct Mailer {
+    templates: Templates,
+    transport: Transport,
+    from: Mailbox,
+}
+
+impl Mailer {
+    /// A mailer that sends from this address.
+    pub fn new(templates: Templates, transport: Transport, from: Mailbox) -> Self {
+        Self { templates, transport, from }
+    }
+
+    /// Sends one mail, with the same `Message-ID` however often it is tried: whoever gets it twice can tell.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]
+    pub async fn send(&self, id: MailId, mail: &Mail) -> Result<(), SendError> {
+        let message = self.message(id, mail).map_err(SendError::Hopeless)?;
+        self.transport.send(id, mail, &message).await
+    }
+
+    /// The message as it goes out: one recipient, text and HTML. Names and subjects are encoded by the library; what
+    /// would break a line is taken out before (EM-02).
+    fn message(&self, id: MailId, mail: &Mail) -> Result<Message, String> {
+        let letter = self.templates.render(mail)?;
+        let address: Address = mail.to.parse().map_err(|error| format!("the address: {error}"))?;
+        let name = Some(one_line(&mail.name)).filter(|name| !name.is_empty());
+        let domain = self.from.email.domain();
+        let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
+        Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(name, address))
+            .subject(one_line(&letter.subject))
+            .message_id(Some(format!("<{id}@{domain}>")))
+            .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
+            .multipart(
+                MultiPart::alternative()
+                    .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(letter.text))
+                    .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(letter.html)),
+            )
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Text that cannot end a header: control characters and Unicode's own line ends become spaces.
+fn one_line(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c });
+    plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::mail::Letter;
+
+    fn message(name: &str, organization: &str) -> String {
+        let from = "Rollcall <no-reply@id.example>".parse().expect("a mailbox");
+        let templates = Templates::new("https://id.example", "Rollcall", None).expect("templates");
+        let mailer = Mailer::new(templates, Transport::Log, from);
+        let letter = Letter::Invitation {
+            token: "rci_secret".to_owned(),
+            organization: organization.to_owned(),
+            inviter: Some(name.to_owned()),
+            days: 7,
+        };
+        let mail = Mail { to: "babs@example.com".to_owned(), name: name.to_owned(), letter };
+        let message = mailer.message(MailId::new(Uuid::nil()), &mail).expect("a message");
+        String::from_utf8(message.formatted()).expect("ASCII")
+    }
+
+    #[test]
+    fn em02_names_cannot_add_headers_or_recipients() {
+        for hostile in
+            ["a\r\nBcc: evil@example.com", "a\nSubject: x", "a%0d%0aBcc: x", "a\u{2028}Bcc: x", "=?utf-8?q?=0aBcc:?="]
+        {
+            let text = message(hostile, hostile);
+            let head = text.split("\r\n\r\n").next().expect("a head");
+            let lines: Vec<&str> = head.lines().filter(|line| !line.starts_with([' ', '\t'])).collect();
+            for name in ["To:", "Subject:", "From:"] {
+                assert_eq!(lines.iter().filter(|line| line.starts_with(name)).count(), 1, "{hostile:?}: {head}");
+            }
+            assert!(!lines.iter().any(|line| line.starts_with("Bcc")), "{hostile:?}: {head}");
+        }
+    }
+
+    #[test]
+    fn em03_names_are_no_markup() {
+        let text = message("<a href=\"https://evil.example\">x</a>", "https://evil.example");
+        let parsed = mail_parser::MessageParser::default().parse(text.as_bytes()).expect("a mail").into_owned();
+        let html = parsed.body_html(0).expect("HTML").into_owned();
+        assert!(!html.contains("href=\"https://evil"), "{html}");
+        assert!(html.contains("&lt;a href"), "{html}");
+        assert!(html.contains("https://id.example/invitation?token=rci_secret"), "{html}");
+    }
+}

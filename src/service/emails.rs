@@ -1,0 +1,412 @@
+//! Addresses of a person: adding, proving, choosing the primary one, removing.
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use super::Service;
+use super::attempts::Attempts;
+use super::passwords::{bad_link, masked};
+use super::references::UserRef;
+use crate::domain::account::{Account, EmailAddress, EmailSource, MOST_EMAILS};
+use crate::domain::audit::EventKind;
+use crate::domain::caller::Person;
+use crate::domain::email::Email;
+use crate::domain::login::Origin;
+use crate::domain::mail::{Letter, Notice};
+use crate::domain::profile::{ProfileEdit, ProfileField};
+use crate::domain::token::{BearerSecret, SecretKind};
+use crate::domain::user::{User, Writer};
+use crate::domain::{AccountId, Caller, Code, EmailId, Error, OrganizationId, Permission, Refusal};
+use crate::store::{EmailChange, OneTime, Purpose, SealedMail};
+
+/// How long the link of a verification mail works.
+const VERIFY_LIFETIME: TimeDelta = TimeDelta::hours(24);
+
+/// An address that is to come.
+pub(super) struct NewAddress {
+    /// As it will be.
+    pub(super) email: EmailAddress,
+    /// As it is, if it was there unverified.
+    pub(super) before: Option<EmailAddress>,
+    secret: BearerSecret,
+    link: OneTime,
+    /// What goes out with it.
+    pub(super) mail: SealedMail,
+}
+
+impl NewAddress {
+    /// The same address, as the primary one at once.
+    pub(super) fn primary(self) -> Self {
+        Self { email: EmailAddress { is_primary: true, becomes_primary: false, ..self.email }, ..self }
+    }
+
+    /// Lets it come with this change.
+    pub(super) fn add_to<'a>(&'a self, change: &mut EmailChange<'a>) {
+        match &self.before {
+            None => change.added = Some(&self.email),
+            Some(before) => change.changed.push((before, self.email.clone())),
+        }
+        change.secret = Some((&self.secret, self.link.clone()));
+    }
+}
+
+fn no_such_address() -> Error {
+    Refusal::new(Code::NotFound, "no such address").at("emailId").into()
+}
+
+impl Service {
+    /// The addresses of the person who asks, primary first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`].
+    pub async fn list_my_emails(&self, caller: &Caller) -> Result<Vec<EmailAddress>, Error> {
+        let person = caller.require_signed_in()?;
+        Ok(self.store.identity().list_emails(person.account.id).await?)
+    }
+
+    /// The addresses of an account: one's own, or those of somebody the caller may read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`] for nobody.
+    pub async fn list_emails_by_account(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+    ) -> Result<Vec<EmailAddress>, Error> {
+        let person = caller.require_signed_in()?;
+        let emails = self.store.identity().list_emails(account).await?;
+        if account == person.account.id || caller.may(Permission::UserAccessRead) {
+            return Ok(emails);
+        }
+        // Whoever may see the person sees the address that stands for them.
+        Ok(emails.into_iter().filter(|email| email.is_primary).collect())
+    }
+
+    /// Adds an address and mails a link to verify it (S0-10). Where it belongs to somebody else the answer is the same,
+    /// and its owner is told instead.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `INVALID_EMAIL`, `EMAIL_TAKEN`, `LIMIT_EXCEEDED`, `RATE_LIMITED`; for somebody else
+    /// `NOT_FOUND`, `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`; [`Error::Forbidden`].
+    pub async fn add_email(
+        &self,
+        caller: &Caller,
+        who: Option<&UserRef>,
+        address: &str,
+    ) -> Result<EmailAddress, Error> {
+        let person = caller.require_person()?.clone();
+        let email = Email::parse(address)?;
+        let store = self.store.organization(person.organization.id).await?;
+        let user = match who {
+            None => person.user.clone(),
+            Some(who) => self.find_user(caller, &store, who).await?,
+        };
+        let (account, source) = if user.id == person.user.id {
+            (person.account.id, EmailSource::Oneself)
+        } else {
+            caller.require(Permission::UserAccessManage)?;
+            self.check_rank(caller, &store, &user).await?;
+            let account = self.managed_account(caller, &user).await?;
+            let missing = || Refusal::new(Code::IllegalTransition, "that user has no account yet").at("user");
+            (account.ok_or_else(missing)?, EmailSource::Admin)
+        };
+        self.mail_rates.check(email.key())?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_add_email(caller, account, &user, &email, source).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_add_email(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+        user: &User,
+        email: &Email,
+        source: EmailSource,
+    ) -> Result<EmailAddress, Error> {
+        let new = self.plan_address(account, user, email, source, false).await?;
+        let mails = [new.mail.clone()];
+        let mut change = EmailChange { mails: &mails, ..EmailChange::default() };
+        new.add_to(&mut change);
+        let event = self.event(caller, EventKind::EmailAdded, ("user", user.id.to_string()));
+        let known_account = self.store.identity().find_account(account).await?.ok_or(Error::Unauthenticated)?;
+        let home = caller.as_person().map(|person| person.organization.id);
+        self.store.change_emails(home, &known_account, &change, &event).await?;
+        self.mail_waits();
+        Ok(new.email)
+    }
+
+    /// An address that is to come, and the mail that goes out with it; `becomes_primary`: once it is verified.
+    pub(super) async fn plan_address(
+        &self,
+        account: AccountId,
+        user: &User,
+        email: &Email,
+        source: EmailSource,
+        becomes_primary: bool,
+    ) -> Result<NewAddress, Error> {
+        let identity = self.store.identity();
+        let mut known = identity.list_emails(account).await?;
+        let before = known.iter().position(|known| known.key == email.key()).map(|index| known.swap_remove(index));
+        if before.as_ref().is_some_and(|before| !becomes_primary || before.verified.is_some()) {
+            return Err(Refusal::new(Code::EmailTaken, "that address is there already").at("email").into());
+        }
+        if before.is_none() && known.len() >= MOST_EMAILS {
+            let refusal = Refusal::new(Code::LimitExceeded, "a person has at most 10 addresses").at("email");
+            return Err(refusal.with("limit", MOST_EMAILS).into());
+        }
+        let now = self.clock.now();
+        let fresh = || EmailAddress::create(EmailId::new(self.entropy.id(now)), account, email, source, now);
+        let wanted = before.as_ref().map_or_else(fresh, |before| before.changed(now));
+        let wanted = EmailAddress { becomes_primary, ..wanted };
+        let secret = self.secret(SecretKind::Verify);
+        let somebody_elses = identity.find_verified_email(email.key()).await?.filter(|other| other.account != account);
+        let letter = match &somebody_elses {
+            Some(_) => Letter::EmailInUse,
+            None => Letter::VerifyEmail { token: secret.expose().to_owned() },
+        };
+        let to = somebody_elses.as_ref().map_or(email.as_str(), |other| other.address.as_str());
+        let mail = self.seal_mail(to, user.display_name(), letter)?;
+        let link = self.verification(&wanted);
+        Ok(NewAddress { email: wanted, before, secret, link, mail })
+    }
+
+    fn verification(&self, email: &EmailAddress) -> OneTime {
+        let now = self.clock.now();
+        OneTime {
+            purpose: Purpose::Verify,
+            account: Some(email.account),
+            organization: None,
+            subject: Some(email.id.uuid()),
+            details: json!({}),
+            tries_left: 1,
+            created: now,
+            expires: now + VERIFY_LIFETIME,
+            used: None,
+        }
+    }
+
+    async fn own_email(&self, person: &Person, id: EmailId) -> Result<(Account, EmailAddress), Error> {
+        let found = self.store.identity().find_email(id).await?.filter(|email| email.account == person.account.id);
+        let account = self.store.identity().find_account(person.account.id).await?.ok_or(Error::Unauthenticated)?;
+        Ok((account, found.ok_or_else(no_such_address)?))
+    }
+
+    /// Mails a new link for an unverified address; the one before stops working.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `NOT_FOUND`, `ILLEGAL_TRANSITION`, `RATE_LIMITED`.
+    pub async fn resend_email_verification(&self, caller: &Caller, id: EmailId) -> Result<EmailAddress, Error> {
+        let person = caller.require_person()?;
+        let (account, email) = self.own_email(person, id).await?;
+        if email.verified.is_some() {
+            return Err(Refusal::new(Code::IllegalTransition, "that address is verified already").at("emailId").into());
+        }
+        self.mail_rates.check(&email.key)?;
+        let secret = self.secret(SecretKind::Verify);
+        let taken = self.store.identity().find_verified_email(&email.key).await?;
+        let letter = match &taken {
+            Some(_) => Letter::EmailInUse,
+            None => Letter::VerifyEmail { token: secret.expose().to_owned() },
+        };
+        let to = taken.as_ref().map_or(email.address.as_str(), |other| other.address.as_str());
+        let mails = [self.seal_mail(to, person.user.display_name(), letter)?];
+        let change =
+            EmailChange { secret: Some((&secret, self.verification(&email))), mails: &mails, ..EmailChange::default() };
+        let event = self.event(caller, EventKind::VerificationSent, ("user", person.user.id.to_string()));
+        self.store.change_emails(Some(person.organization.id), &account, &change, &event).await?;
+        self.mail_waits();
+        Ok(email)
+    }
+
+    /// Which address the link of a verification mail would prove; asking uses nothing up (IN-10).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`.
+    pub async fn check_verification_link(&self, token: &str) -> Result<EmailAddress, Error> {
+        let secret = BearerSecret::parse(SecretKind::Verify, token).ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        self.address_of_link(&secret).await
+    }
+
+    async fn address_of_link(&self, secret: &BearerSecret) -> Result<EmailAddress, Error> {
+        let link = self.open_link(Purpose::Verify, secret).await?;
+        let id = link.subject.map(EmailId::new).ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        self.store.identity().find_email(id).await?.ok_or_else(|| bad_link(Code::TokenInvalid))
+    }
+
+    /// Proves an address with the token of a verification mail; completes a change of address that waited for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`, `EMAIL_TAKEN`.
+    pub async fn verify_email(&self, token: &str, origin: &Origin) -> Result<EmailAddress, Error> {
+        let secret = BearerSecret::parse(SecretKind::Verify, token).ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_verify(&secret, origin).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_verify(&self, secret: &BearerSecret, origin: &Origin) -> Result<EmailAddress, Error> {
+        let before = self.address_of_link(secret).await?;
+        let now = self.clock.now();
+        let credentials = self.credentials(before.account).await.map_err(|_| bad_link(Code::TokenInvalid))?;
+        let emails = self.store.identity().list_emails(before.account).await?;
+        let old_primary = emails.iter().find(|email| email.is_primary && email.id != before.id);
+        let becomes_primary = before.becomes_primary || (old_primary.is_none() && !before.is_primary);
+        let after = EmailAddress {
+            verified: Some(now),
+            is_primary: before.is_primary || becomes_primary,
+            becomes_primary: false,
+            ..before.changed(now)
+        };
+        let mut changed = vec![(&before, after.clone())];
+        let mut users = Vec::new();
+        let mut mails = Vec::new();
+        if becomes_primary {
+            if let Some(old) = old_primary {
+                changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
+                let notice = Notice::PrimaryEmailChanged { to: masked(&after.address) };
+                mails.push(self.seal_mail(&old.address, "", Letter::Notice { notice })?);
+            }
+            users = self.users_with_primary_email(&credentials, &after.address).await?;
+        }
+        let change = EmailChange { changed, used: Some(secret), users, mails: &mails, ..EmailChange::default() };
+        let (home, target) = self.home_of(&credentials);
+        let kind = if becomes_primary { EventKind::EmailChanged } else { EventKind::EmailVerified };
+        let event = self.public_event(origin, kind, target);
+        match self.store.change_emails(home, &credentials.account, &change, &event).await.map_err(Error::from) {
+            Ok(()) => {
+                self.mail_waits();
+                Ok(after)
+            }
+            Err(Error::Taken(_)) => {
+                Err(Refusal::new(Code::EmailTaken, "somebody else has proven that address").at("token").into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The person's users as they are with another primary address, where no directory writes it.
+    pub(super) async fn users_with_primary_email(
+        &self,
+        credentials: &crate::store::Credentials,
+        address: &str,
+    ) -> Result<Vec<(OrganizationId, User, User)>, Error> {
+        let edit = ProfileEdit { email: Some(address.to_owned()), ..ProfileEdit::default() };
+        let writer = Writer { directory: None, now: self.clock.now(), states_all: false };
+        let mut users = Vec::new();
+        for joined in &credentials.memberships {
+            let organization = joined.organization.id;
+            let user = self.store.organization(organization).await?.find_user(joined.membership.user).await?;
+            let Some(before) = user.filter(|user| user.claim_on(ProfileField::Email).is_none()) else { continue };
+            let after = before.edited(&edit, writer)?;
+            if after != before {
+                users.push((organization, before, after));
+            }
+        }
+        Ok(users)
+    }
+
+    /// Removes an address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `NOT_FOUND`, `PRIMARY_EMAIL`, `MANAGED_BY_DIRECTORY`, `MANAGED_BY_CONNECTION`; for
+    /// somebody else `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`; [`Error::Forbidden`].
+    pub async fn remove_email(&self, caller: &Caller, id: EmailId) -> Result<User, Error> {
+        let person = caller.require_person()?.clone();
+        let email = self.store.identity().find_email(id).await?.ok_or_else(no_such_address)?;
+        let user = if email.account == person.account.id {
+            match email.source {
+                EmailSource::Directory => return Err(managed(Code::ManagedByDirectory)),
+                EmailSource::Connection => return Err(managed(Code::ManagedByConnection)),
+                EmailSource::Oneself | EmailSource::Admin => person.user.clone(),
+            }
+        } else {
+            let store = self.store.organization(person.organization.id).await?;
+            let user = store.find_user_by_account(email.account).await?;
+            // Whom the caller may not see has no addresses either.
+            let user = user.filter(|_| caller.may(Permission::UserAccessManage)).ok_or_else(no_such_address)?;
+            self.check_rank(caller, &store, &user).await?;
+            self.managed_account(caller, &user).await?;
+            user
+        };
+        if email.is_primary {
+            let message = "the primary address cannot be removed: make another one primary first";
+            return Err(Refusal::new(Code::PrimaryEmail, message).at("emailId").into());
+        }
+        let account = self.store.identity().find_account(email.account).await?.ok_or_else(no_such_address)?;
+        let change = EmailChange { removed: Some(&email), ..EmailChange::default() };
+        let event = self.event(caller, EventKind::EmailRemoved, ("user", user.id.to_string()));
+        self.store.change_emails(Some(person.organization.id), &account, &change, &event).await?;
+        Ok(user)
+    }
+
+    /// Makes a verified address the primary one, here and in every organization where no directory writes it. Both
+    /// addresses get a notice.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `NOT_FOUND`, `EMAIL_UNVERIFIED`, `MANAGED_BY_DIRECTORY`.
+    pub async fn set_primary_email(&self, caller: &Caller, id: EmailId) -> Result<EmailAddress, Error> {
+        let person = caller.require_person()?.clone();
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_set_primary(caller, &person, id).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_set_primary(&self, caller: &Caller, person: &Person, id: EmailId) -> Result<EmailAddress, Error> {
+        let (account, before) = self.own_email(person, id).await?;
+        if before.verified.is_none() {
+            return Err(Refusal::new(Code::EmailUnverified, "verify that address first").at("emailId").into());
+        }
+        self.check_not_claimed(person, ProfileField::Email, "emailId").await?;
+        if before.is_primary {
+            return Ok(before);
+        }
+        let now = self.clock.now();
+        let emails = self.store.identity().list_emails(account.id).await?;
+        let after = EmailAddress { is_primary: true, becomes_primary: false, ..before.changed(now) };
+        let mut changed = vec![(&before, after.clone())];
+        let mut mails = Vec::new();
+        for old in emails.iter().filter(|email| email.is_primary) {
+            changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
+            let notice = Notice::PrimaryEmailChanged { to: masked(&after.address) };
+            for to in [&old.address, &after.address] {
+                mails.push(self.seal_mail(
+                    to,
+                    person.user.display_name(),
+                    Letter::Notice { notice: notice.clone() },
+                )?);
+            }
+        }
+        let credentials = self.own_credentials(person).await?;
+        let users = self.users_with_primary_email(&credentials, &after.address).await?;
+        let change = EmailChange { changed, users, mails: &mails, ..EmailChange::default() };
+        let event = self.event(caller, EventKind::PrimaryEmailChanged, ("user", person.user.id.to_string()));
+        self.store.change_emails(Some(person.organization.id), &account, &change, &event).await?;
+        self.mail_waits();
+        Ok(after)
+    }
+}
+
+fn managed(code: Code) -> Error {
+    Refusal::new(code, "whoever brought that address must take it away").at("emailId").into()
+}

@@ -1,0 +1,457 @@
+//! Invitations: offering somebody a place, and taking it with proof of the address.
+
+use serde_json::json;
+
+use super::Service;
+use super::attempts::Attempts;
+use super::passwords::bad_link;
+use super::session::{NewSession, required_actions};
+use crate::domain::account::{
+    Account, EmailAddress, EmailSource, Membership, MembershipSource, PasswordRecord, Settings, check_locale,
+    check_timezone,
+};
+use crate::domain::audit::EventKind;
+use crate::domain::caller::Actor;
+use crate::domain::email::Email;
+use crate::domain::invitation::{Acceptance, Invitation, InvitationDraft, InvitationEnd, InvitationState};
+use crate::domain::login::{AuthMethod, Device, Login, LoginDraft, check_device};
+use crate::domain::mail::Letter;
+use crate::domain::organization::Organization;
+use crate::domain::password::{Context, Password};
+use crate::domain::policy::AccountPolicy;
+use crate::domain::profile::ProfileEdit;
+use crate::domain::role::{self, BuiltInRole};
+use crate::domain::token::{BearerSecret, SecretKind};
+use crate::domain::user::{User, UserDraft, Writer};
+use crate::domain::user_name::UserName;
+use crate::domain::{AccountId, Caller, Code, EmailId, Error, InvitationId, LoginId, Permission, Refusal, UserId};
+use crate::store::{Joining, OneTime, OrganizationStore, Purpose, SignIn};
+
+/// What the holder of an invitation link may see.
+#[derive(Debug)]
+pub struct InvitationPreview {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// Who invites.
+    pub organization: Organization,
+    /// Which person invites.
+    pub inviter: Option<String>,
+    /// Rules for the password to be chosen.
+    pub policy: AccountPolicy,
+    /// Whether the address has an account, whose owner has to sign in.
+    pub is_sign_in_required: bool,
+}
+
+/// What somebody says about themselves when they join.
+#[derive(Debug, Default)]
+pub struct Acceptor {
+    /// Password of a new account.
+    pub password: Option<String>,
+    /// User name; none: the address.
+    pub user_name: Option<String>,
+    /// Names; those not set come from the invitation.
+    pub profile: ProfileEdit,
+    /// Language for the settings.
+    pub locale: Option<String>,
+    /// Time zone for the settings.
+    pub timezone: Option<String>,
+    /// The client's own id of the device.
+    pub device_id: Option<String>,
+    /// What the client calls it.
+    pub device_name: Option<String>,
+}
+
+/// Somebody joined.
+#[derive(Debug)]
+pub struct Joined {
+    /// Who they are there.
+    pub user: User,
+    /// Where.
+    pub organization: Organization,
+    /// A session, for somebody new.
+    pub session: Option<NewSession>,
+}
+
+/// An invitation whose link was followed, and whether it still stands.
+struct Opened {
+    secret: BearerSecret,
+    store: OrganizationStore,
+    invitation: Invitation,
+    organization: Organization,
+    policy: AccountPolicy,
+}
+
+impl Service {
+    /// Invites one person by mail (S1-18): the user is made when they accept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessInvite`]; [`Error::Refused`] with `INSUFFICIENT_RANK`,
+    /// `ALREADY_MEMBER`, `INVITATION_EXISTS`, `INVALID_DISPLAY_NAME`, `RATE_LIMITED`.
+    pub async fn invite(&self, caller: &Caller, draft: InvitationDraft) -> Result<Invitation, Error> {
+        let id = caller.require(Permission::UserAccessInvite)?;
+        let profile = ProfileEdit {
+            display_name: crate::domain::account::Edit::Set(draft.name.clone()),
+            ..ProfileEdit::default()
+        };
+        profile.check()?;
+        let permissions = draft.roles.iter().flat_map(|role| role.permissions()).collect();
+        self.check_holds(caller, &permissions, "roles")?;
+        self.mail_rates.check(draft.email.key())?;
+        let store = self.store.organization(id).await?;
+        let user = self.invited_user(&store, &draft.email).await?;
+        let organization = self.organization(id).await?;
+        let policy = store.find_policy().await?;
+        let now = self.clock.now();
+        let invitation = Invitation {
+            id: InvitationId::new(self.entropy.id(now)),
+            email: draft.email.as_str().to_owned(),
+            email_key: draft.email.key().to_owned(),
+            name: draft.name,
+            roles: draft.roles,
+            groups: draft.groups,
+            user: user.map(|user| user.id),
+            inviter: caller.as_person().map(|person| person.user.id),
+            state: InvitationState::Pending,
+            expires: now + chrono::TimeDelta::days(i64::from(policy.invitation_days)),
+            sent: now,
+            sent_count: 1,
+            accepted: None,
+            end_reason: None,
+            created: now,
+            updated: now,
+            version: 1,
+        };
+        let secret = self.secret(SecretKind::Invitation);
+        let link = OneTime {
+            purpose: Purpose::Invitation,
+            account: None,
+            organization: Some(id),
+            subject: Some(invitation.id.uuid()),
+            details: json!({}),
+            tries_left: 1,
+            created: now,
+            expires: invitation.expires,
+            used: None,
+        };
+        let letter = Letter::Invitation {
+            token: secret.expose().to_owned(),
+            organization: organization.name,
+            inviter: caller.as_person().map(|person| person.user.display_name().to_owned()),
+            days: policy.invitation_days,
+        };
+        let mail = self.seal_mail(&invitation.email, &invitation.name, letter)?;
+        let event = self.event(caller, EventKind::InvitationSent, ("invitation", invitation.id.to_string()));
+        store.insert_invitation(&invitation, (&secret, &link), &[mail], &event).await?;
+        self.mail_waits();
+        Ok(invitation)
+    }
+
+    async fn organization(&self, id: crate::domain::OrganizationId) -> Result<Organization, Error> {
+        let found = self.store.identity().find_organization(id).await?;
+        found.ok_or(Error::NotFound(crate::domain::Noun::Organization))
+    }
+
+    /// The user with this address who has no account yet: the invitation is for them (a directory may have made them).
+    async fn invited_user(&self, store: &OrganizationStore, email: &Email) -> Result<Option<User>, Error> {
+        let member =
+            || Error::from(Refusal::new(Code::AlreadyMember, "that person belongs to the organization").at("email"));
+        if let Some(known) = self.store.identity().find_verified_email(email.key()).await?
+            && store.find_user_by_account(known.account).await?.is_some()
+        {
+            return Err(member());
+        }
+        let named = store.find_user_by_name_key(&scim::fold(email.as_str())).await?;
+        let found = match named {
+            Some(user) => Some(user),
+            None => store.find_users_by_email(&scim::fold(email.as_str()), 1).await?.into_iter().next(),
+        };
+        match found {
+            Some(user) if user.account.is_some() => Err(member()),
+            found => Ok(found),
+        }
+    }
+
+    async fn open_invitation(&self, token: &str) -> Result<Opened, Error> {
+        let secret = BearerSecret::parse(SecretKind::Invitation, token).ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        let link = self.open_link(Purpose::Invitation, &secret).await?;
+        let (Some(organization), Some(id)) = (link.organization, link.subject) else {
+            return Err(bad_link(Code::TokenInvalid));
+        };
+        let store = self.store.organization(organization).await?;
+        let invitation = store.find_invitation(InvitationId::new(id)).await?;
+        let invitation = invitation.ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        if invitation.state != InvitationState::Pending {
+            let message = "this invitation was accepted or withdrawn";
+            return Err(Refusal::new(Code::InvitationNotPending, message).at("token").into());
+        }
+        if !invitation.is_open(self.clock.now()) {
+            return Err(bad_link(Code::TokenExpired));
+        }
+        let organization = self.organization(organization).await?;
+        let policy = store.find_policy().await?;
+        Ok(Opened { secret, store, invitation, organization, policy })
+    }
+
+    /// What the page behind an invitation link shows. Asking uses nothing up (IN-10).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`.
+    pub async fn preview_invitation(&self, token: &str) -> Result<InvitationPreview, Error> {
+        let opened = self.open_invitation(token).await.map_err(|error| match error.code() {
+            Some(Code::InvitationNotPending) => bad_link(Code::TokenUsed),
+            _ => error,
+        })?;
+        let inviter = match opened.invitation.inviter {
+            Some(inviter) => opened.store.find_user(inviter).await?.map(|user| user.display_name().to_owned()),
+            None => None,
+        };
+        let known = self.store.identity().find_verified_email(&opened.invitation.email_key).await?;
+        let Opened { invitation, organization, policy, .. } = opened;
+        Ok(InvitationPreview { invitation, organization, inviter, policy, is_sign_in_required: known.is_some() })
+    }
+
+    /// Turns an invitation down, for good.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `INVITATION_NOT_PENDING`.
+    pub async fn decline_invitation(
+        &self,
+        token: &str,
+        origin: &crate::domain::login::Origin,
+    ) -> Result<InvitationId, Error> {
+        let opened = self.open_invitation(token).await?;
+        let after = opened.invitation.cancelled(InvitationEnd::Declined, self.clock.now());
+        let event = self.public_event(origin, EventKind::InvitationCancelled, ("invitation", after.id.to_string()));
+        opened.store.end_invitation(&opened.invitation, &after, &event).await?;
+        Ok(after.id)
+    }
+
+    /// Joins the organization of an invitation (S1-19). The address comes from the invitation and counts as verified.
+    /// Whoever's address has an account must be signed in to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`] where signing in is required; [`Error::Refused`] with the codes of `acceptInvitation`.
+    pub async fn accept_invitation(&self, caller: &Caller, token: &str, acceptor: &Acceptor) -> Result<Joined, Error> {
+        check_device(acceptor.device_id.as_deref(), acceptor.device_name.as_deref())?;
+        acceptor.profile.check()?;
+        if let Some(locale) = &acceptor.locale {
+            check_locale(locale)?;
+        }
+        if let Some(timezone) = &acceptor.timezone {
+            check_timezone(timezone)?;
+        }
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let opened = self.open_invitation(token).await?;
+            self.check_inviter(&opened).await?;
+            let known = self.store.identity().find_verified_email(&opened.invitation.email_key).await?;
+            let outcome = match (caller.actor(), known) {
+                (Actor::Person(person), known) => {
+                    let is_theirs = known.is_some_and(|email| email.account == person.account.id);
+                    if !is_theirs {
+                        let message = "the invitation went to an address that is not a verified one of yours";
+                        return Err(Refusal::new(Code::EmailUnverified, message).at("token").into());
+                    }
+                    self.join_with(caller, person.account.id, &opened, acceptor).await
+                }
+                (_, Some(_)) => return Err(Error::Unauthenticated),
+                (_, None) => self.join_anew(caller, &opened, acceptor).await,
+            };
+            match outcome {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The inviter may still give what the invitation promises (IN-06).
+    async fn check_inviter(&self, opened: &Opened) -> Result<(), Error> {
+        let Some(inviter) = opened.invitation.inviter else { return Ok(()) };
+        let lost =
+            || Error::from(Refusal::new(Code::InsufficientRank, "whoever invited you may no longer do so").at("token"));
+        let (user, grants, _) = opened.store.find_member(inviter).await?.ok_or_else(lost)?;
+        let held = role::permissions_of(&grants);
+        let superuser = match user.account {
+            Some(account) => {
+                self.store.identity().find_account(account).await?.is_some_and(|account| account.superuser)
+            }
+            None => false,
+        };
+        let wanted = opened.invitation.roles.iter().flat_map(|role| role.permissions());
+        let mut needed = wanted.chain([Permission::UserAccessInvite]);
+        let may = user.is_admitted() && (superuser || needed.all(|permission| held.contains(&permission)));
+        if may { Ok(()) } else { Err(lost()) }
+    }
+
+    /// Who the person will be in the organization: the user that waits for them, or a new one.
+    async fn joining_user(
+        &self,
+        opened: &Opened,
+        account: AccountId,
+        acceptor: &Acceptor,
+    ) -> Result<(Option<User>, User), Error> {
+        let now = self.clock.now();
+        let writer = Writer { directory: None, now, states_all: true };
+        let waiting = match opened.invitation.user {
+            Some(user) => opened.store.find_user(user).await?.filter(|user| user.account.is_none()),
+            None => None,
+        };
+        if let Some(before) = waiting {
+            if !before.is_admitted() {
+                return Err(Refusal::new(Code::InvitationNotPending, "you are kept out of the organization")
+                    .at("token")
+                    .into());
+            }
+            let after = before.linked(account, writer);
+            return Ok((Some(before), after));
+        }
+        let name = acceptor.user_name.as_deref().unwrap_or(&opened.invitation.email);
+        let name = UserName::parse(name, &self.settings.reserved_names)?;
+        if name.looks_like_an_address() && scim::fold(name.as_str()) != scim::fold(&opened.invitation.email) {
+            let message = "a user name with @ must be the address of the invitation";
+            return Err(Refusal::new(Code::InvalidUsername, message).at("userName").into());
+        }
+        let email = &opened.invitation.email;
+        let attributes = json!({
+            "userName": name.as_str(), "displayName": opened.invitation.name,
+            "emails": [{"value": email, "type": "work", "primary": true}],
+        });
+        let attributes = attributes.as_object().cloned().unwrap_or_default();
+        let draft = UserDraft::new(scim::Resource::from_stored(attributes))?;
+        let user = User::create(UserId::new(self.entropy.id(now)), draft, writer).edited(&acceptor.profile, writer)?;
+        Ok((None, User { account: Some(account), version: 1, ..user }))
+    }
+
+    async fn join_with(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+        opened: &Opened,
+        acceptor: &Acceptor,
+    ) -> Result<Joined, Error> {
+        if opened.store.find_user_by_account(account).await?.is_some() {
+            return Err(Refusal::new(Code::AlreadyMember, "you belong to that organization").at("token").into());
+        }
+        let (before, user) = self.joining_user(opened, account, acceptor).await?;
+        let now = self.clock.now();
+        let accepted = opened.invitation.accepted(user.id, Acceptance::Link, now);
+        let membership = self.membership(account, opened, &user);
+        let joining = Joining {
+            invitation: (&opened.invitation, &accepted),
+            link: &opened.secret,
+            user: (before.as_ref(), &user),
+            membership: &membership,
+            newcomer: None,
+            sign_in: None,
+        };
+        let event = self.event(caller, EventKind::InvitationAccepted, ("invitation", accepted.id.to_string()));
+        self.join(&joining, &event).await?;
+        Ok(Joined { user, organization: opened.organization.clone(), session: None })
+    }
+
+    async fn join(&self, joining: &Joining<'_>, event: &crate::domain::audit::AuditEvent) -> Result<(), Error> {
+        self.store.join(joining, event).await.map_err(Error::from)
+    }
+
+    fn membership(&self, account: AccountId, opened: &Opened, user: &User) -> Membership {
+        Membership {
+            account,
+            organization: opened.organization.id,
+            user: user.id,
+            source: MembershipSource::Invitation,
+            joined: self.clock.now(),
+        }
+    }
+
+    async fn join_anew(&self, caller: &Caller, opened: &Opened, acceptor: &Acceptor) -> Result<Joined, Error> {
+        let now = self.clock.now();
+        let text = acceptor
+            .password
+            .as_deref()
+            .ok_or_else(|| Refusal::new(Code::ValidationFailed, "choose a password").at("password"))?;
+        let password = Password::read(text, "password")?;
+        let id = AccountId::new(self.entropy.id(now));
+        let (before, user) = self.joining_user(opened, id, acceptor).await?;
+        let mut words = self.words_about(&user);
+        words.extend([opened.invitation.email.clone(), opened.organization.name.clone()]);
+        let context = Context { words, has_second_factor: false };
+        opened.policy.password_rules().check(&password, &context, "password")?;
+        let record = PasswordRecord::chosen(self.hashing.hash(password, self.entropy.bytes()).await?, now);
+        let email = Email::parse(&opened.invitation.email)?;
+        let address = EmailAddress {
+            is_primary: true,
+            verified: Some(now),
+            ..EmailAddress::create(EmailId::new(self.entropy.id(now)), id, &email, EmailSource::Oneself, now)
+        };
+        let account = Account {
+            id,
+            managed_by: Some(opened.organization.id),
+            superuser: false,
+            onboarded: false,
+            last_organization: Some(opened.organization.id),
+            settings: Settings {
+                locale: acceptor.locale.clone(),
+                timezone: acceptor.timezone.clone(),
+                ..Settings::default()
+            },
+            credentials_version: 0,
+        };
+        let device = Device {
+            id: acceptor.device_id.clone().unwrap_or_else(|| self.entropy.id(now).to_string()),
+            name: acceptor.device_name.clone(),
+        };
+        let draft = LoginDraft {
+            account: id,
+            organization: opened.organization.id,
+            user: user.id,
+            device,
+            auth_methods: vec![AuthMethod::Invitation, AuthMethod::Password],
+        };
+        let login =
+            Login::create(LoginId::new(self.entropy.id(now)), draft, caller.origin(), &self.settings.lifetimes, now);
+        let refresh = self.secret(SecretKind::Refresh);
+        let accepted = opened.invitation.accepted(user.id, Acceptance::Link, now);
+        let membership = self.membership(id, opened, &user);
+        let sign_in = SignIn {
+            login: &login,
+            refresh: &refresh,
+            account: &account,
+            user: &user,
+            factor: None,
+            challenge: None,
+            trust: None,
+            rehashed: None,
+            mails: &[],
+        };
+        let joining = Joining {
+            invitation: (&opened.invitation, &accepted),
+            link: &opened.secret,
+            user: (before.as_ref(), &user),
+            membership: &membership,
+            newcomer: Some((&address, &record)),
+            sign_in: Some(&sign_in),
+        };
+        let event = self.event(caller, EventKind::InvitationAccepted, ("invitation", accepted.id.to_string()));
+        self.join(&joining, &event).await?;
+        let actions = required_actions(Some(&record.state()), false, &opened.policy);
+        let session = self.session(login, refresh, actions).await?;
+        Ok(Joined { user, organization: opened.organization.clone(), session: Some(session) })
+    }
+
+    /// Roles that come with the server, by key, for the command line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `NOT_FOUND` naming the key.
+    pub fn read_roles(keys: &[String]) -> Result<Vec<BuiltInRole>, Error> {
+        let read = |key: &String| {
+            BuiltInRole::named(key)
+                .ok_or_else(|| Refusal::new(Code::NotFound, format!("no such role: {key}")).at("roles").into())
+        };
+        keys.iter().map(read).collect()
+    }
+}

@@ -1,0 +1,558 @@
+//! Signing in with a password, and answering the challenge that may follow.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::Service;
+use super::attempts::Attempts;
+use super::references::OrganizationRef;
+use super::session::{Member, NewSession, required_actions};
+use crate::crypto::password::Verdict;
+use crate::crypto::totp;
+use crate::domain::account::Joined;
+use crate::domain::audit::EventKind;
+use crate::domain::email;
+use crate::domain::login::{self, AuthMethod, Device, Login, LoginDraft, Origin};
+use crate::domain::mail::Notice;
+use crate::domain::password::Password;
+use crate::domain::second_factor::{self, Authenticator, CHALLENGE_TRIES, MfaMethod, RecoveryCode};
+use crate::domain::token::{BearerSecret, SecretKind};
+use crate::domain::trusted_device::TrustedDevice;
+use crate::domain::{AccountId, Code, Error, LoginId, OrganizationId, Refusal, TrustedDeviceId};
+use crate::store::{Credentials, DeviceTrust, FactorUse, NewTokens, OneTime, Purpose, SealedMail, SignIn};
+
+/// How long a challenge can be answered.
+const CHALLENGE_LIFETIME: TimeDelta = TimeDelta::minutes(5);
+
+/// What a person sends to sign in.
+#[derive(Debug)]
+pub struct PasswordSignIn {
+    /// Who they say they are.
+    pub who: Who,
+    /// The password.
+    pub password: String,
+    /// Where to; none: where they were last.
+    pub organization: Option<OrganizationRef>,
+    /// The client's own id of the device.
+    pub device_id: Option<String>,
+    /// What the client calls it.
+    pub device_name: Option<String>,
+    /// What was given when the device was trusted.
+    pub trusted_device_token: Option<String>,
+}
+
+/// Who somebody says they are.
+#[derive(Debug)]
+pub enum Who {
+    /// By a verified address.
+    Email(String),
+    /// By the user name in the organization.
+    UserName(String),
+}
+
+/// What came of a right password.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Signed in, or challenged.
+    pub outcome: SignInOutcome,
+    /// The trusted device's next secret, if it was of use.
+    pub trusted_device_token: Option<BearerSecret>,
+}
+
+/// Signed in, or challenged.
+#[derive(Debug)]
+pub enum SignInOutcome {
+    /// Signed in.
+    Session(Box<NewSession>),
+    /// The second factor is wanted.
+    Challenge(IssuedChallenge),
+}
+
+/// A challenge, its token shown once.
+#[derive(Debug)]
+pub struct IssuedChallenge {
+    /// For [`Service::sign_in_with_code`].
+    pub token: BearerSecret,
+    /// What can be given.
+    pub methods: Vec<MfaMethod>,
+    /// When to start again.
+    pub expires: DateTime<Utc>,
+    /// Tries left.
+    pub tries_left: u32,
+    /// Whether the organization lets a device be trusted.
+    pub can_trust_device: bool,
+}
+
+/// A second factor as it was sent.
+#[derive(Debug)]
+pub enum SentFactor {
+    /// Six digits.
+    Code(String),
+    /// A recovery code.
+    RecoveryCode(String),
+}
+
+/// What came of a right second factor.
+#[derive(Debug)]
+pub struct ChallengeAnswered {
+    /// The session.
+    pub session: NewSession,
+    /// The device, if it is now trusted, with its secret.
+    pub trusted: Option<(TrustedDevice, BearerSecret)>,
+    /// Unused recovery codes, if one was used now.
+    pub recovery_codes_remaining: Option<usize>,
+}
+
+fn refused() -> Error {
+    Refusal::new(Code::InvalidCredentials, "sign-in refused: check address or name, password and organization").into()
+}
+
+/// Somebody whose password was right, and where they are going.
+struct Arriving {
+    credentials: Credentials,
+    joined: Joined,
+    member: Member,
+}
+
+impl Service {
+    /// Signs a person in with a password (S2-02). Whatever is wrong has one answer, and takes the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `INVALID_CREDENTIALS`, `VALIDATION_FAILED`, `INVALID_ARGUMENT_COMBINATION`;
+    /// [`Error::Overloaded`].
+    pub async fn sign_in_with_password(&self, sign_in: PasswordSignIn, origin: &Origin) -> Result<SignedIn, Error> {
+        login::check_device(sign_in.device_id.as_deref(), sign_in.device_name.as_deref())?;
+        let password = Password::read(&sign_in.password, "password")?;
+        let (identity, account) = self.find_account_of(&sign_in).await?;
+        let credentials = self.credentials_of(account).await?;
+        let trusted = self.find_trusted(sign_in.trusted_device_token.as_deref(), account).await?;
+        let counted =
+            self.count_password_try(account, &identity, origin, trusted.as_ref().map(|(device, _)| device)).await?;
+        let usable = credentials.as_ref().and_then(|credentials| credentials.password.as_ref());
+        let hash = usable.map(|password| password.hash.clone()).filter(|_| counted.is_ok());
+        let verdict = self.hashing.verify(password.clone(), hash.as_deref()).await?;
+        let Ok(counted) = counted else {
+            return Err(refused());
+        };
+        let locks_account = counted.locks_account;
+        let arriving = match (verdict, credentials) {
+            (Verdict::Wrong, _) | (_, None) => None,
+            (_, Some(credentials)) => self.find_way_in(&sign_in, credentials).await?,
+        };
+        let Some(arriving) = arriving else {
+            self.note_failure(account, locks_account, origin).await?;
+            return Err(refused());
+        };
+        self.take_back(counted).await?;
+        let rehash = match (verdict, hash) {
+            (Verdict::RightButCheap, Some(before)) => {
+                Some((before, self.hashing.hash(password, self.entropy.bytes()).await?))
+            }
+            _ => None,
+        };
+        self.arrive(sign_in, arriving, trusted, rehash, origin).await
+    }
+
+    /// Whom the name or address belongs to, and the one key under which tries of it are counted (AU-04).
+    async fn find_account_of(&self, sign_in: &PasswordSignIn) -> Result<(String, Option<AccountId>), Error> {
+        match &sign_in.who {
+            Who::Email(text) => {
+                let key = email::lookup_key(text);
+                let found = self.store.identity().find_verified_email(&key).await?;
+                Ok((key, found.map(|email| email.account)))
+            }
+            Who::UserName(name) => {
+                let key = scim::fold(name.trim());
+                let organization = match &sign_in.organization {
+                    Some(reference) => self.find_organization(reference).await?,
+                    None => None,
+                };
+                let Some(organization) = organization else { return Ok((key, None)) };
+                let store = self.store.organization(organization.id).await?;
+                let user = store.find_user_by_name_key(&key).await?;
+                Ok((format!("{}:{key}", organization.id), user.and_then(|user| user.account)))
+            }
+        }
+    }
+
+    /// Nobody's credentials take as long to look for as somebody's (AU-08).
+    async fn credentials_of(&self, account: Option<AccountId>) -> Result<Option<Credentials>, Error> {
+        let id = account.unwrap_or_else(|| AccountId::new(self.entropy.id(self.clock.now())));
+        Ok(self.store.identity().find_credentials(id).await?)
+    }
+
+    /// The trusted device whose token was sent, if it is this person's and still good. A token that was replaced betrays
+    /// a copy: the trust ends (MF-09).
+    async fn find_trusted(
+        &self,
+        token: Option<&str>,
+        account: Option<AccountId>,
+    ) -> Result<Option<(TrustedDevice, BearerSecret)>, Error> {
+        let Some(secret) = token.and_then(|token| BearerSecret::parse(SecretKind::TrustedDevice, token)) else {
+            return Ok(None);
+        };
+        let Some((device, is_previous)) = self.store.identity().find_device_by_secret(&secret).await? else {
+            return Ok(None);
+        };
+        if Some(device.account) != account {
+            return Ok(None);
+        }
+        if is_previous {
+            self.end_copied_device(&device).await?;
+            return Ok(None);
+        }
+        Ok(device.is_active(self.clock.now()).then_some((device, secret)))
+    }
+
+    /// Where somebody with the right password may go: the organization they named, else the last one, else the oldest.
+    async fn find_way_in(&self, sign_in: &PasswordSignIn, credentials: Credentials) -> Result<Option<Arriving>, Error> {
+        let now = self.clock.now();
+        let is_usable =
+            credentials.password.as_ref().is_some_and(|password| password.expires.is_none_or(|end| now < end));
+        if !is_usable {
+            return Ok(None);
+        }
+        let last = credentials.account.last_organization;
+        let mut ways: Vec<Joined> = credentials.memberships.clone();
+        if let Some(wanted) = &sign_in.organization {
+            ways.retain(|joined| wanted.names(&joined.organization));
+        }
+        ways.sort_by_key(|joined| Some(joined.organization.id) != last);
+        for joined in ways {
+            let membership = &joined.membership;
+            let member = self.find_member(membership.organization, membership.user, membership.account).await?;
+            if let Some(member) = member {
+                return Ok(Some(Arriving { credentials, joined, member }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn note_failure(&self, account: Option<AccountId>, locks: bool, origin: &Origin) -> Result<(), Error> {
+        let Some(account) = account.filter(|_| locks) else {
+            tracing::info!(known = account.is_some(), "a sign-in failed");
+            return Ok(());
+        };
+        self.tell_locked(account, origin).await
+    }
+
+    /// Makes the login, or the challenge that stands before it.
+    async fn arrive(
+        &self,
+        sign_in: PasswordSignIn,
+        arriving: Arriving,
+        trusted: Option<(TrustedDevice, BearerSecret)>,
+        rehashed: Option<(String, String)>,
+        origin: &Origin,
+    ) -> Result<SignedIn, Error> {
+        let organization = arriving.joined.organization.id;
+        let device = Device {
+            id: sign_in.device_id.unwrap_or_else(|| self.entropy.id(self.clock.now()).to_string()),
+            name: sign_in.device_name,
+        };
+        let trust_counts = arriving.member.policy.trusted_devices;
+        let trusted = trusted.filter(|(device, _)| device.organization == organization && trust_counts);
+        let enrolled = arriving.credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled);
+        if enrolled && trusted.is_none() {
+            let details = json!({"device_id": device.id, "device_name": device.name, "methods": ["PASSWORD"]});
+            let account = arriving.credentials.account.id;
+            let outcome = self.challenge(account, organization, trust_counts, details).await?;
+            return Ok(SignedIn { outcome: SignInOutcome::Challenge(outcome), trusted_device_token: None });
+        }
+        let mut methods = vec![AuthMethod::Password];
+        let next = trusted.as_ref().filter(|_| enrolled).map(|_| self.secret(SecretKind::TrustedDevice));
+        let trust = match (&trusted, &next) {
+            (Some((device, shown)), Some(next)) => {
+                methods.push(AuthMethod::TrustedDevice);
+                Some(DeviceTrust::Used(device.id, shown, next))
+            }
+            _ => None,
+        };
+        let entry = Entry { device, methods, factor: None, challenge: None, trust, rehashed, mails: Vec::new() };
+        let session = self.enter(&arriving, entry, origin).await?;
+        Ok(SignedIn { outcome: SignInOutcome::Session(Box::new(session)), trusted_device_token: next })
+    }
+
+    /// A challenge that wants a second factor of this person for this organization.
+    pub(super) async fn challenge(
+        &self,
+        account: AccountId,
+        organization: OrganizationId,
+        can_trust_device: bool,
+        details: Value,
+    ) -> Result<IssuedChallenge, Error> {
+        let token = self.secret(SecretKind::Challenge);
+        let now = self.clock.now();
+        let expires = now + CHALLENGE_LIFETIME;
+        let challenge = OneTime {
+            purpose: Purpose::Challenge,
+            account: Some(account),
+            organization: Some(organization),
+            subject: None,
+            details,
+            tries_left: CHALLENGE_TRIES,
+            created: now,
+            expires,
+            used: None,
+        };
+        self.store.identity().insert_challenge(&token, &challenge).await?;
+        let methods = vec![MfaMethod::Totp, MfaMethod::RecoveryCode];
+        Ok(IssuedChallenge { token, methods, expires, tries_left: CHALLENGE_TRIES, can_trust_device })
+    }
+
+    /// Writes the login with everything that belongs to it.
+    async fn enter(&self, arriving: &Arriving, entry: Entry<'_>, origin: &Origin) -> Result<NewSession, Error> {
+        let now = self.clock.now();
+        let account = &arriving.credentials.account;
+        let draft = LoginDraft {
+            account: account.id,
+            organization: arriving.joined.organization.id,
+            user: arriving.member.user.id,
+            device: entry.device,
+            auth_methods: entry.methods,
+        };
+        let login = Login::create(LoginId::new(self.entropy.id(now)), draft, origin, &self.settings.lifetimes, now);
+        let mut mails = entry.mails;
+        mails.extend(self.new_device_notice(account, &login).await?);
+        let refresh = self.secret(SecretKind::Refresh);
+        let event = self.public_event(origin, EventKind::LoginCreated, ("login", login.id.to_string()));
+        let sign_in = SignIn {
+            login: &login,
+            refresh: &refresh,
+            account,
+            user: &arriving.member.user,
+            factor: entry.factor,
+            challenge: entry.challenge,
+            trust: entry.trust,
+            rehashed: entry.rehashed,
+            mails: &mails,
+        };
+        self.store.sign_in(&sign_in, &event).await?;
+        self.mail_waits();
+        let enrolled = arriving.credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled);
+        let password = arriving.credentials.password.as_ref().map(crate::domain::account::PasswordRecord::state);
+        let actions = required_actions(password.as_ref(), enrolled, &arriving.member.policy);
+        self.session(login, refresh, actions).await
+    }
+
+    /// Answers a challenge with a second factor (S0-15): one success, however many try at once (MF-03, C-07).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `MFA_CODE_INVALID`, `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`, `RATE_LIMITED`.
+    pub async fn sign_in_with_code(
+        &self,
+        token: &str,
+        factor: &SentFactor,
+        trust_device: bool,
+        origin: &Origin,
+    ) -> Result<ChallengeAnswered, Error> {
+        let secret =
+            BearerSecret::parse(SecretKind::Challenge, token).ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
+        let challenge = self.open_challenge(&secret).await?;
+        let account = challenge.account.ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
+        let counted = self.count_code_try(account).await?;
+        let left = self.take_try(&secret).await?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_answer(&secret, factor, trust_device, left, origin).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                Ok(answered) => {
+                    self.take_back(counted).await?;
+                    return Ok(answered);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn open_challenge(&self, secret: &BearerSecret) -> Result<OneTime, Error> {
+        let found = self.store.identity().find_one_time(Purpose::Challenge, secret).await?;
+        let challenge = found.ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
+        if challenge.used.is_some() {
+            return Err(bad_challenge(Code::TokenUsed));
+        }
+        if self.clock.now() >= challenge.expires {
+            return Err(bad_challenge(Code::TokenExpired));
+        }
+        Ok(challenge)
+    }
+
+    async fn take_try(&self, secret: &BearerSecret) -> Result<u32, Error> {
+        let _lane = self.lanes.enter(secret.hash()).await;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.store.identity().count_try(secret).await.map_err(Error::from) {
+                Ok(Some(left)) => return Ok(left),
+                Ok(None) => {
+                    let refusal = Refusal::new(Code::RateLimited, "this challenge has no tries left: sign in again");
+                    return Err(refusal.with("retryAfterSeconds", 1).into());
+                }
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_answer(
+        &self,
+        secret: &BearerSecret,
+        factor: &SentFactor,
+        trust_device: bool,
+        left: u32,
+        origin: &Origin,
+    ) -> Result<ChallengeAnswered, Error> {
+        let challenge = self.open_challenge(secret).await?;
+        let (Some(account), Some(organization)) = (challenge.account, challenge.organization) else {
+            return Err(bad_challenge(Code::TokenInvalid));
+        };
+        let found = self.store.identity().find_credentials(account).await?;
+        let credentials = found.ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
+        let joined = credentials.memberships.iter().find(|joined| joined.organization.id == organization).cloned();
+        let joined = joined.ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
+        let member = self.find_member(organization, joined.membership.user, account).await?;
+        let member = member.ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
+        let (method, used) =
+            self.check_factor(account, credentials.authenticator.as_ref(), factor).await?.ok_or_else(|| {
+                Error::from(
+                    Refusal::new(Code::MfaCodeInvalid, "wrong, used before or out of its time")
+                        .with("attemptsRemaining", left),
+                )
+            })?;
+        let arriving = Arriving { credentials, joined, member };
+        let remaining = match method {
+            AuthMethod::RecoveryCode => {
+                Some(self.store.identity().count_recovery_codes(account).await?.saturating_sub(1))
+            }
+            _ => None,
+        };
+        let mails = match remaining {
+            Some(remaining) => self.notices(account, organization, Notice::RecoveryCodeUsed { remaining }).await?,
+            None => Vec::new(),
+        };
+        if let Some(login) = challenge.details["login"].as_str().and_then(|id| id.parse().ok()) {
+            let session = self.answer_switch(login, &arriving, method, used, secret, origin).await?;
+            return Ok(ChallengeAnswered { session, trusted: None, recovery_codes_remaining: remaining });
+        }
+        let text = |name: &str| challenge.details[name].as_str().map(str::to_owned);
+        let device = Device { id: text("device_id").unwrap_or_default(), name: text("device_name") };
+        let trusts = trust_device && arriving.member.policy.trusted_devices;
+        let trusted = trusts
+            .then(|| (self.new_trusted_device(&arriving, &device, origin), self.secret(SecretKind::TrustedDevice)));
+        let entry = Entry {
+            device,
+            methods: vec![AuthMethod::Password, method],
+            factor: Some(used),
+            challenge: Some(secret),
+            trust: trusted.as_ref().map(|(device, secret)| DeviceTrust::New(device, secret)),
+            rehashed: None,
+            mails,
+        };
+        let session = self.enter(&arriving, entry, origin).await?;
+        Ok(ChallengeAnswered { session, trusted, recovery_codes_remaining: remaining })
+    }
+
+    /// The challenge stood before another organization: the login that asked goes there.
+    async fn answer_switch(
+        &self,
+        login: LoginId,
+        arriving: &Arriving,
+        method: AuthMethod,
+        used: FactorUse,
+        secret: &BearerSecret,
+        origin: &Origin,
+    ) -> Result<NewSession, Error> {
+        let now = self.clock.now();
+        let before = self.store.identity().find_login(login).await?.filter(|login| login.is_active(now));
+        let before = before.ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
+        let proven = if method == AuthMethod::Totp {
+            before.proven_again(method, &self.settings.lifetimes, now)
+        } else {
+            let mut login = before.next_generation(now);
+            login.auth_methods.push(method);
+            login
+        };
+        let after = Login { organization: arriving.joined.organization.id, user: arriving.member.user.id, ..proven };
+        let refresh = self.secret(SecretKind::Refresh);
+        let tokens = NewTokens { before: &before, after: &after, refresh: &refresh, used: None };
+        let event = self.public_event(origin, EventKind::LoginSwitched, ("login", after.id.to_string()));
+        let account = &arriving.credentials.account;
+        self.store
+            .switch_organization(account, &arriving.member.user, &tokens, Some(&used), Some(secret), &event)
+            .await?;
+        self.session(after, refresh, Vec::new()).await
+    }
+
+    fn new_trusted_device(&self, arriving: &Arriving, device: &Device, origin: &Origin) -> TrustedDevice {
+        let now = self.clock.now();
+        let lifetime = Duration::from_hours(24 * u64::from(arriving.member.policy.trusted_device_days));
+        TrustedDevice {
+            id: TrustedDeviceId::new(self.entropy.id(now)),
+            account: arriving.credentials.account.id,
+            organization: arriving.joined.organization.id,
+            user: arriving.member.user.id,
+            device_id: device.id.clone(),
+            device_name: device.name.clone(),
+            expires: now + lifetime,
+            last_used: None,
+            remote_ip: origin.remote_ip(),
+            user_agent: origin.user_agent.clone(),
+            created: now,
+            updated: now,
+            version: 1,
+        }
+    }
+
+    /// Whether this is a second factor of the person now, and what of it will be used up.
+    pub(super) async fn check_factor(
+        &self,
+        account: AccountId,
+        authenticator: Option<&Authenticator>,
+        factor: &SentFactor,
+    ) -> Result<Option<(AuthMethod, FactorUse)>, Error> {
+        let now = self.clock.now();
+        match factor {
+            SentFactor::Code(code) => {
+                let enrolled = authenticator.filter(|authenticator| authenticator.is_enrolled());
+                let Some(before) = enrolled.filter(|_| second_factor::is_code(code)) else { return Ok(None) };
+                let Some(step) = self.matched_step(before, code)? else { return Ok(None) };
+                Ok(Some((AuthMethod::Totp, FactorUse::Totp { before: before.clone(), after: before.used(step, now) })))
+            }
+            SentFactor::RecoveryCode(text) => {
+                let Some(code) = RecoveryCode::parse(text) else { return Ok(None) };
+                let hash = code.hash(account);
+                let is_there = self.store.identity().has_recovery_code(account, &hash).await?;
+                Ok(is_there.then_some((AuthMethod::RecoveryCode, FactorUse::Recovery { account, hash })))
+            }
+        }
+    }
+
+    /// The step whose code this is, if it is one that may still be used.
+    pub(super) fn matched_step(&self, authenticator: &Authenticator, code: &str) -> Result<Option<u64>, Error> {
+        let seed = self.sealer.open(&super::second_factors::seed_context(authenticator.id), &authenticator.sealed)?;
+        totp::matched_step(&seed, code, authenticator.last_step, self.clock.now())
+    }
+}
+
+/// What a login is written with.
+struct Entry<'a> {
+    device: Device,
+    methods: Vec<AuthMethod>,
+    factor: Option<FactorUse>,
+    challenge: Option<&'a BearerSecret>,
+    trust: Option<DeviceTrust<'a>>,
+    rehashed: Option<(String, String)>,
+    mails: Vec<SealedMail>,
+}
+
+fn bad_challenge(code: Code) -> Error {
+    let message = match code {
+        Code::TokenUsed => "this challenge was answered before: sign in again",
+        Code::TokenExpired => "this challenge is too old: sign in again",
+        _ => "not a challenge: sign in again",
+    };
+    Refusal::new(code, message).at("challengeToken").into()
+}

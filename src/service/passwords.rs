@@ -1,0 +1,379 @@
+//! Passwords: changing one's own, and setting a new one with the link of a mail.
+
+use serde_json::json;
+
+use super::Service;
+use super::attempts::Attempts;
+use super::lockout;
+use super::references::UserRef;
+use super::session::NewSession;
+use crate::domain::account::PasswordRecord;
+use crate::domain::audit::EventKind;
+use crate::domain::caller::Person;
+use crate::domain::email::{self, Email};
+use crate::domain::login::{AuthMethod, Login, Origin};
+use crate::domain::mail::{Letter, Notice};
+use crate::domain::password::{Context, Password};
+use crate::domain::policy::AccountPolicy;
+use crate::domain::second_factor::Authenticator;
+use crate::domain::token::{BearerSecret, SecretKind};
+use crate::domain::user::User;
+use crate::domain::{AccountId, Caller, Code, Error, OrganizationId, Permission, Refusal, RequiredAction};
+use crate::store::{Credentials, LoginEnd, NewTokens, OneTime, PasswordSet, Purpose};
+
+/// How long the link of a reset mail works.
+const RESET_LIFETIME: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
+/// What changing a password did.
+#[derive(Debug)]
+pub struct PasswordChanged {
+    /// Whose it is.
+    pub user: User,
+    /// New tokens of the calling login, if it was one's own.
+    pub session: Option<NewSession>,
+    /// How many logins ended.
+    pub logins: usize,
+}
+
+impl Service {
+    /// Changes a password; the current one is always needed, whoever calls (S0-27). Trusted devices and reset links end,
+    /// other logins too unless they are to stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `WRONG_PASSWORD`, `NO_PASSWORD`, `PASSWORD_POLICY`, `PASSWORD_BREACHED`, `ACCOUNT_LOCKED`,
+    /// `STEP_UP_REQUIRED` where a second factor is enrolled and not fresh; for somebody else's `NOT_FOUND`,
+    /// `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        who: Option<&UserRef>,
+        current: &str,
+        new: &str,
+        revoke_others: bool,
+    ) -> Result<PasswordChanged, Error> {
+        let (person, login) = caller.require_login()?;
+        let user = match who {
+            None => person.user.clone(),
+            Some(who) => self.find_user(caller, &self.store.organization(person.organization.id).await?, who).await?,
+        };
+        if user.id != person.user.id {
+            return self.change_password_of_another(caller, user, current, new, revoke_others).await;
+        }
+        if person.enrolled().is_some() && !login.is_fresh(self.clock.now()) {
+            let refusal = Refusal::new(Code::StepUpRequired, "give the second factor first: reauthenticate");
+            return Err(refusal.with("methods", person.methods()).into());
+        }
+        self.check_own_password(caller, person, current, "currentPassword").await?;
+        let new = Password::read(new, "newPassword")?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_change_own(caller, person, login, &new, revoke_others).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_change_own(
+        &self,
+        caller: &Caller,
+        person: &Person,
+        login: &Login,
+        new: &Password,
+        revoke_others: bool,
+    ) -> Result<PasswordChanged, Error> {
+        let now = self.clock.now();
+        let credentials = self.own_credentials(person).await?;
+        let record = self.new_password_record(&credentials, &person.user, &person.policy, new).await?;
+        let current = self.store.identity().find_login(login.id).await?.filter(|login| login.is_active(now));
+        let before = current.ok_or(Error::Unauthenticated)?;
+        let after = before.proven_again(AuthMethod::Password, &self.settings.lifetimes, now);
+        let refresh = self.secret(SecretKind::Refresh);
+        let tokens = NewTokens { before: &before, after: &after, refresh: &refresh, used: None };
+        let ending = LoginEnd::OfAccount(person.account.id, Some(login.id));
+        let logins = if revoke_others { self.count_other_logins(person.account.id, Some(login.id)).await? } else { 0 };
+        let mails = self.notices(person.account.id, person.organization.id, Notice::PasswordChanged).await?;
+        let event = self.event(caller, EventKind::PasswordChanged, ("user", person.user.id.to_string()));
+        let set = PasswordSet {
+            home: Some(person.organization.id),
+            account: &credentials.account,
+            password: &record,
+            link: None,
+            ending: revoke_others.then_some(&ending),
+            tokens: Some(&tokens),
+            mails: &mails,
+        };
+        self.store.set_password(&set, &event).await?;
+        self.mail_waits();
+        let actions = person.required_actions.iter().copied();
+        let actions = actions.filter(|action| *action != RequiredAction::ChangePassword).collect();
+        let session = Some(self.session(after, refresh, actions).await?);
+        Ok(PasswordChanged { user: person.user.clone(), session, logins })
+    }
+
+    async fn change_password_of_another(
+        &self,
+        caller: &Caller,
+        user: User,
+        current: &str,
+        new: &str,
+        revoke_others: bool,
+    ) -> Result<PasswordChanged, Error> {
+        let organization = caller.require(Permission::UserCredentialsManage)?;
+        let store = self.store.organization(organization).await?;
+        self.check_rank(caller, &store, &user).await?;
+        let account = self.managed_account(caller, &user).await?;
+        let account = account.ok_or_else(|| Refusal::new(Code::NoPassword, "the account has no password"))?;
+        self.check_password_of(caller, account, current, "currentPassword").await?;
+        let new = Password::read(new, "newPassword")?;
+        let credentials = self.credentials(account).await?;
+        let policy = store.find_policy().await?;
+        let record = self.new_password_record(&credentials, &user, &policy, &new).await?;
+        let ending = LoginEnd::OfAccount(account, None);
+        let logins = if revoke_others { self.count_other_logins(account, None).await? } else { 0 };
+        let mails = self.notices(account, organization, Notice::PasswordChanged).await?;
+        let event = self.event(caller, EventKind::PasswordChanged, ("user", user.id.to_string()));
+        let set = PasswordSet {
+            home: Some(organization),
+            account: &credentials.account,
+            password: &record,
+            link: None,
+            ending: revoke_others.then_some(&ending),
+            tokens: None,
+            mails: &mails,
+        };
+        self.store.set_password(&set, &event).await?;
+        self.mail_waits();
+        Ok(PasswordChanged { user, session: None, logins })
+    }
+
+    async fn count_other_logins(
+        &self,
+        account: AccountId,
+        but: Option<crate::domain::LoginId>,
+    ) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let logins = self.store.identity().list_logins(account).await?;
+        Ok(logins.iter().filter(|login| login.is_active(now) && Some(login.id) != but).count())
+    }
+
+    /// Checks a new password against the rules, and hashes it.
+    pub(super) async fn new_password_record(
+        &self,
+        credentials: &Credentials,
+        user: &User,
+        policy: &AccountPolicy,
+        new: &Password,
+    ) -> Result<PasswordRecord, Error> {
+        let emails = self.store.identity().list_emails(credentials.account.id).await?;
+        let mut words: Vec<String> = emails.into_iter().map(|email| email.address).collect();
+        words.extend(self.words_about(user));
+        words.extend(credentials.memberships.iter().map(|joined| joined.organization.name.clone()));
+        words.extend(credentials.memberships.iter().map(|joined| joined.organization.short_name.clone()));
+        let has_second_factor = credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled);
+        policy.password_rules().check(new, &Context { words, has_second_factor }, "newPassword")?;
+        let hash = self.hashing.hash(new.clone(), self.entropy.bytes()).await?;
+        Ok(PasswordRecord::chosen(hash, self.clock.now()))
+    }
+
+    /// What a password of this user must not resemble.
+    pub(super) fn words_about(&self, user: &User) -> Vec<String> {
+        let names = [user.given_name().map(str::to_owned), user.family_name().map(str::to_owned), user.full_name()];
+        let own = [user.user_name().to_owned(), user.display_name().to_owned(), self.settings.product_name.clone()];
+        names.into_iter().flatten().chain(own).collect()
+    }
+
+    /// What it takes to sign the person in, read anew.
+    pub(super) async fn own_credentials(&self, person: &Person) -> Result<Credentials, Error> {
+        self.credentials(person.account.id).await
+    }
+
+    pub(super) async fn credentials(&self, account: AccountId) -> Result<Credentials, Error> {
+        self.store.identity().find_credentials(account).await?.ok_or(Error::Unauthenticated)
+    }
+
+    /// Mails a link to set a new password, if the address is a verified one of somebody with a password. Whether it is
+    /// cannot be told: the same answer, and the work is done after it is given (AU-08, AU-09).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `INVALID_EMAIL`, `RATE_LIMITED`.
+    pub async fn request_password_reset(
+        self: &std::sync::Arc<Self>,
+        address: &str,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let email = Email::parse(address)?;
+        self.mail_rates.check(email.key())?;
+        let (service, origin) = (self.clone(), origin.clone());
+        tokio::spawn(async move {
+            if let Err(error) = service.send_reset_link(&email, &origin).await {
+                tracing::error!(error = %error, "a reset link could not be sent");
+            }
+        });
+        Ok(())
+    }
+
+    async fn send_reset_link(&self, email: &Email, origin: &Origin) -> Result<(), Error> {
+        let Some(found) = self.store.identity().find_verified_email(email.key()).await? else { return Ok(()) };
+        let Some(credentials) = self.store.identity().find_credentials(found.account).await? else { return Ok(()) };
+        if credentials.password.is_none() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let secret = self.secret(SecretKind::Reset);
+        let link = OneTime {
+            purpose: Purpose::Reset,
+            account: Some(found.account),
+            organization: None,
+            subject: Some(found.account.uuid()),
+            details: json!({}),
+            tries_left: 1,
+            created: now,
+            expires: now + RESET_LIFETIME,
+            used: None,
+        };
+        let (home, user) = self.home_of(&credentials);
+        // To the address as it is kept, whatever was typed (UN-02).
+        let letter = Letter::ResetPassword { token: secret.expose().to_owned() };
+        let mail = self.seal_mail(&found.address, "", letter)?;
+        let event = self.public_event(origin, EventKind::PasswordResetSent, user);
+        self.store.send_link(home, &secret, &link, &[mail], &event).await?;
+        self.mail_waits();
+        Ok(())
+    }
+
+    /// Where events about a person go who is not signed in, and what they are about there.
+    pub(super) fn home_of(&self, credentials: &Credentials) -> (Option<OrganizationId>, (&'static str, String)) {
+        let last = credentials.account.last_organization;
+        let mut joined = credentials.memberships.iter();
+        let home = joined.find(|joined| Some(joined.organization.id) == last).or(credentials.memberships.first());
+        match home {
+            Some(joined) => (Some(joined.organization.id), ("user", joined.membership.user.to_string())),
+            None => (None, ("account", credentials.account.id.to_string())),
+        }
+    }
+
+    /// Whether the link of a reset mail still works; asking uses nothing up (IN-10).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`.
+    pub async fn check_reset_link(&self, token: &str) -> Result<(), Error> {
+        let secret = BearerSecret::parse(SecretKind::Reset, token).ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        self.open_link(Purpose::Reset, &secret).await.map(drop)
+    }
+
+    /// What a link is good for, if its time is not over and nobody used it.
+    pub(super) async fn open_link(&self, purpose: Purpose, secret: &BearerSecret) -> Result<OneTime, Error> {
+        let found = self.store.identity().find_one_time(purpose, secret).await?;
+        let link = found.ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        if link.used.is_some() {
+            return Err(bad_link(Code::TokenUsed));
+        }
+        if self.clock.now() >= link.expires {
+            return Err(bad_link(Code::TokenExpired));
+        }
+        Ok(link)
+    }
+
+    /// Sets a new password with the token of a reset mail. All logins, trusted devices and other reset links end; the
+    /// second factor stays (AU-15, AU-16). Answers how many logins ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`, `PASSWORD_POLICY`, `PASSWORD_BREACHED`.
+    pub async fn complete_password_reset(&self, token: &str, new: &str, origin: &Origin) -> Result<usize, Error> {
+        let secret = BearerSecret::parse(SecretKind::Reset, token).ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        let new = Password::read(new, "newPassword")?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_reset(&secret, &new, origin).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_reset(&self, secret: &BearerSecret, new: &Password, origin: &Origin) -> Result<usize, Error> {
+        let link = self.open_link(Purpose::Reset, secret).await?;
+        let account = link.account.ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        let found = self.store.identity().find_credentials(account).await?;
+        let credentials = found.ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        let (home, target) = self.home_of(&credentials);
+        let (user, policy) = self.strictest(&credentials).await?;
+        let record = match &user {
+            Some(user) => self.new_password_record(&credentials, user, &policy, new).await?,
+            None => {
+                policy.password_rules().check(new, &Context::default(), "newPassword")?;
+                PasswordRecord::chosen(self.hashing.hash(new.clone(), self.entropy.bytes()).await?, self.clock.now())
+            }
+        };
+        let logins = self.count_other_logins(account, None).await?;
+        let mails = match home {
+            Some(home) => self.notices(account, home, Notice::PasswordChanged).await?,
+            None => Vec::new(),
+        };
+        let event = self.public_event(origin, EventKind::PasswordReset, target);
+        let ending = LoginEnd::OfAccount(account, None);
+        let set = PasswordSet {
+            home,
+            account: &credentials.account,
+            password: &record,
+            link: Some(secret),
+            ending: Some(&ending),
+            tokens: None,
+            mails: &mails,
+        };
+        self.store.set_password(&set, &event).await?;
+        // Whoever can read the mail is let in again (3.8).
+        self.store.identity().clear_attempts(&lockout::subject(account)).await?;
+        self.mail_waits();
+        Ok(logins)
+    }
+
+    /// One of the person's users, and the strictest rules of all their organizations.
+    async fn strictest(&self, credentials: &Credentials) -> Result<(Option<User>, AccountPolicy), Error> {
+        let mut strictest = AccountPolicy::default();
+        let mut one = None;
+        for (index, joined) in credentials.memberships.iter().enumerate() {
+            let store = self.store.organization(joined.organization.id).await?;
+            let policy = store.find_policy().await?;
+            if index == 0 {
+                strictest = policy;
+                one = store.find_user(joined.membership.user).await?;
+            }
+            strictest.password_min_length = strictest.password_min_length.max(policy.password_min_length);
+            strictest.password_min_length_with_mfa =
+                strictest.password_min_length_with_mfa.max(policy.password_min_length_with_mfa);
+        }
+        Ok((one, strictest))
+    }
+
+    /// An account is locked until a mail or an administrator frees it: its owner is told, and the trail says so.
+    pub(super) async fn tell_locked(&self, account: AccountId, origin: &Origin) -> Result<(), Error> {
+        let Some(credentials) = self.store.identity().find_credentials(account).await? else { return Ok(()) };
+        let (home, target) = self.home_of(&credentials);
+        let Some(home) = home else { return Ok(()) };
+        let mails = self.notices(account, home, Notice::Locked).await?;
+        let event = self.public_event(origin, EventKind::AccountLocked, target);
+        self.store.send_mails(Some(home), &mails, &event).await?;
+        self.mail_waits();
+        Ok(())
+    }
+}
+
+pub(super) fn bad_link(code: Code) -> Error {
+    let message = match code {
+        Code::TokenUsed => "this link was used before",
+        Code::TokenExpired => "this link is too old: ask for a new one",
+        _ => "this link is not good, or a newer one took its place",
+    };
+    Refusal::new(code, message).at("token").into()
+}
+
+/// Enough of the address to recognise it, for notices.
+pub(super) fn masked(address: &str) -> String {
+    email::masked(address)
+}

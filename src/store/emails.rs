@@ -1,0 +1,213 @@
+//! Addresses of people.
+
+use surrealdb::types::{RecordId, SurrealValue};
+
+use super::accounts::push_credentials_change;
+use super::error::settle;
+use super::one_time::push_one_time;
+use super::outbox::push_mails;
+use super::users::{instant, key, push_users};
+use super::write::Write;
+use super::{
+    IdentityStore, OneTime, Purpose, SealedMail, Store, StoreError, counted, millis, stored, unreadable, uuid,
+};
+use crate::domain::account::{Account, EmailAddress, EmailSource};
+use crate::domain::audit::AuditEvent;
+use crate::domain::token::BearerSecret;
+use crate::domain::user::User;
+use crate::domain::{AccountId, EmailId, OrganizationId};
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+pub(super) struct EmailRow {
+    id: RecordId,
+    account: uuid::Uuid,
+    address: String,
+    address_key: String,
+    verified_key: Option<String>,
+    holder_key: String,
+    is_primary: bool,
+    becomes_primary: bool,
+    verified: Option<i64>,
+    source: String,
+    created: i64,
+    updated: i64,
+    version: i64,
+}
+
+pub(super) fn email_record(id: EmailId) -> RecordId {
+    RecordId::new("email_address", uuid(id.uuid()))
+}
+
+impl From<&EmailAddress> for EmailRow {
+    fn from(email: &EmailAddress) -> Self {
+        Self {
+            id: email_record(email.id),
+            account: email.account.uuid(),
+            address: email.address.clone(),
+            address_key: email.key.clone(),
+            verified_key: email.verified.map(|_| email.key.clone()),
+            holder_key: format!("{}:{}", email.account, email.key),
+            is_primary: email.is_primary,
+            becomes_primary: email.becomes_primary,
+            verified: email.verified.map(millis),
+            source: email.source.as_str().to_owned(),
+            created: millis(email.created),
+            updated: millis(email.updated),
+            version: stored(email.version),
+        }
+    }
+}
+
+impl EmailRow {
+    fn into_email(self) -> Result<EmailAddress, StoreError> {
+        Ok(EmailAddress {
+            id: EmailId::new(key(&self.id)?),
+            account: AccountId::new(self.account),
+            address: self.address,
+            key: self.address_key,
+            is_primary: self.is_primary,
+            becomes_primary: self.becomes_primary,
+            verified: self.verified.map(instant),
+            source: EmailSource::named(&self.source).ok_or_else(|| unreadable("an address"))?,
+            created: instant(self.created),
+            updated: instant(self.updated),
+            version: counted(self.version),
+        })
+    }
+}
+
+/// Adds an address.
+pub(super) fn push_email(write: &mut Write, email: &EmailAddress) {
+    write.push("CREATE $email CONTENT $email_content RETURN NONE;");
+    write.bind("email", email_record(email.id));
+    write.bind("email_content", EmailRow::from(email));
+}
+
+/// One unit of work on a person's addresses, and on what their users say.
+#[derive(Default)]
+pub(crate) struct EmailChange<'a> {
+    /// An address that comes, with the secret that verifies it, if one is mailed.
+    pub(crate) added: Option<&'a EmailAddress>,
+    /// Addresses before and after.
+    pub(crate) changed: Vec<(&'a EmailAddress, EmailAddress)>,
+    /// An address that goes.
+    pub(crate) removed: Option<&'a EmailAddress>,
+    /// A secret that is mailed; it voids those before for the same address.
+    pub(crate) secret: Option<(&'a BearerSecret, OneTime)>,
+    /// The secret that was followed.
+    pub(crate) used: Option<&'a BearerSecret>,
+    /// Users before and after, each in its organization.
+    pub(crate) users: Vec<(OrganizationId, User, User)>,
+    /// What is to be sent.
+    pub(crate) mails: &'a [SealedMail],
+}
+
+impl IdentityStore {
+    /// The addresses of a person, primary first, then by age.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn list_emails(&self, account: AccountId) -> Result<Vec<EmailAddress>, StoreError> {
+        let query = self
+            .0
+            .query("SELECT * FROM email_address WHERE account = $account")
+            .bind(("account", uuid(account.uuid())));
+        let rows: Vec<EmailRow> = settle(query.await?)?.take(0)?;
+        let mut emails: Vec<EmailAddress> = rows.into_iter().map(EmailRow::into_email).collect::<Result<_, _>>()?;
+        emails.sort_by_key(|email| (!email.is_primary, email.created, email.id));
+        Ok(emails)
+    }
+
+    /// The address with this id.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_email(&self, id: EmailId) -> Result<Option<EmailAddress>, StoreError> {
+        let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", email_record(id)));
+        let row: Option<EmailRow> = settle(query.await?)?.take(0)?;
+        row.map(EmailRow::into_email).transpose()
+    }
+
+    /// The verified address with this key.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_verified_email(&self, key: &str) -> Result<Option<EmailAddress>, StoreError> {
+        let query = self.0.query("SELECT * FROM email_address WHERE verified_key = $key").bind(("key", key.to_owned()));
+        let rows: Vec<EmailRow> = settle(query.await?)?.take(0)?;
+        rows.into_iter().next().map(EmailRow::into_email).transpose()
+    }
+}
+
+impl Store {
+    /// Changes a person's addresses, and what their users say, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when something is no longer what was read, [`StoreError::Taken`] when somebody else has
+    /// verified the address.
+    pub(crate) async fn change_emails(
+        &self,
+        home: Option<OrganizationId>,
+        account: &Account,
+        change: &EmailChange<'_>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        for (organization, ..) in &change.users {
+            // Its database must be there and up to date before a batch enters it.
+            self.organization(*organization).await?;
+        }
+        self.change_identity(home, event, |write| {
+            push_credentials_change(write, account);
+            push_email_change(write, change);
+            push_mails(write, change.mails);
+            push_users(write, &change.users);
+        })
+        .await
+    }
+}
+
+fn push_email_change(write: &mut Write, change: &EmailChange<'_>) {
+    if let Some(added) = change.added {
+        push_email(write, added);
+    }
+    if !change.changed.is_empty() {
+        write.push(
+            "FOR $change IN $email_changes { IF (SELECT VALUE version FROM ONLY $change.id) != $change.version \
+             { THROW 'outdated' }; UPDATE $change.id CONTENT $change.content RETURN NONE; };",
+        );
+        let changes: Vec<EmailUpdate> = change
+            .changed
+            .iter()
+            .map(|(before, after)| EmailUpdate {
+                id: email_record(before.id),
+                version: stored(before.version),
+                content: EmailRow::from(after),
+            })
+            .collect();
+        write.bind("email_changes", changes);
+    }
+    if let Some(removed) = change.removed {
+        write.push("DELETE $removed_email RETURN NONE; DELETE one_time WHERE subject = $removed_key RETURN NONE;");
+        write.bind("removed_email", email_record(removed.id));
+        write.bind("removed_key", uuid(removed.id.uuid()));
+    }
+    if let Some((secret, one_time)) = &change.secret {
+        push_one_time(write, secret, one_time);
+    }
+    if let Some(used) = change.used {
+        super::one_time::push_use(write, Purpose::Verify, used);
+    }
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct EmailUpdate {
+    id: RecordId,
+    version: i64,
+    content: EmailRow,
+}

@@ -1,0 +1,90 @@
+//! An organization's own rules, and everything else a request of a person needs from the organization's database.
+
+use serde_json::Value as Json;
+use surrealdb::types::{RecordId, SurrealValue};
+
+use super::error::settle;
+use super::list::Row as _;
+use super::roles::{GrantRow, into_grants};
+use super::users::{UserRow, user_record};
+use super::write::Write;
+use super::{OrganizationStore, StoreError, counted, stored, uuid};
+use crate::domain::UserId;
+use crate::domain::audit::AuditEvent;
+use crate::domain::policy::AccountPolicy;
+use crate::domain::role::RoleGrant;
+use crate::domain::user::User;
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct PolicyRow {
+    rules: Json,
+    version: i64,
+}
+
+fn policy_record() -> RecordId {
+    RecordId::new("policy", "current")
+}
+
+fn into_policy(row: Option<PolicyRow>) -> Result<AccountPolicy, StoreError> {
+    let Some(row) = row else { return Ok(AccountPolicy::default()) };
+    let rules: AccountPolicy =
+        serde_json::from_value(row.rules).map_err(|error| StoreError::Failed(format!("the rules: {error}")))?;
+    Ok(AccountPolicy { version: counted(row.version), ..rules })
+}
+
+impl OrganizationStore {
+    /// The organization's rules.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_policy(&self) -> Result<AccountPolicy, StoreError> {
+        let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", policy_record()));
+        into_policy(settle(query.await?)?.take(0)?)
+    }
+
+    /// Changes the organization's rules.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when others changed them since they were read.
+    pub async fn update_policy(
+        &self,
+        before: &AccountPolicy,
+        after: &AccountPolicy,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        let rules = serde_json::to_value(after).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let mut write = Write::new(self.1, event);
+        write.push("IF ((SELECT VALUE version FROM ONLY $policy) ?? 0) != $before { THROW 'outdated' };");
+        write.push("UPSERT $policy SET rules = $rules, version = $after RETURN NONE;");
+        write.bind("policy", policy_record());
+        write.bind("before", stored(before.version));
+        write.bind("after", stored(before.version + 1));
+        write.bind("rules", rules);
+        write.commit(&self.0).await
+    }
+
+    /// A user with the roles they hold and the rules they are under: one round trip.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_member(&self, id: UserId) -> Result<Option<(User, Vec<RoleGrant>, AccountPolicy)>, StoreError> {
+        let query = self
+            .0
+            .query("SELECT * FROM ONLY $id; SELECT * FROM role_grant WHERE user = $key; SELECT * FROM ONLY $policy;")
+            .bind(("id", user_record(id)))
+            .bind(("key", uuid(id.uuid())))
+            .bind(("policy", policy_record()));
+        let mut results = settle(query.await?)?;
+        let user: Option<UserRow> = results.take(0)?;
+        let grants: Vec<GrantRow> = results.take(1)?;
+        let policy = into_policy(results.take(2)?)?;
+        let Some(user) = user else { return Ok(None) };
+        let user = user.into_entity()?;
+        let grants = into_grants(grants, &user, self.1);
+        Ok(Some((user, grants, policy)))
+    }
+}
