@@ -147,7 +147,7 @@ mod tests {
 
     const ISSUER: &str = "https://id.example.com";
 
-    fn key() -> SigningKey {
+    fn new_key() -> SigningKey {
         SigningKey::read(&SigningKey::generate().expect("made")).expect("read")
     }
 
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_token_says_what_was_signed() {
-        let key = key();
+        let key = new_key();
         let token = key.sign(&claims()).expect("signed");
         assert_eq!(key_id(&token).as_deref(), Some(key.kid()));
         assert_eq!(key.verify(&token, ISSUER), Some(claims()));
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn jt01_other_algorithms_are_no_tokens() {
-        let key = key();
+        let key = new_key();
         let body = part(&serde_json::to_value(claims()).expect("JSON"));
         for alg in ["none", "NoNe", "HS256", "RS256", "ES384", "EdDSA"] {
             let header = part(&json!({"alg": alg, "typ": TYPE, "kid": key.kid}));
@@ -200,12 +200,13 @@ mod tests {
         let token =
             jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(secret.as_bytes())).expect("signed");
         assert!(key_id(&token).is_none() && key.verify(&token, ISSUER).is_none());
-        assert!(super::tests::key().verify(&key.sign(&claims()).expect("signed"), ISSUER).is_none(), "another key");
+        let other = new_key();
+        assert!(other.verify(&key.sign(&claims()).expect("signed"), ISSUER).is_none(), "another key");
     }
 
     #[test]
     fn jt02_keys_are_not_fetched_or_named_by_a_token() {
-        let key = key();
+        let key = new_key();
         let body = part(&serde_json::to_value(claims()).expect("JSON"));
         for extra in [
             json!({"jku": "https://evil.example/jwks"}),
@@ -222,7 +223,7 @@ mod tests {
 
     #[test]
     fn jt03_jt04_claims_are_demanded_in_their_types() {
-        let key = key();
+        let key = new_key();
         let good = serde_json::to_value(claims()).expect("JSON");
         assert!(key.verify(&forged(&key, &good, TYPE), ISSUER).is_some());
         for (claim, value) in [
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn jt06_jt07_altered_and_absurd_tokens_are_refused() {
-        let key = key();
+        let key = new_key();
         let token = key.sign(&claims()).expect("signed");
         let (head, signature) = token.rsplit_once('.').expect("parts");
         let (header, _) = head.split_once('.').expect("parts");

@@ -81,7 +81,7 @@ mod tests {
     fn mf05_one_step_to_either_side_and_none_twice() {
         let seed = [7; SEED_BYTES];
         let now = at(3_000_000_000);
-        let step = 100_000_000;
+        let step = 100_000_000_u64;
         let code = |step: u64| totp(&seed, "", "").expect("a seed").generate(step * STEP_SECONDS).to_string();
         for (offset, accepted) in [(-2_i64, false), (-1, true), (0, true), (1, true), (2, false)] {
             let matched = matched_step(&seed, &code(step.saturating_add_signed(offset)), 0, now).expect("a seed");
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn mf13_names_cannot_add_parameters() {
         let seed = [7; SEED_BYTES];
-        for name in ["x&secret=AAAA", "a%0ab", "ü?b#c", "a:b", ""] {
+        for name in ["x&secret=AAAA", "a%0ab", "ü?b#c", "a:b"] {
             let (url, secret) = enrolment(&seed, name, name).expect("a seed");
             let url = url.as_str();
             assert!(url.starts_with("otpauth://totp/"), "{url}");

@@ -116,9 +116,8 @@ fn telling_parts(word: &str) -> Vec<String> {
     let folded = scim::fold(word);
     let parts = folded.split(|c: char| !c.is_alphanumeric()).filter(|part| part.chars().count() >= SHORTEST_TELLING);
     let mut telling: Vec<String> = parts.map(str::to_owned).collect();
-    if folded.chars().count() >= SHORTEST_TELLING {
-        telling.push(folded);
-    }
+    let joined: String = folded.chars().filter(|c| c.is_alphanumeric()).collect();
+    telling.extend([joined, folded].into_iter().filter(|whole| whole.chars().count() >= SHORTEST_TELLING));
     telling
 }
 
@@ -142,8 +141,9 @@ mod tests {
             Ok(()) => Ok(()),
             Err(Error::Refused(refusals)) => {
                 let rules = refusals[0].params.get("rules").and_then(|rules| rules.as_array()).cloned();
-                let rules = rules.unwrap_or_default().iter().map(|rule| rule.as_str().unwrap_or("").to_owned());
-                Err((refusals[0].code, rules.collect()))
+                let rules = rules.unwrap_or_default();
+                let rules = rules.iter().map(|rule| rule.as_str().unwrap_or("").to_owned()).collect();
+                Err((refusals[0].code, rules))
             }
             Err(other) => panic!("{other}"),
         }

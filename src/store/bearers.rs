@@ -141,20 +141,20 @@ impl super::Store {
     pub(crate) async fn change_token(&self, change: &TokenChange<'_>, event: &AuditEvent) -> Result<(), StoreError> {
         let (TokenChange::Created(_, token) | TokenChange::Rotated(_, token, _) | TokenChange::Revoked(token)) = change;
         self.change_identity(Some(token.organization), event, |write| {
-            write.bind("token", uuid(token.id.uuid()));
+            write.bind("token_id", uuid(token.id.uuid()));
             let now = write.now();
             write.bind("now", now);
             match change {
                 TokenChange::Created(secret, _) => push_secret(write, secret, token),
                 TokenChange::Rotated(secret, _, until) => {
-                    write.push("DELETE bearer WHERE token = $token AND replaced != NONE RETURN NONE;");
-                    write.push("UPDATE bearer SET replaced = $until WHERE token = $token RETURN NONE;");
+                    write.push("DELETE bearer WHERE token = $token_id AND replaced != NONE RETURN NONE;");
+                    write.push("UPDATE bearer SET replaced = $until WHERE token = $token_id RETURN NONE;");
                     write.bind("until", millis(*until));
                     push_secret(write, secret, token);
                 }
                 TokenChange::Revoked(_) => write.push(
                     "UPDATE bearer SET revoked = $now, updated = $now, version = (version ?? 1) + 1 \
-                     WHERE token = $token AND revoked = NONE RETURN NONE;",
+                     WHERE token = $token_id AND revoked = NONE RETURN NONE;",
                 ),
             }
         })
@@ -203,8 +203,8 @@ impl IdentityStore {
     pub async fn find_token_by_id(&self, id: TokenId) -> Result<Option<ApiToken>, StoreError> {
         let query = self
             .0
-            .query("SELECT * FROM bearer WHERE token = $token AND kind = 'personal'")
-            .bind(("token", uuid(id.uuid())));
+            .query("SELECT * FROM bearer WHERE token = $token_id AND kind = 'personal'")
+            .bind(("token_id", uuid(id.uuid())));
         Ok(join_secrets(settle(query.await?)?.take(0)?)?.into_iter().next())
     }
 
@@ -232,8 +232,8 @@ impl IdentityStore {
     pub async fn touch_token(&self, id: TokenId, now: DateTime<Utc>) -> Result<(), StoreError> {
         let query = self
             .0
-            .query("UPDATE bearer SET last_used = $now WHERE token = $token RETURN NONE")
-            .bind(("token", uuid(id.uuid())))
+            .query("UPDATE bearer SET last_used = $now WHERE token = $token_id RETURN NONE")
+            .bind(("token_id", uuid(id.uuid())))
             .bind(("now", Datetime::from(now)));
         settle(query.await?).map(drop)
     }

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rollcall::app;
 use rollcall::clock::{Clock, Entropy};
-use rollcall::config::Config;
+use rollcall::config::{Config, MailSecurity, MailTransport};
 use rollcall::crypto::seal::Sealer;
 use rollcall::domain::directory::DirectoryDraft;
+use rollcall::domain::email::Email;
+use rollcall::domain::invitation::InvitationDraft;
 use rollcall::domain::organization::OrganizationDraft;
 use rollcall::domain::{Caller, DirectoryId, OrganizationId};
 use rollcall::service::{Foundation, Service};
-use rollcall::store::Store;
+use rollcall::store::{Store, StoreSettings};
+use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::Scim;
+use super::{Person, Scim, SmtpSink};
 
 /// Where a test keeps its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,7 @@ pub struct TestApp {
     pub service: Arc<Service>,
     pub clock: Arc<Clock>,
     pub url: String,
+    pub smtp: SmtpSink,
     stop: oneshot::Sender<()>,
     _folder: TempDir,
 }
@@ -42,6 +46,27 @@ pub struct Tenant {
     pub id: OrganizationId,
     pub directory: DirectoryId,
     pub scim: Scim,
+}
+
+/// A store on disk that another process, or a server of this one, has just let go of.
+pub async fn reopened(url: &str) -> Store {
+    let settings =
+        StoreSettings { url: url.to_owned(), namespace: "rollcall".to_owned(), username: None, password: None };
+    for _ in 0..100 {
+        if let Ok(store) = Store::connect(&settings).await {
+            return store;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{url} stays open");
+}
+
+/// An organization with an owner.
+pub struct Owned {
+    pub id: OrganizationId,
+    pub scim: Scim,
+    /// The owner, not signed in.
+    pub owner: Person,
 }
 
 pub fn start_of_time() -> DateTime<Utc> {
@@ -68,6 +93,16 @@ impl TestApp {
         Self::start_with(folder, |config| store.clone_into(&mut config.store.url)).await
     }
 
+    /// The same, with other settings.
+    pub async fn start_at_with(store: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at_store = |config: &mut Config| {
+            store.clone_into(&mut config.store.url);
+            change(config);
+        };
+        Self::start_with(folder, at_store).await
+    }
+
     pub async fn start_configured(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let in_memory = |config: &mut Config| {
@@ -84,9 +119,17 @@ impl TestApp {
         config.limits.caller_requests_per_minute = 0;
         config.limits.sign_in_attempts_per_minute = 0;
         config.limits.mails_per_hour = 0;
+        let smtp = SmtpSink::start().await;
+        config.mail.transport = MailTransport::Smtp;
+        config.mail.security = MailSecurity::None;
+        config.mail.host = smtp.address.ip().to_string();
+        config.mail.port = smtp.address.port();
         change(&mut config);
         let clock = Arc::new(Clock::fixed(start_of_time()));
-        let store = Store::connect(&config.store_settings().expect("settings")).await.expect("a store");
+        let store = match config.store.url.starts_with("surrealkv") {
+            true => reopened(&config.store.url).await,
+            false => Store::connect(&config.store_settings().expect("settings")).await.expect("a store"),
+        };
         let bound = app::bind(&config).await.expect("a port");
         let foundation = Foundation {
             store,
@@ -103,7 +146,7 @@ impl TestApp {
                 std::future::pending::<()>().await;
             }
         }));
-        Self { service, clock, url, stop, _folder: folder }
+        Self { service, clock, url, smtp, stop, _folder: folder }
     }
 
     /// Stops the server and lets go of the store; without it the server goes on as long as the test.
@@ -135,5 +178,58 @@ impl TestApp {
     /// The client of an organization of its own, in a dialect.
     pub async fn scim(&self, dialect: scim::Dialect) -> Scim {
         self.tenant_with("acme", DirectoryDraft { dialect, ..DirectoryDraft::named("Test") }).await.scim
+    }
+
+    /// An organization with an owner and a directory.
+    pub async fn owned(&self, short_name: &str) -> Owned {
+        let email = format!("owner@{short_name}.example");
+        let draft = OrganizationDraft {
+            short_name: short_name.to_owned(),
+            name: short_name.to_owned(),
+            owner_email: Some(email.clone()),
+        };
+        let made = self.service.create_organization(&Caller::operator(None), draft).await.expect("made");
+        let (organization, owner) = made;
+        let owner = owner.expect("an owner");
+        let (_, scim) = self.directory(organization.id, DirectoryDraft::named("Okta")).await;
+        let owner = Person::new(&self.url, &email, owner.password.expose_secret());
+        Owned { id: organization.id, scim, owner }
+    }
+
+    /// Invites somebody by mail.
+    pub async fn invite(&self, organization: OrganizationId, email: &str, name: &str, roles: &[&str]) {
+        let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+        let draft = InvitationDraft {
+            email: Email::parse(email).expect("an address"),
+            name: name.to_owned(),
+            roles: Service::read_roles(&roles).expect("roles"),
+            groups: Vec::new(),
+        };
+        self.service.invite(&Caller::operator(Some(organization)), draft).await.expect("invited");
+    }
+
+    /// Somebody who was invited by mail and accepted, not signed in.
+    pub async fn member(&self, organization: OrganizationId, email: &str, roles: &[&str]) -> Person {
+        self.invite(organization, email, "Babs Jensen", roles).await;
+        let token = self.token_in_mail(email, 1).await;
+        let person = Person::new(&self.url, email, "vK9 pl2 mQz wX7 vals");
+        let input = serde_json::json!({"token": token, "password": person.password});
+        person.done("acceptInvitation", input, "user { id }").await;
+        person
+    }
+
+    /// The token in the link of the mail that arrived there as this one.
+    pub async fn token_in_mail(&self, to: &str, count: usize) -> String {
+        let link = self.link_in_mail(to, count).await;
+        link.split_once("token=").expect("a token").1.to_owned()
+    }
+
+    /// The link in the mail that arrived there as this one.
+    pub async fn link_in_mail(&self, to: &str, count: usize) -> String {
+        let mail = self.smtp.nth(to, count).await;
+        let parsed = mail_parser::MessageParser::default().parse(&mail.data).expect("a mail").into_owned();
+        let text = parsed.body_text(0).expect("a text").into_owned();
+        let link = text.lines().find(|line| line.starts_with("http")).expect("a link");
+        link.trim().to_owned()
     }
 }

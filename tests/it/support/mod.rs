@@ -3,10 +3,15 @@
 pub mod app;
 pub mod client;
 pub mod conversation;
+pub mod person;
+#[path = "../../tools/smtp_sink.rs"]
+pub mod smtp_sink;
 pub mod surreal;
 
-pub use app::{Engine, TestApp};
+pub use app::{Engine, Owned, TestApp};
 pub use client::{Answer, Scim};
+pub use person::Person;
+pub use smtp_sink::SmtpSink;
 
 use serde_json::{Value, json};
 

@@ -1,0 +1,149 @@
+//! The example operations that front ends send, as they are written, against the sample data of the demo.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{Person, TestApp};
+
+/// The operations of `tests/fixtures/graphql/examples.graphql`, by name.
+fn examples() -> HashMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/examples.graphql");
+    let text = std::fs::read_to_string(path).expect("the examples");
+    let mut found = HashMap::new();
+    let mut current = String::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        current.push_str(line);
+        current.push('\n');
+        if line == "}" {
+            let name =
+                current.split_whitespace().nth(1).expect("a name").split(['(', '{']).next().expect("a name").to_owned();
+            found.insert(name, std::mem::take(&mut current).trim().to_owned());
+        }
+    }
+    found
+}
+
+struct Tour {
+    person: Person,
+    examples: HashMap<String, String>,
+    ran: Vec<String>,
+}
+
+impl Tour {
+    async fn run(&mut self, name: &str, variables: Value) -> Value {
+        self.ran.push(name.to_owned());
+        let data = self.person.ask(&self.examples[name], variables).await.data();
+        for payload in data.as_object().expect("data").values() {
+            assert!(payload.get("userErrors").is_none_or(|errors| errors == &json!([])), "{name}: {payload}");
+        }
+        data
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_runs_as_it_is_written() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    let globex = app.owned("globex").await;
+    let operator = rollcall::domain::Caller::operator(Some(acme.id));
+    app.service.update_policy(&operator, |policy| policy.trusted_devices = true).await.expect("changed");
+    let mut tour = Tour { person: acme.owner.clone(), examples: examples(), ran: Vec::new() };
+
+    let signed_in = tour.run("SignIn", json!({"email": acme.owner.email, "password": acme.owner.password})).await;
+    tour.person = acme.owner.with_session(&signed_in["login"]["session"]);
+    let me = tour.run("WhoAmI", json!({})).await;
+    assert_eq!(
+        (&me["me"]["principal"]["__typename"], &me["me"]["organization"]["shortName"]),
+        (&json!("User"), &json!("acme"))
+    );
+    assert_eq!(me["me"]["capabilities"]["fields"].as_array().map(Vec::len), Some(10));
+    let security = tour.run("MySecurity", json!({})).await;
+    assert_eq!(
+        (&security["me"]["logins"][0]["isCurrent"], &security["me"]["emails"]["totalCount"]),
+        (&json!(true), &json!(1))
+    );
+
+    let begun = tour.run("BeginAuthenticator", json!({})).await;
+    let seed = data_encoding::BASE32_NOPAD
+        .decode(begun["beginTotpEnrollment"]["secret"].as_str().expect("a secret").as_bytes())
+        .expect("base 32");
+    let code = |app: &TestApp| crate::graphql_mfa::code(&seed, app.clock.now());
+    let confirmed = tour.run("ConfirmAuthenticator", json!({"code": code(&app)})).await;
+    assert_eq!(confirmed["confirmTotpEnrollment"]["recoveryCodes"].as_array().map(Vec::len), Some(10));
+    tour.person = tour.person.with_session(&confirmed["confirmTotpEnrollment"]["session"]);
+    app.clock.advance(std::time::Duration::from_secs(30));
+    let challenged = tour.run("SignIn", json!({"email": acme.owner.email, "password": acme.owner.password})).await;
+    let token = &challenged["login"]["challenge"]["token"];
+    let answered = tour.run("AnswerChallenge", json!({"challengeToken": token, "code": code(&app)})).await;
+    let device = answered["verifyMfa"]["trustedDevice"]["id"].clone();
+    assert!(device.is_string());
+    let refreshed =
+        tour.run("RefreshTokens", json!({"refreshToken": answered["verifyMfa"]["session"]["refreshToken"]})).await;
+    let other = acme.owner.with_session(&refreshed["refreshSession"]["session"]);
+
+    tour.run("AddAddress", json!({"email": "second@acme.example"})).await;
+    let changed = tour.run("UpdateMyProfile", json!({})).await;
+    assert_eq!(changed["updateMe"]["pendingEmail"]["address"], "babs@example.com");
+    tour.run("UpdateMySettings", json!({})).await;
+    let id = me["me"]["user"]["id"].clone();
+    let refetched = tour.run("Refetch", json!({ "id": id })).await;
+    assert_eq!((&refetched["node"]["__typename"], &refetched["node"]["status"]), (&json!("User"), &json!("ACTIVE")));
+    for own in [
+        &device,
+        &security["me"]["logins"][0]["id"],
+        &security["me"]["emails"]["nodes"][0]["id"],
+        &confirmed["confirmTotpEnrollment"]["factor"]["id"],
+        &me["me"]["organization"]["id"],
+        &me["me"]["roles"][0]["id"],
+    ] {
+        assert_eq!(&tour.run("Refetch", json!({ "id": own })).await["node"]["id"], own);
+    }
+    for none in ["", "x", "01900000-0000-7000-8000-000000000000", &globex.id.to_string()] {
+        assert!(tour.run("Refetch", json!({ "id": none })).await["node"].is_null(), "TN-04: {none}");
+    }
+    let ended = tour.run("RevokeTrustedDevice", json!({"trustedDeviceId": device})).await;
+    assert_eq!(ended["revokeTrustedDevice"]["loginsRevoked"], 0);
+    let login = other.login_id().await;
+    assert_eq!(tour.run("RevokeLogin", json!({"loginId": login})).await["revokeLogin"]["login"]["state"], "REVOKED");
+    app.invite(globex.id, &acme.owner.email, "Guest", &["member"]).await;
+    let invitation = app.token_in_mail(&acme.owner.email, 2).await;
+    tour.person.done("acceptInvitation", json!({"token": invitation}), "user { id }").await;
+    let switched = tour.run("SwitchOrganization", json!({"shortName": "globex"})).await;
+    tour.person = tour.person.with_session(&switched["switchOrganization"]["session"]);
+    let new = "wX7 vals vK9 pl2 mQz";
+    let changed = tour.run("ChangeMyPassword", json!({"current": acme.owner.password, "new": new})).await;
+    tour.person = tour.person.with_session(&changed["changePassword"]["session"]);
+
+    let babs = app.member(acme.id, "babs@acme.example", &["member"]).await.sign_in().await;
+    let babs_id = babs.me("user { id }").await["user"]["id"].clone();
+    let back = tour
+        .person
+        .done(
+            "switchOrganization",
+            json!({"organization": {"shortName": "acme"}}),
+            "session { accessToken refreshToken }",
+        )
+        .await;
+    tour.person = tour.person.with_session(&back["session"]);
+    tour.run("ResetMfa", json!({"userId": babs_id})).await;
+    app.invite(acme.id, "bob@example.com", "Bob Moe", &["analyst"]).await;
+    let token = app.token_in_mail("bob@example.com", 1).await;
+    tour.person = tour.person.signed_out();
+    assert_eq!(
+        tour.run("InvitationPage", json!({"token": token})).await["invitationByToken"]["email"],
+        "bob@example.com"
+    );
+    let joined = tour.run("AcceptInvitation", json!({"token": token, "password": new})).await;
+    tour.person = tour.person.with_session(&joined["acceptInvitation"]["session"]);
+    tour.run("SignOutEverywhere", json!({})).await;
+    assert!(!tour.person.is_in().await);
+
+    let mut left: Vec<&String> = tour.examples.keys().filter(|name| !tour.ran.contains(name)).collect();
+    left.sort();
+    assert_eq!(left, LATER, "what administrators do comes later");
+}
+
+/// Examples of administration.
+const LATER: &[&str] = &[];
