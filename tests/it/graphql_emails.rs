@@ -524,19 +524,20 @@ async fn em01_links_are_made_of_the_configured_origin() {
 async fn d04_mails_wait_for_the_server_and_are_sent_at_least_once() {
     let app = TestApp::start().await;
     let acme = app.owned("acme").await;
-    let owner = acme.owner.sign_in().await;
+    let mut owner = acme.owner.sign_in().await;
     app.smtp.refuse(2);
     acme.owner.done("requestPasswordReset", json!({"email": acme.owner.email}), "clientMutationId").await;
+    let arrived = |app: &TestApp| app.smtp.all().iter().any(|mail| mail.to == [acme.owner.email.clone()]);
     // Each refusal is waited out, by our clock; another mail makes the sender look.
-    let mut arrived = false;
-    for index in 0..9 {
-        app.clock.advance(Duration::from_secs(60));
-        owner.done("addEmail", json!({"email": format!("a{index}@acme.example")}), "email { id }").await;
-        app.smtp.nth(&format!("a{index}@acme.example"), 1).await;
-        arrived |= app.smtp.all().iter().any(|mail| mail.to == [acme.owner.email.clone()]);
-        if arrived {
+    for index in 0..8 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if arrived(&app) {
             break;
         }
+        app.clock.advance(Duration::from_secs(120));
+        owner = owner.refreshed().await;
+        owner.done("addEmail", json!({"email": format!("a{index}@acme.example")}), "email { id }").await;
     }
-    assert!(arrived && app.token_in_mail(&acme.owner.email, 1).await.starts_with("rcp_"));
+    assert!(app.smtp.refusals_left() == 0, "it was refused first");
+    assert!(app.token_in_mail(&acme.owner.email, 1).await.starts_with("rcp_"));
 }

@@ -91,6 +91,11 @@ impl SmtpSink {
         *self.inbox.refusals.lock().expect("not poisoned") = count;
     }
 
+    /// How many mails it still refuses.
+    pub fn refusals_left(&self) -> u32 {
+        *self.inbox.refusals.lock().expect("not poisoned")
+    }
+
     /// Everything that arrived.
     pub fn all(&self) -> Vec<Received> {
         self.inbox.mails.lock().expect("not poisoned").clone()

@@ -43,8 +43,14 @@ impl SigningIn {
         Some(
             async {
                 let client_mutation_id = input.client_mutation_id.clone();
-                let outcome =
-                    async { ctx.service().sign_in_with_password(input.sign_in()?, ctx.caller().origin()).await }.await;
+                let outcome = async {
+                    let done = ctx.service().sign_in_with_password(input.sign_in()?, ctx.caller().origin()).await?;
+                    if let SignInOutcome::Session(session) = &done.outcome {
+                        ctx.asking().go_on_with(session).await?;
+                    }
+                    Ok(done)
+                }
+                .await;
                 LoginPayload::answer(outcome, client_mutation_id, |done| {
                     let trusted_device_token = done.trusted_device_token.map(|token| token.expose().to_owned());
                     match done.outcome {
@@ -77,9 +83,12 @@ impl SigningIn {
             async {
                 let outcome = async {
                     let factor = one_factor(input.code, input.recovery_code)?;
-                    ctx.service()
-                        .sign_in_with_code(&input.challenge_token, &factor, input.trust_device, ctx.caller().origin())
-                        .await
+                    let origin = ctx.caller().origin();
+                    let service = ctx.service();
+                    let done =
+                        service.sign_in_with_code(&input.challenge_token, &factor, input.trust_device, origin).await?;
+                    ctx.asking().go_on_with(&done.session).await?;
+                    Ok(done)
                 }
                 .await;
                 VerifyMfaPayload::answer(outcome, input.client_mutation_id, |done| {
@@ -109,7 +118,10 @@ impl SigningIn {
         Some(
             async {
                 let outcome = async {
-                    ctx.service().sign_in_with_refresh_token(&input.refresh_token, ctx.caller().origin()).await
+                    let origin = ctx.caller().origin();
+                    let session = ctx.service().sign_in_with_refresh_token(&input.refresh_token, origin).await?;
+                    ctx.asking().go_on_with(&session).await?;
+                    Ok(session)
                 }
                 .await;
                 RefreshSessionPayload::answer(outcome, input.client_mutation_id, |session| RefreshSessionPayload {
@@ -286,8 +298,14 @@ impl SigningIn {
         Some(
             async {
                 let (token, client_mutation_id) = (input.token.clone(), input.client_mutation_id.clone());
-                let outcome =
-                    async { ctx.service().accept_invitation(ctx.caller(), &token, &input.acceptor()).await }.await;
+                let outcome = async {
+                    let done = ctx.service().accept_invitation(ctx.caller(), &token, &input.acceptor()).await?;
+                    if let Some(session) = &done.session {
+                        ctx.asking().go_on_with(session).await?;
+                    }
+                    Ok(done)
+                }
+                .await;
                 AcceptInvitationPayload::answer(outcome, client_mutation_id, |done| AcceptInvitationPayload {
                     user: Some(User(done.user)),
                     organization: Some(Organization(done.organization)),

@@ -1,7 +1,7 @@
 //! What resolvers can reach in one request: the service, the caller, and what was read already.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_graphql::Context;
@@ -16,25 +16,58 @@ use crate::domain::login::Login;
 use crate::domain::organization::Organization;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::user::User;
-use crate::domain::{self, AccountId, Caller, OrganizationId, UserId, role};
-use crate::service::{MfaState, Service};
+use crate::domain::{self, AccountId, Caller, Error, OrganizationId, UserId, role};
+use crate::service::{MfaState, NewSession, Service};
 
 /// One request: loaders live and die with it, so that no two callers share what they may see.
 pub(super) struct Asked {
     service: Arc<Service>,
-    caller: Arc<Caller>,
+    viewer: Viewer,
+    signed_in: OnceLock<Viewer>,
     bearer: Option<SecretString>,
     pub(super) public_url: String,
     qr_code: Mutex<Option<String>>,
+}
+
+/// Whoever asks, and what was read for them.
+struct Viewer {
+    caller: Arc<Caller>,
     reads: DataLoader<Reads, HashMapCache>,
+}
+
+impl Viewer {
+    fn new(service: &Arc<Service>, caller: Caller) -> Self {
+        let caller = Arc::new(caller);
+        let reads = Reads { service: service.clone(), caller: caller.clone() };
+        let reads = DataLoader::with_cache(reads, tokio::spawn, HashMapCache::default()).delay(Duration::ZERO);
+        Self { caller, reads }
+    }
 }
 
 impl Asked {
     pub(super) fn new(service: Arc<Service>, caller: Caller, bearer: Option<SecretString>, public_url: String) -> Self {
-        let caller = Arc::new(caller);
-        let reads = Reads { service: service.clone(), caller: caller.clone() };
-        let reads = DataLoader::with_cache(reads, tokio::spawn, HashMapCache::default()).delay(Duration::ZERO);
-        Self { service, caller, bearer, public_url, qr_code: Mutex::new(None), reads }
+        let viewer = Viewer::new(&service, caller);
+        Self { service, viewer, signed_in: OnceLock::new(), bearer, public_url, qr_code: Mutex::new(None) }
+    }
+
+    fn viewer(&self) -> &Viewer {
+        self.signed_in.get().unwrap_or(&self.viewer)
+    }
+
+    /// A request that came without a credential goes on as whom it signs in, so that its answer can show them; one that
+    /// came as somebody stays theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the store does not answer.
+    pub(super) async fn go_on_with(&self, session: &NewSession) -> Result<(), Error> {
+        if self.bearer.is_none() {
+            let origin = self.viewer.caller.origin().clone();
+            let caller = self.service.sign_in_with_token(&session.access_token, origin).await?;
+            // The first to sign in stays.
+            drop(self.signed_in.set(Viewer::new(&self.service, caller)));
+        }
+        Ok(())
     }
 
     /// The credential that was sent, whatever it is good for.
@@ -99,7 +132,7 @@ pub(super) trait Asking {
 
     /// Who asks.
     fn caller(&self) -> &Caller {
-        &self.asking().caller
+        &self.asking().viewer().caller
     }
 
     /// Whether this is the caller.
@@ -117,33 +150,33 @@ pub(super) trait Asking {
 
     /// An organization the caller belongs to.
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, Failure> {
-        self.asking().reads.load_one(id).await
+        self.asking().viewer().reads.load_one(id).await
     }
 
     /// A user of this organization whom the caller may read.
     async fn user(&self, id: UserId) -> Result<Option<User>, Failure> {
-        self.asking().reads.load_one(id).await
+        self.asking().viewer().reads.load_one(id).await
     }
 
     /// Logins of an account, as far as the caller may see them.
     async fn logins_of(&self, account: AccountId) -> Result<Option<Vec<Login>>, Failure> {
-        self.asking().reads.load_one(LoginsOf(account)).await
+        self.asking().viewer().reads.load_one(LoginsOf(account)).await
     }
 
     /// Active trusted devices of an account, as far as the caller may see them.
     async fn devices_of(&self, account: AccountId) -> Result<Option<Vec<TrustedDevice>>, Failure> {
-        self.asking().reads.load_one(DevicesOf(account)).await
+        self.asking().viewer().reads.load_one(DevicesOf(account)).await
     }
 
     /// Addresses of an account, as far as the caller may see them.
     async fn emails_of(&self, account: AccountId) -> Result<Option<Vec<EmailAddress>>, Failure> {
-        self.asking().reads.load_one(EmailsOf(account)).await
+        self.asking().viewer().reads.load_one(EmailsOf(account)).await
     }
 
     /// The account behind a user.
     async fn account_of(&self, user: &User) -> Result<Option<AccountState>, Failure> {
         match user.account {
-            Some(account) => self.asking().reads.load_one(AccountOf(account)).await,
+            Some(account) => self.asking().viewer().reads.load_one(AccountOf(account)).await,
             None => Ok(None),
         }
     }
