@@ -2,6 +2,7 @@
 //! run. `cargo bench --profile dev --bench load [-- USERS]`; 100,000 users unless told otherwise.
 
 mod client;
+mod sign_in;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use rollcall::domain::{AuditEventId, Caller, OrganizationId, UserId};
 use rollcall::service::Service;
 use rollcall::store::{OrganizationStore, Store, StoreSettings};
 use scim::{Reading, Resource};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -33,15 +35,22 @@ struct Tenant {
     token: String,
 }
 
+struct Owner {
+    email: String,
+    password: String,
+}
+
 impl Bench {
     async fn start(store: &str) -> Self {
         let mut config = Config::load(None).expect("the defaults");
         store.clone_into(&mut config.store.url);
         config.server.listen = "127.0.0.1:0".parse().expect("an address");
         config.limits.directory_requests_per_second = 0;
-        let opened = Store::connect(&config.store_settings().expect("settings")).await.expect("a store");
-        let service = Arc::new(app::service(opened, &config, Arc::new(Clock::default())));
-        let listening = app::listen(&config, service.clone()).await.expect("a port");
+        config.limits.caller_requests_per_minute = 0;
+        config.limits.sign_in_attempts_per_minute = 0;
+        let bound = app::bind(&config).await.expect("a port");
+        let service = bound.open(&config).await.expect("a store");
+        let listening = bound.serve_with(&config, service.clone()).expect("usable settings");
         let address = listening.address.to_string();
         tokio::spawn(listening.serve(std::future::pending()));
         Self { service, address }
@@ -53,6 +62,18 @@ impl Bench {
         let within = Caller::operator(Some(made.id));
         let secret = self.service.create_directory(&within, DirectoryDraft::named("Load")).await.expect("made").1;
         Tenant { id: made.id, token: secret.expose().to_owned() }
+    }
+
+    /// The credentials of somebody who owns an organization of their own.
+    async fn owner(&self, short_name: &str) -> Owner {
+        let email = format!("owner@{short_name}.example");
+        let draft = OrganizationDraft {
+            short_name: short_name.into(),
+            name: short_name.into(),
+            owner_email: Some(email.clone()),
+        };
+        let made = self.service.create_organization(&Caller::operator(None), draft).await.expect("made").1;
+        Owner { email, password: made.expect("an owner").password.expose_secret().to_owned() }
     }
 
     async fn client(&self, tenant: &Tenant) -> Client {
@@ -154,6 +175,9 @@ async fn measure(users: usize) -> bool {
     listing(&bench, &mut report, &large, users).await;
     scans(&bench, &large).await;
     membership(&bench, &mut report, &large, &many).await;
+    sign_in::me(&bench, &mut report, &large, &many).await;
+    sign_in::hostile_documents(&bench, &mut report).await;
+    sign_in::flood(&bench, &mut report, &large, &many).await;
     durable_creates(&mut report).await;
     report.held
 }

@@ -22,14 +22,11 @@ pub struct Origin {
 impl Origin {
     /// The address as failures are counted by: whole for IPv4, the /64 for IPv6, which one subscriber has to itself.
     pub fn network(&self) -> String {
-        match self.ip {
-            Some(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
-                Some(ip) => ip.to_string(),
-                None => {
-                    let [a, b, c, d, ..] = ip.segments();
-                    format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-                }
-            },
+        match self.ip.map(|ip| ip.to_canonical()) {
+            Some(IpAddr::V6(ip)) => {
+                let [a, b, c, d, ..] = ip.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
             Some(IpAddr::V4(ip)) => ip.to_string(),
             None => "unknown".to_owned(),
         }

@@ -1,5 +1,6 @@
 //! How mails read: templates of text and HTML, each of which an operator can put another in the place of.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use minijinja::{AutoEscape, Environment, context};
@@ -34,19 +35,17 @@ impl Templates {
     /// A sentence about the template that cannot be read.
     pub fn new(public_url: &str, product: &str, folder: Option<&Path>) -> Result<Self, String> {
         let mut environment = Environment::new();
-        environment.set_auto_escape_callback(
-            |name| {
-                if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
-            },
-        );
+        environment.set_auto_escape_callback(|name| match Path::new(name).extension().and_then(OsStr::to_str) {
+            Some("html") => AutoEscape::Html,
+            _ => AutoEscape::None,
+        });
         for name in BuiltIn::iter() {
             let own = folder.map(|folder| folder.join(name.as_ref())).filter(|path| path.exists());
-            let text = match own {
-                Some(path) => std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?,
-                None => {
-                    let file = BuiltIn::get(&name).ok_or_else(|| format!("{name} is missing"))?;
-                    String::from_utf8(file.data.into_owned()).map_err(|error| format!("{name}: {error}"))?
-                }
+            let text = if let Some(path) = own {
+                std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?
+            } else {
+                let file = BuiltIn::get(&name).ok_or_else(|| format!("{name} is missing"))?;
+                String::from_utf8(file.data.into_owned()).map_err(|error| format!("{name}: {error}"))?
             };
             environment.add_template_owned(name.to_string(), text).map_err(|error| format!("{name}: {error}"))?;
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
-use super::passwords::{bad_link, masked};
+use super::passwords::{bad_link, home_of, masked};
 use super::references::UserRef;
 use crate::domain::account::{Account, EmailAddress, EmailSource, MOST_EMAILS};
 use crate::domain::audit::EventKind;
@@ -284,7 +284,7 @@ impl Service {
             users = self.users_with_primary_email(&credentials, &after.address).await?;
         }
         let change = EmailChange { changed, used: Some(secret), users, mails: &mails, ..EmailChange::default() };
-        let (home, target) = self.home_of(&credentials);
+        let (home, target) = home_of(&credentials);
         let kind = if becomes_primary { EventKind::EmailChanged } else { EventKind::EmailVerified };
         let event = self.public_event(origin, kind, target);
         match self.store.change_emails(home, &credentials.account, &change, &event).await.map_err(Error::from) {

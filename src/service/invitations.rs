@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Service;
 use super::attempts::Attempts;
 use super::passwords::bad_link;
+use super::references::check_holds;
 use super::session::{NewSession, required_actions};
 use crate::domain::account::{
     Account, EmailAddress, EmailSource, Membership, MembershipSource, PasswordRecord, Settings, check_locale,
@@ -96,7 +97,7 @@ impl Service {
         };
         profile.check()?;
         let permissions = draft.roles.iter().flat_map(|role| role.permissions()).collect();
-        self.check_holds(caller, &permissions, "roles")?;
+        check_holds(caller, &permissions, "roles")?;
         self.mail_rates.check(draft.email.key())?;
         let store = self.store.organization(id).await?;
         let user = self.invited_user(&store, &draft.email).await?;

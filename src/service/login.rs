@@ -430,7 +430,7 @@ impl Service {
             _ => None,
         };
         let mails = match remaining {
-            Some(remaining) => self.notices(account, organization, Notice::RecoveryCodeUsed { remaining }).await?,
+            Some(remaining) => self.notices(account, Notice::RecoveryCodeUsed { remaining }).await?,
             None => Vec::new(),
         };
         if let Some(login) = challenge.details["login"].as_str().and_then(|id| id.parse().ok()) {

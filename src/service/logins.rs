@@ -295,7 +295,7 @@ impl Service {
 
     /// A device showed a secret that had been replaced: somebody has a copy. The trust ends, and its owner is told.
     pub(super) async fn end_copied_device(&self, device: &TrustedDevice) -> Result<(), Error> {
-        let mails = self.notices(device.account, device.organization, Notice::CopyNoticed).await?;
+        let mails = self.notices(device.account, Notice::CopyNoticed).await?;
         let origin = crate::domain::login::Origin::default();
         let target = ("trusted_device", device.id.to_string());
         let event = self.public_event(&origin, EventKind::TrustedDeviceRevoked, target);

@@ -1,6 +1,7 @@
 //! Reading about oneself and about those one may see: factors, what can be edited, organizations, groups, directories.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use chrono::{DateTime, Utc};
 
@@ -198,7 +199,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Unauthenticated`].
-    pub async fn find_role(&self, caller: &Caller, id: RoleId) -> Result<Option<Role>, Error> {
+    pub fn find_role(&self, caller: &Caller, id: RoleId) -> Result<Option<Role>, Error> {
         let person = caller.require_person()?;
         Ok(Role::find_built_in(id.uuid(), person.organization.id))
     }
@@ -224,9 +225,9 @@ impl Service {
             ProfileField::ALL.into_iter().map(|field| (field, user.claim_on(field))).collect();
         let mut directories: HashMap<DirectoryId, Option<Directory>> = HashMap::new();
         for claim in claims.iter().filter_map(|(_, claim)| *claim) {
-            if !directories.contains_key(&claim.directory) {
+            if let Entry::Vacant(vacant) = directories.entry(claim.directory) {
                 let store = self.store.organization(person.organization.id).await?;
-                directories.insert(claim.directory, store.find_directory(claim.directory).await?);
+                vacant.insert(store.find_directory(claim.directory).await?);
             }
         }
         let state = |(field, claim): (ProfileField, Option<Claim>)| {

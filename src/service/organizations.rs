@@ -14,6 +14,7 @@ use crate::domain::{AccountId, Caller, EmailId, Error, Noun, OrganizationId, Per
 use crate::store::{LoginEnd, Owner, PasswordSet};
 
 use super::Service;
+use super::passwords::home_of;
 
 /// The first owner of a new organization, with a password that is shown only now.
 #[derive(Debug)]
@@ -121,7 +122,7 @@ impl Service {
         let password = self.new_password();
         let plain = Password::read(password.expose_secret(), "password")?;
         let record = PasswordRecord::chosen(self.hashing.hash(plain, self.entropy.bytes()).await?, self.clock.now());
-        let (home, target) = self.home_of(&credentials);
+        let (home, target) = home_of(&credentials);
         let event = self.event(caller, EventKind::PasswordReset, target);
         let ending = LoginEnd::OfAccount(account, None);
         let set = PasswordSet {

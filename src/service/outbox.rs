@@ -11,7 +11,7 @@ use super::Service;
 use crate::domain::account::Account;
 use crate::domain::login::Login;
 use crate::domain::mail::{Letter, Mail, Notice};
-use crate::domain::{AccountId, Code, Error, MailId, OrganizationId, Refusal};
+use crate::domain::{AccountId, Code, Error, MailId, Refusal};
 use crate::mail::{Mailer, SendError};
 use crate::store::{SealedMail, WaitingMail};
 
@@ -64,12 +64,7 @@ impl Service {
     }
 
     /// A notice to the primary address of a person; none if there is no such address.
-    pub(super) async fn notices(
-        &self,
-        account: AccountId,
-        _organization: OrganizationId,
-        notice: Notice,
-    ) -> Result<Vec<SealedMail>, Error> {
+    pub(super) async fn notices(&self, account: AccountId, notice: Notice) -> Result<Vec<SealedMail>, Error> {
         let emails = self.store.identity().list_emails(account).await?;
         let primary = emails.into_iter().find(|email| email.is_primary);
         primary.map(|email| self.seal_mail(&email.address, "", Letter::Notice { notice })).into_iter().collect()
@@ -85,7 +80,7 @@ impl Service {
             return Ok(Vec::new());
         }
         let notice = Notice::NewDevice { user_agent: login.user_agent.clone(), ip: login.remote_ip.clone() };
-        self.notices(account.id, login.organization, notice).await
+        self.notices(account.id, notice).await
     }
 
     /// Wakes whoever sends mails.

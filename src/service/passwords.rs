@@ -93,7 +93,7 @@ impl Service {
         let tokens = NewTokens { before: &before, after: &after, refresh: &refresh, used: None };
         let ending = LoginEnd::OfAccount(person.account.id, Some(login.id));
         let logins = if revoke_others { self.count_other_logins(person.account.id, Some(login.id)).await? } else { 0 };
-        let mails = self.notices(person.account.id, person.organization.id, Notice::PasswordChanged).await?;
+        let mails = self.notices(person.account.id, Notice::PasswordChanged).await?;
         let event = self.event(caller, EventKind::PasswordChanged, ("user", person.user.id.to_string()));
         let set = PasswordSet {
             home: Some(person.organization.id),
@@ -132,7 +132,7 @@ impl Service {
         let record = self.new_password_record(&credentials, &user, &policy, &new).await?;
         let ending = LoginEnd::OfAccount(account, None);
         let logins = if revoke_others { self.count_other_logins(account, None).await? } else { 0 };
-        let mails = self.notices(account, organization, Notice::PasswordChanged).await?;
+        let mails = self.notices(account, Notice::PasswordChanged).await?;
         let event = self.event(caller, EventKind::PasswordChanged, ("user", user.id.to_string()));
         let set = PasswordSet {
             home: Some(organization),
@@ -199,11 +199,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Refused`] with `INVALID_EMAIL`, `RATE_LIMITED`.
-    pub async fn request_password_reset(
-        self: &std::sync::Arc<Self>,
-        address: &str,
-        origin: &Origin,
-    ) -> Result<(), Error> {
+    pub fn request_password_reset(self: &std::sync::Arc<Self>, address: &str, origin: &Origin) -> Result<(), Error> {
         let email = Email::parse(address)?;
         self.mail_rates.check(email.key())?;
         let (service, origin) = (self.clone(), origin.clone());
@@ -234,7 +230,7 @@ impl Service {
             expires: now + RESET_LIFETIME,
             used: None,
         };
-        let (home, user) = self.home_of(&credentials);
+        let (home, user) = home_of(&credentials);
         // To the address as it is kept, whatever was typed (UN-02).
         let letter = Letter::ResetPassword { token: secret.expose().to_owned() };
         let mail = self.seal_mail(&found.address, "", letter)?;
@@ -242,17 +238,6 @@ impl Service {
         self.store.send_link(home, &secret, &link, &[mail], &event).await?;
         self.mail_waits();
         Ok(())
-    }
-
-    /// Where events about a person go who is not signed in, and what they are about there.
-    pub(super) fn home_of(&self, credentials: &Credentials) -> (Option<OrganizationId>, (&'static str, String)) {
-        let last = credentials.account.last_organization;
-        let mut joined = credentials.memberships.iter();
-        let home = joined.find(|joined| Some(joined.organization.id) == last).or(credentials.memberships.first());
-        match home {
-            Some(joined) => (Some(joined.organization.id), ("user", joined.membership.user.to_string())),
-            None => (None, ("account", credentials.account.id.to_string())),
-        }
     }
 
     /// Whether the link of a reset mail still works; asking uses nothing up (IN-10).
@@ -301,20 +286,16 @@ impl Service {
         let account = link.account.ok_or_else(|| bad_link(Code::TokenInvalid))?;
         let found = self.store.identity().find_credentials(account).await?;
         let credentials = found.ok_or_else(|| bad_link(Code::TokenInvalid))?;
-        let (home, target) = self.home_of(&credentials);
+        let (home, target) = home_of(&credentials);
         let (user, policy) = self.strictest(&credentials).await?;
-        let record = match &user {
-            Some(user) => self.new_password_record(&credentials, user, &policy, new).await?,
-            None => {
-                policy.password_rules().check(new, &Context::default(), "newPassword")?;
-                PasswordRecord::chosen(self.hashing.hash(new.clone(), self.entropy.bytes()).await?, self.clock.now())
-            }
+        let record = if let Some(user) = &user {
+            self.new_password_record(&credentials, user, &policy, new).await?
+        } else {
+            policy.password_rules().check(new, &Context::default(), "newPassword")?;
+            PasswordRecord::chosen(self.hashing.hash(new.clone(), self.entropy.bytes()).await?, self.clock.now())
         };
         let logins = self.count_other_logins(account, None).await?;
-        let mails = match home {
-            Some(home) => self.notices(account, home, Notice::PasswordChanged).await?,
-            None => Vec::new(),
-        };
+        let mails = self.notices(account, Notice::PasswordChanged).await?;
         let event = self.public_event(origin, EventKind::PasswordReset, target);
         let ending = LoginEnd::OfAccount(account, None);
         let set = PasswordSet {
@@ -354,13 +335,24 @@ impl Service {
     /// An account is locked until a mail or an administrator frees it: its owner is told, and the trail says so.
     pub(super) async fn tell_locked(&self, account: AccountId, origin: &Origin) -> Result<(), Error> {
         let Some(credentials) = self.store.identity().find_credentials(account).await? else { return Ok(()) };
-        let (home, target) = self.home_of(&credentials);
+        let (home, target) = home_of(&credentials);
         let Some(home) = home else { return Ok(()) };
-        let mails = self.notices(account, home, Notice::Locked).await?;
+        let mails = self.notices(account, Notice::Locked).await?;
         let event = self.public_event(origin, EventKind::AccountLocked, target);
         self.store.send_mails(Some(home), &mails, &event).await?;
         self.mail_waits();
         Ok(())
+    }
+}
+
+/// Where events about a person go who is not signed in, and what they are about there.
+pub(super) fn home_of(credentials: &Credentials) -> (Option<OrganizationId>, (&'static str, String)) {
+    let last = credentials.account.last_organization;
+    let mut joined = credentials.memberships.iter();
+    let home = joined.find(|joined| Some(joined.organization.id) == last).or(credentials.memberships.first());
+    match home {
+        Some(joined) => (Some(joined.organization.id), ("user", joined.membership.user.to_string())),
+        None => (None, ("account", credentials.account.id.to_string())),
     }
 }
 

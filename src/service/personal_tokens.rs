@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Service;
+use super::references::check_holds;
 use crate::domain::account::Edit;
 use crate::domain::api_token::{ApiToken, MOST_GRACE_SECONDS, MOST_PERSONAL_TOKENS};
 use crate::domain::audit::EventKind;
@@ -52,7 +53,7 @@ impl Service {
         let (person, _) = caller.require_fresh_login(now)?;
         check_name(&name).map_err(|reason| Refusal::new(Code::ValidationFailed, reason).at("name").with("max", 100))?;
         let scopes = read_scopes(scopes)?;
-        self.check_holds(caller, &scopes, "scopes")?;
+        check_holds(caller, &scopes, "scopes")?;
         check_expiry(expires, now)?;
         let _lane = self.lanes.enter(person.user.id).await;
         let live = self.store.identity().list_personal_tokens(person.user.id).await?;

@@ -25,7 +25,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Unauthenticated`].
-    pub async fn get_policies(&self, caller: &Caller) -> Result<Policies, Error> {
+    pub fn get_policies(&self, caller: &Caller) -> Result<Policies, Error> {
         let person = caller.require_signed_in()?;
         Ok(Policies { account: person.policy, lifetimes: self.settings.lifetimes, lockout: self.settings.lockout })
     }

@@ -141,7 +141,7 @@ impl Service {
         let credentials = self.own_credentials(asking).await?;
         let store = self.store.organization(home).await?;
         let user = store.find_user(asking.user.id).await?.filter(User::is_admitted).ok_or(Error::Unauthenticated)?;
-        self.check_version(&user, update.if_version)?;
+        check_version(&user, update.if_version)?;
         self.check_editable(&user, home, &update.profile, email.is_some()).await?;
         self.check_user_name(asking, &user, &update.profile).await?;
         let person = Person { user: user.clone(), ..(**asking).clone() };
@@ -177,16 +177,6 @@ impl Service {
 
     fn local_writer(&self) -> Writer {
         Writer { directory: None, now: self.clock.now(), states_all: false }
-    }
-
-    fn check_version(&self, user: &User, expected: Option<i64>) -> Result<(), Error> {
-        match expected {
-            Some(version) if u64::try_from(version) != Ok(user.version) => {
-                let refusal = Refusal::new(Code::VersionConflict, "it changed since you read it").at("ifVersion");
-                Err(refusal.with("currentVersion", user.version).into())
-            }
-            _ => Ok(()),
-        }
     }
 
     /// In the organization where one acts, a value that a directory keeps is refused (G6).
@@ -454,5 +444,15 @@ impl Service {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+fn check_version(user: &User, expected: Option<i64>) -> Result<(), Error> {
+    match expected {
+        Some(version) if u64::try_from(version) != Ok(user.version) => {
+            let refusal = Refusal::new(Code::VersionConflict, "it changed since you read it").at("ifVersion");
+            Err(refusal.with("currentVersion", user.version).into())
+        }
+        _ => Ok(()),
     }
 }

@@ -127,31 +127,27 @@ impl Service {
         let refusal = Refusal::new(Code::InsufficientRank, "that user may do things you may not");
         Err(refusal.with("requiredPermissions", lacking).into())
     }
-
-    /// Whether the caller holds all of these, so that they can be given on (G4).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] with `INSUFFICIENT_RANK` and what is lacking.
-    pub(super) fn check_holds(
-        &self,
-        caller: &Caller,
-        permissions: &BTreeSet<Permission>,
-        field: &'static str,
-    ) -> Result<(), Error> {
-        let lacking: Vec<&str> = permissions
-            .iter()
-            .filter(|permission| !caller.may(**permission))
-            .map(|permission| permission.key())
-            .collect();
-        if lacking.is_empty() {
-            return Ok(());
-        }
-        let refusal = Refusal::new(Code::InsufficientRank, "nobody gives what they do not have").at(field);
-        Err(refusal.with("requiredPermissions", lacking).into())
-    }
 }
 
 fn only_one(mut users: Vec<User>) -> Option<User> {
     if users.len() == 1 { users.pop() } else { None }
+}
+
+/// Whether the caller holds all of these, so that they can be given on (G4).
+///
+/// # Errors
+///
+/// [`Error::Refused`] with `INSUFFICIENT_RANK` and what is lacking.
+pub(super) fn check_holds(
+    caller: &Caller,
+    permissions: &BTreeSet<Permission>,
+    field: &'static str,
+) -> Result<(), Error> {
+    let lacking: Vec<&str> =
+        permissions.iter().filter(|permission| !caller.may(**permission)).map(|permission| permission.key()).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let refusal = Refusal::new(Code::InsufficientRank, "nobody gives what they do not have").at(field);
+    Err(refusal.with("requiredPermissions", lacking).into())
 }

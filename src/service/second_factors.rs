@@ -107,13 +107,10 @@ impl Service {
         let event = self.event(caller, EventKind::MfaEnrolling, ("user", person.user.id.to_string()));
         self.store.begin_enrolment(person.organization.id, &credentials.account, &authenticator, &event).await?;
         let shown = self.settings.product_name.as_str();
-        let (url, secret) = totp::enrolment(seed.as_slice(), shown, &self.address_of(person))?;
+        let called = person.user.directory_email().unwrap_or_else(|| person.user.user_name());
+        let (url, secret) = totp::enrolment(seed.as_slice(), shown, called)?;
         let qr_code = Zeroizing::new(totp::qr_code(&url)?);
         Ok(Enrolment { secret, url, qr_code, confirm_by: authenticator.confirm_by })
-    }
-
-    fn address_of(&self, person: &Person) -> String {
-        person.user.directory_email().unwrap_or_else(|| person.user.user_name()).to_owned()
     }
 
     /// Turns the second factor on with a first code of the app. Trusted devices end, the login gets new tokens.
@@ -164,7 +161,7 @@ impl Service {
         let after = before.proven_again(AuthMethod::Totp, &self.settings.lifetimes, now);
         let refresh = self.secret(SecretKind::Refresh);
         let tokens = NewTokens { before: &before, after: &after, refresh: &refresh, used: None };
-        let mails = self.notices(person.account.id, person.organization.id, Notice::AuthenticatorAdded).await?;
+        let mails = self.notices(person.account.id, Notice::AuthenticatorAdded).await?;
         let event = self.event(caller, EventKind::MfaEnrolled, ("user", person.user.id.to_string()));
         self.store.confirm_enrolment(&credentials.account, &authenticator, &hashes, &tokens, &mails, &event).await?;
         self.mail_waits();
@@ -190,7 +187,7 @@ impl Service {
         }
         let codes = self.new_recovery_codes();
         let hashes = hashes(&codes, person.account.id);
-        let mails = self.notices(person.account.id, person.organization.id, Notice::RecoveryCodesMade).await?;
+        let mails = self.notices(person.account.id, Notice::RecoveryCodesMade).await?;
         let event = self.event(caller, EventKind::RecoveryCodesRegenerated, ("user", person.user.id.to_string()));
         self.store
             .replace_recovery_codes(person.organization.id, &credentials.account, &hashes, &mails, &event)
@@ -213,7 +210,7 @@ impl Service {
         if person.policy.mfa_required {
             return Err(Refusal::new(Code::LastCredential, "the organization requires a second factor").into());
         }
-        let mails = self.notices(person.account.id, person.organization.id, Notice::AuthenticatorRemoved).await?;
+        let mails = self.notices(person.account.id, Notice::AuthenticatorRemoved).await?;
         let event = self.event(caller, EventKind::MfaFactorRemoved, ("user", person.user.id.to_string()));
         self.store.remove_factors(person.organization.id, &credentials.account, None, &mails, &event).await?;
         self.mail_waits();
@@ -267,7 +264,7 @@ impl Service {
         {
             return Ok(reset);
         }
-        let mails = self.notices(account, organization, Notice::MfaReset).await?;
+        let mails = self.notices(account, Notice::MfaReset).await?;
         let mut event = self.event(caller, EventKind::MfaReset, ("user", user.id.to_string()));
         event.reason = reason;
         let ending = LoginEnd::OfAccount(account, None);

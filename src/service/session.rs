@@ -270,7 +270,7 @@ impl Service {
         let used =
             Refusal::new(Code::TokenUsed, "this refresh token was used before: the login is ended").at("refreshToken");
         if login.is_active(self.clock.now()) {
-            let mails = self.notices(login.account, login.organization, Notice::CopyNoticed).await?;
+            let mails = self.notices(login.account, Notice::CopyNoticed).await?;
             let event = self.public_event(origin, EventKind::LoginRevoked, ("login", login.id.to_string()));
             let which = LoginEnd::One(login.id);
             self.store.end_logins(login.organization, &which, EndReason::Reuse, &mails, &event).await?;

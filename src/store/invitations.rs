@@ -204,13 +204,12 @@ impl Store {
         let bound = self.organization(joining.membership.organization).await?;
         let mut write = Write::new(joining.membership.organization, event);
         push_invitation_change(&mut write, before, after);
-        match user_before {
-            Some(before) => push_update(&mut write, before, user),
-            None => {
-                write.push("CREATE $id CONTENT $user RETURN NONE;");
-                write.bind("id", user_record(user.id));
-                write.bind("user", UserRow::from(user));
-            }
+        if let Some(before) = user_before {
+            push_update(&mut write, before, user);
+        } else {
+            write.push("CREATE $id CONTENT $user RETURN NONE;");
+            write.bind("id", user_record(user.id));
+            write.bind("user", UserRow::from(user));
         }
         push_grants(&mut write, user.id, &after.roles, GrantSource::Invitation, before.inviter, event.at);
         push_join_groups(&mut write, user.id, &after.groups);

@@ -77,6 +77,7 @@ fn code_record(account: AccountId, hash: &str) -> RecordId {
 }
 
 /// A second factor that is used up in the same unit of work as what it lets do.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and not for long")]
 pub(crate) enum FactorUse {
     /// A code of an authenticator app: its step was later than the one before.
     Totp {

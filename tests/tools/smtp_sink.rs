@@ -114,10 +114,8 @@ impl SmtpSink {
                 arrived.await;
             }
         };
-        match tokio::time::timeout(Duration::from_secs(20), waiting).await {
-            Ok(mail) => mail,
-            Err(_) => panic!("no mail {count} for {to}; there are {}", self.all().len()),
-        }
+        let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        waited.unwrap_or_else(|_| panic!("no mail {count} for {to}; there are {}", self.all().len()))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Enumerations of the account API, and how they name what the domain has.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use crate::domain::account::{
     ChangeReason, EmailSource as DomainEmailSource, MembershipSource as DomainMembershipSource, Theme as DomainTheme,
 };

@@ -1,7 +1,5 @@
 //! Groups and directories, as far as people meet them in their own account.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{Context, ID};
 
 use super::connection::PageInfo;

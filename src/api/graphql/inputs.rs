@@ -1,7 +1,5 @@
 //! What mutations take.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{ID, MaybeUndefined};
 
 use super::enums::Theme;

@@ -1,7 +1,5 @@
 //! Sessions, challenges, logins and trusted devices.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{Context, ID};
 
 use super::enums::{Assurance, AuthMethod, LoginEndReason, LoginState, MfaMethod, RequiredAction};
@@ -189,7 +187,7 @@ impl Login {
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
     pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.login.account).await
+        users::actor_of_account(ctx, self.login.account)
     }
 
     /// When it last changed; equal to `createdAt` until then.
@@ -199,7 +197,7 @@ impl Login {
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
     pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.login.account).await
+        users::actor_of_account(ctx, self.login.account)
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.
@@ -295,7 +293,7 @@ impl TrustedDevice {
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
     pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account).await
+        users::actor_of_account(ctx, self.0.account)
     }
 
     /// When it last changed; equal to `createdAt` until then.
@@ -305,7 +303,7 @@ impl TrustedDevice {
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
     pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account).await
+        users::actor_of_account(ctx, self.0.account)
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.

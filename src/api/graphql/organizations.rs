@@ -1,7 +1,5 @@
 //! Organizations, roles and permissions.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{Context, ID};
 
 use super::LIST;

@@ -1,7 +1,5 @@
 //! What mutations answer.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{ID, SimpleObject};
 
 use super::failure::{Failure, UserError, user_errors};
@@ -13,6 +11,9 @@ use super::scalars::{DateTime, Url};
 use super::tokens::ApiToken;
 use super::users::User;
 use crate::domain::Error;
+
+/// What a mutation answers: its payload, or, where it is null, why.
+pub(super) type Answer<T> = Option<Result<T, Failure>>;
 
 /// A payload: what was done, and what every payload has beside it.
 macro_rules! payload {
@@ -35,12 +36,13 @@ macro_rules! payload {
                 outcome: Result<T, Error>,
                 client_mutation_id: Option<String>,
                 fill: impl FnOnce(T) -> Self,
-            ) -> Result<Self, Failure> {
-                let payload = match outcome {
+            ) -> Answer<Self> {
+                let payload = match outcome.map_err(user_errors) {
                     Ok(done) => fill(done),
-                    Err(error) => Self { user_errors: user_errors(error)?, ..Self::default() },
+                    Err(Ok(user_errors)) => Self { user_errors, ..Self::default() },
+                    Err(Err(failure)) => return Some(Err(failure)),
                 };
-                Ok(Self { query: Some(Query), client_mutation_id, ..payload })
+                Some(Ok(Self { query: Some(Query), client_mutation_id, ..payload }))
             }
         }
     };

@@ -1,7 +1,5 @@
 //! What belongs to a person: addresses, password state, second factors, preferences.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{Context, ID};
 
 use super::connection::PageInfo;
@@ -53,7 +51,7 @@ impl Email {
 
     /// Whose address.
     pub(super) async fn user(&self, ctx: &Context<'_>) -> Option<Result<User, Failure>> {
-        users::user_of_account(ctx, self.0.account).await
+        users::user_of_account(ctx, self.0.account)
     }
 
     /// The address.
@@ -88,7 +86,7 @@ impl Email {
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
     pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account).await
+        users::actor_of_account(ctx, self.0.account)
     }
 
     /// When it last changed; equal to `createdAt` until then.
@@ -98,7 +96,7 @@ impl Email {
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
     pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account).await
+        users::actor_of_account(ctx, self.0.account)
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.
@@ -201,7 +199,7 @@ impl MfaFactor {
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
     pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account).await
+        users::actor_of_account(ctx, self.0.account)
     }
 
     /// When it last changed; equal to `createdAt` until then.
@@ -211,7 +209,7 @@ impl MfaFactor {
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
     pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account).await
+        users::actor_of_account(ctx, self.0.account)
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.

@@ -1,7 +1,5 @@
 //! Rules and limits in force, and what an invitation link shows.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use super::LIST;
 use super::enums::{EmailChangeMode, JitMode};
 use super::scalars::{DateTime, EmailAddress};
@@ -124,6 +122,7 @@ pub(super) struct TrustedDevicePolicy {
 
 /// How long things last. Set by the operator.
 #[derive(async_graphql::SimpleObject)]
+#[expect(clippy::struct_field_names, reason = "the names are the contract's")]
 pub(super) struct LoginPolicy {
     /// Access token; at most 600.
     pub(super) access_token_lifetime_seconds: i32,

@@ -1,7 +1,5 @@
 //! Everything that can be read.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{Context, ID};
 
 use super::failure::Failure;
@@ -75,7 +73,7 @@ impl Query {
     ///
     /// Permission: any valid credential.
     async fn account_policy(&self, ctx: &Context<'_>) -> Option<Result<AccountPolicy, Failure>> {
-        Some(ctx.service().get_policies(ctx.caller()).await.map(AccountPolicy).map_err(Failure::from))
+        Some(ctx.service().get_policies(ctx.caller()).map(AccountPolicy).map_err(Failure::from))
     }
 
     /// What the page behind an invitation link shows before anybody accepts. Asking uses nothing up.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use chrono::{DateTime, Utc};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::failure::Failure;
 use super::organizations::{Permission, Role, RoleGrant};
@@ -72,7 +72,7 @@ impl Asked {
 
     /// The credential that was sent, whatever it is good for.
     pub(super) fn bearer(&self) -> Option<&str> {
-        self.bearer.as_ref().map(|bearer| bearer.expose_secret())
+        self.bearer.as_ref().map(ExposeSecret::expose_secret)
     }
 
     /// The answer is to carry this QR code beside its data: the schema has no place for it.

@@ -157,9 +157,9 @@ fn end_of_text(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 fn malformed(text: &str, offset: usize) -> Failure {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    let before = String::from_utf8_lossy(&text.as_bytes()[..offset.min(text.len())]);
+    let line = before.split('\n').count();
+    let column = before.rsplit('\n').next().map_or(0, str::len) + 1;
     Failure::new("GRAPHQL_PARSE_FAILED", format!("the document is not GraphQL: see line {line}, column {column}"))
         .with("line", line)
         .with("column", column)

@@ -1,6 +1,5 @@
 //! The two kinds of callers beside people. Nobody is one yet; their shape is part of what clients may ask for.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
 #![expect(unreachable_code, reason = "there is no value to ask about")]
 
 use async_graphql::ID;

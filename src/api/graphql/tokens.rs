@@ -1,7 +1,5 @@
 //! Personal API tokens.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{Context, ID};
 
 use super::enums::{ApiTokenKind, ApiTokenState};
@@ -33,7 +31,7 @@ impl ApiToken {
 
     /// The user, service account or directory.
     pub(super) async fn holder(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account).await
+        users::actor_of_account(ctx, self.0.account)
     }
 
     /// Name; 1 to 100 characters.
@@ -78,7 +76,7 @@ impl ApiToken {
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
     pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account).await
+        users::actor_of_account(ctx, self.0.account)
     }
 
     /// When it last changed; equal to `createdAt` until then.
@@ -88,7 +86,7 @@ impl ApiToken {
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
     pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account).await
+        users::actor_of_account(ctx, self.0.account)
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.

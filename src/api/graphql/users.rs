@@ -1,7 +1,5 @@
 //! A user as the account API shows them: what the organization says, joined with the account behind it.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{Context, ID};
 
 use super::connection::{Paging, page_complexity};
@@ -528,12 +526,12 @@ pub(super) async fn user_here(
 }
 
 /// The caller, if it is their account; whom else an account belongs to is not told.
-pub(super) async fn user_of_account(ctx: &Context<'_>, account: AccountId) -> Option<Result<User, Failure>> {
+pub(super) fn user_of_account(ctx: &Context<'_>, account: AccountId) -> Option<Result<User, Failure>> {
     let person = ctx.caller().as_person().filter(|person| person.account.id == account)?;
     Some(Ok(User(person.user.clone())))
 }
 
 /// The same, as the author of a change.
-pub(super) async fn actor_of_account(ctx: &Context<'_>, account: AccountId) -> Option<Result<Actor, Failure>> {
-    user_of_account(ctx, account).await.map(|user| user.map(Actor::from))
+pub(super) fn actor_of_account(ctx: &Context<'_>, account: AccountId) -> Option<Result<Actor, Failure>> {
+    user_of_account(ctx, account).map(|user| user.map(Actor::from))
 }

@@ -1,7 +1,5 @@
 //! Who is asking, and all that is theirs.
 
-#![expect(clippy::doc_markdown, reason = "the descriptions are the contract's, word for word")]
-
 use async_graphql::{Context, ID};
 
 use super::connection::{Paging, page_complexity};

@@ -126,9 +126,10 @@ impl TestApp {
         config.mail.port = smtp.address.port();
         change(&mut config);
         let clock = Arc::new(Clock::fixed(start_of_time()));
-        let store = match config.store.url.starts_with("surrealkv") {
-            true => reopened(&config.store.url).await,
-            false => Store::connect(&config.store_settings().expect("settings")).await.expect("a store"),
+        let store = if config.store.url.starts_with("surrealkv") {
+            reopened(&config.store.url).await
+        } else {
+            Store::connect(&config.store_settings().expect("settings")).await.expect("a store")
         };
         let bound = app::bind(&config).await.expect("a port");
         let foundation = Foundation {
