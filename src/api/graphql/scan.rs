@@ -351,15 +351,7 @@ fn expand(document: &Document<'_>, limits: &GraphqlSettings) -> Result<Vec<Opera
     let mut sizes: HashMap<&str, Option<usize>> = HashMap::new();
     let mut operations = Vec::new();
     for (kind, name, selections) in &document.operations {
-        let size = size_of(selections, document, &mut sizes)?;
-        if size > limits.selections {
-            return Err(too_much(
-                "COMPLEXITY_EXCEEDED",
-                "selections, fragments put in their places,",
-                size,
-                limits.selections,
-            ));
-        }
+        check_size(size_of(selections, document, &mut sizes)?, limits)?;
         let mut root_fields = Vec::new();
         collect_root(selections, document, &mut root_fields);
         let most = if *kind == Kind::Query { limits.root_fields } else { limits.mutations };
@@ -370,11 +362,20 @@ fn expand(document: &Document<'_>, limits: &GraphqlSettings) -> Result<Vec<Opera
     }
     // Fragments nobody uses are validated too.
     for name in document.fragments.keys() {
-        size_of_fragment(name, document, &mut sizes)?;
+        check_size(size_of_fragment(name, document, &mut sizes)?, limits)?;
     }
     Ok(operations)
 }
 
+fn check_size(size: usize, limits: &GraphqlSettings) -> Result<(), Failure> {
+    if size <= limits.selections {
+        return Ok(());
+    }
+    let what = "selections, fragments put in their places,";
+    Err(too_much("COMPLEXITY_EXCEEDED", what, size, limits.selections))
+}
+
+/// How much there is to visit: fields, and the fragments themselves, which cost a visit even with nothing in them.
 fn size_of<'t>(
     selections: &Selections<'t>,
     document: &Document<'t>,
@@ -385,10 +386,10 @@ fn size_of<'t>(
         size = size.saturating_add(1).saturating_add(size_of(inner, document, sizes)?);
     }
     for inner in &selections.inline {
-        size = size.saturating_add(size_of(inner, document, sizes)?);
+        size = size.saturating_add(1).saturating_add(size_of(inner, document, sizes)?);
     }
     for name in &selections.spreads {
-        size = size.saturating_add(size_of_fragment(name, document, sizes)?);
+        size = size.saturating_add(1).saturating_add(size_of_fragment(name, document, sizes)?);
     }
     Ok(size)
 }
@@ -456,12 +457,18 @@ mod tests {
 
     #[test]
     fn gq06_a_fragment_bomb_is_counted_not_expanded() {
-        let mut text = "{ ...f0 }".to_owned();
-        for level in 0..32 {
-            text.push_str(&format!(" fragment f{level} on Query {{ ...f{next} ...f{next} }}", next = level + 1));
+        let chain: String = (0..32)
+            .map(|level| format!(" fragment f{level} on Query {{ ...f{next} ...f{next} }}", next = level + 1))
+            .collect();
+        // The last fragment says something, nothing, or is not there; or nobody uses any.
+        for (start, end) in [
+            ("{ ...f0 }", "fragment f32 on Query { me { accountId } }"),
+            ("{ ...f0 }", "fragment f32 on Query { ...on Query { ...on Query { id } } }"),
+            ("{ ...f0 }", ""),
+            ("{ me { accountId } }", "fragment f32 on Query { me { accountId } }"),
+        ] {
+            assert_eq!(code(&format!("{start}{chain}{end}")), Some("\"COMPLEXITY_EXCEEDED\"".to_owned()), "{end}");
         }
-        text.push_str(" fragment f32 on Query { me { accountId } }");
-        assert_eq!(code(&text), Some("\"COMPLEXITY_EXCEEDED\"".to_owned()));
         let circle = "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }";
         assert_eq!(code(circle), Some("\"GRAPHQL_VALIDATION_FAILED\"".to_owned()));
         let unused = "{ me { accountId } } fragment a on Query { ...a }";
