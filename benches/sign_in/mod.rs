@@ -13,10 +13,12 @@ use crate::{Bench, Owner, Report, Tenant, median, milliseconds, per_second};
 
 const CONNECTIONS: usize = 16;
 const ME: &str = "{ me { accountId user { id userName displayName email } organization { id shortName name } } }";
-const LOGIN: &str = "mutation($input: LoginInput!) { login(input: $input) { session { accessToken } } }";
+const LOGIN: &str =
+    "mutation($input: LoginInput!) { login(input: $input) { session { accessToken } userErrors { code message } } }";
 
-fn login_body(owner: &Owner) -> String {
-    json!({"query": LOGIN, "variables": {"input": {"email": owner.email, "password": owner.password}}}).to_string()
+fn login_body(owner: &Owner, device: &str) -> String {
+    let input = json!({"email": owner.email, "password": owner.password, "deviceId": device});
+    json!({"query": LOGIN, "variables": {"input": input}}).to_string()
 }
 
 async fn graphql_client(bench: &Bench, token: &str) -> Client {
@@ -24,7 +26,7 @@ async fn graphql_client(bench: &Bench, token: &str) -> Client {
 }
 
 async fn signed_in(bench: &Bench, owner: &Owner) -> String {
-    let answer = graphql_client(bench, "none").await.send("POST", "/graphql", &login_body(owner)).await;
+    let answer = graphql_client(bench, "none").await.send("POST", "/graphql", &login_body(owner, "bench")).await;
     let answer: Value = serde_json::from_slice(&answer).expect("JSON");
     answer["data"]["login"]["session"]["accessToken"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
@@ -88,46 +90,54 @@ pub async fn hostile_documents(bench: &Bench, report: &mut Report) {
     {
         let body = json!({ "query": document }).to_string();
         let mut times = Vec::new();
-        for _ in 0..50 {
+        for _ in 0..100 {
             let started = Instant::now();
             let (_, answer) = client.try_send("POST", "/graphql", &body).await;
             times.push(started.elapsed());
             assert!(String::from_utf8_lossy(&answer).contains("\"errors\""), "{what} is refused");
         }
-        let slowest = milliseconds(times.iter().copied().max().unwrap_or_default());
-        let measured = format!("{slowest:.2} ms (p50 {:.2} ms)", milliseconds(median(times)));
-        report.line(&format!("{what}: the slowest of 50 refusals"), measured, "under 5 ms", slowest < 5.0);
+        times.sort_unstable();
+        let slow = milliseconds(times[times.len() * 95 / 100]);
+        let measured = format!("{slow:.2} ms (p50 {:.2} ms)", milliseconds(median(times)));
+        report.line(&format!("{what}: p95 of refusing it"), measured, "under 5 ms", slow < 5.0);
     }
 }
 
-/// 500 who sign in at once, again and again, while a directory goes on working.
+/// 500 clients, five to a person, that sign in at once, again and again, while a directory goes on working.
 pub async fn flood(bench: &Bench, report: &mut Report, tenant: &Tenant, users: &[UserId]) {
-    const PEOPLE: usize = 500;
-    let owner = bench.owner("crowd").await;
-    signed_in(bench, &owner).await;
-    let body: Arc<str> = login_body(&owner).into();
-    let mut directory = bench.client(tenant).await;
-    let mut clients = Vec::new();
-    for _ in 0..PEOPLE {
-        clients.push(graphql_client(bench, "none").await);
+    const PEOPLE: usize = 100;
+    const DEVICES: usize = 5;
+    let users: Arc<[UserId]> = users.into();
+    let mut directory = Vec::new();
+    for _ in 0..CONNECTIONS {
+        directory.push(bench.client(tenant).await);
     }
-    let idle = tail(&mut directory, users, Duration::from_secs(5)).await;
+    let mut clients = Vec::new();
+    for person in 0..PEOPLE {
+        let owner = bench.owner(&format!("crowd{person}")).await;
+        for device in 0..DEVICES {
+            clients.push((graphql_client(bench, "none").await, login_body(&owner, &format!("device-{device}"))));
+        }
+    }
+    let idle = tail(&mut directory, &users, Duration::from_secs(5)).await;
     let before = resident_mib();
     let (going_on, done, refused) =
         (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut people = JoinSet::new();
-    for mut client in clients {
-        let (body, going_on, done, refused) = (body.clone(), going_on.clone(), done.clone(), refused.clone());
+    for (number, (mut client, body)) in clients.into_iter().enumerate() {
+        let (going_on, done, refused) = (going_on.clone(), done.clone(), refused.clone());
         people.spawn(async move {
             while going_on.load(Ordering::Relaxed) {
                 let (status, answer) = client.try_send("POST", "/graphql", &body).await;
                 if status == 200 {
-                    assert!(String::from_utf8_lossy(&answer).contains("accessToken"));
+                    let answer = String::from_utf8_lossy(&answer);
+                    assert!(answer.contains("accessToken"), "{answer}");
                     done.fetch_add(1, Ordering::Relaxed);
                 } else {
                     assert!(status == 429 || status == 503, "{status}");
                     refused.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    // What Retry-After says, and not all at once again.
+                    tokio::time::sleep(Duration::from_millis(2_000 + 4 * number as u64)).await;
                 }
             }
         });
@@ -140,30 +150,39 @@ pub async fn flood(bench: &Bench, report: &mut Report, tenant: &Tenant, users: &
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    let busy = tail(&mut directory, users, Duration::from_secs(10)).await;
+    let busy = tail(&mut directory, &users, Duration::from_secs(10)).await;
     going_on.store(false, Ordering::Relaxed);
     people.join_all().await;
     watch.await.expect("watched");
     let (done, refused) = (done.load(Ordering::Relaxed), refused.load(Ordering::Relaxed));
-    println!("     500 people signing in for 10 s: {done} did, {refused} were told to come back");
+    println!("     500 clients signing in for 10 s: {done} did, {refused} were told to come back");
     let ratio = milliseconds(busy) / milliseconds(idle);
     let measured = format!("{:.2} ms, {:.2} ms: {ratio:.2}", milliseconds(idle), milliseconds(busy));
-    report.line("GET /Users/{id}: p99 idle and while 500 sign in", measured, "within 2", ratio <= 2.0);
+    report.line("GET /Users/{id}, 16 clients: p99 alone and while 500 sign in", measured, "within 2", ratio <= 2.0);
     let grown = most.load(Ordering::Relaxed).saturating_sub(before);
     let budget = 64;
     let measured = format!("{grown} MiB of {budget} MiB");
     report.line("memory for 500 who sign in", measured, "the budget + 10 %", grown * 10 <= budget * 11);
 }
 
-/// The 99th percentile of `GET /Users/{id}`, one after the other for so long.
-async fn tail(client: &mut Client, users: &[UserId], time: Duration) -> Duration {
+/// The 99th percentile of `GET /Users/{id}` for so many clients, each asking again as soon as it is answered.
+async fn tail(clients: &mut Vec<Client>, users: &Arc<[UserId]>, time: Duration) -> Duration {
     let started = Instant::now();
-    let mut times = Vec::new();
-    while started.elapsed() < time {
-        let user = users[times.len() * 7_919 % users.len()];
-        times.push(client.timed("GET", &format!("/scim/v2/Users/{user}"), "").await);
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut running = JoinSet::new();
+    for (number, mut client) in clients.drain(..).enumerate() {
+        let users = users.clone();
+        running.spawn(async move {
+            let mut times = Vec::new();
+            while started.elapsed() < time {
+                let user = users[(number + times.len()) * 7_919 % users.len()];
+                times.push(client.timed("GET", &format!("/scim/v2/Users/{user}"), "").await);
+            }
+            (client, times)
+        });
     }
+    let (back, times): (Vec<Client>, Vec<Vec<Duration>>) = running.join_all().await.into_iter().unzip();
+    clients.extend(back);
+    let mut times = times.concat();
     times.sort_unstable();
     times[times.len() * 99 / 100]
 }

@@ -1,10 +1,7 @@
 //! Password hashing: Argon2id (RFC 9106), the salt from our own source of chance.
 
-use std::time::Duration;
-
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{CustomizedPasswordHasher as _, PasswordVerifier as _};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use crate::domain::Error;
 use crate::domain::password::Password;
@@ -39,17 +36,42 @@ fn internal(text: String) -> Error {
     Error::Internal(text.into())
 }
 
+/// What hashes are computed in: kept from one to the next, so that the memory of all is what is configured, and none is
+/// asked of the system while others wait.
+#[derive(Debug, Default)]
+pub struct Memory(Vec<Block>);
+
+impl Memory {
+    /// The output for these parameters.
+    fn compute(&mut self, password: &Password, salt: &[u8], params: Params) -> Result<Output, Error> {
+        let wanted = params.block_count();
+        if wanted > self.0.len() {
+            self.0.resize(wanted, Block::new());
+        }
+        let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let computed =
+            argon2.hash_password_into_with_memory(password.expose(), salt, &mut output, &mut self.0[..wanted]);
+        computed.map_err(|error| internal(error.to_string()))?;
+        Output::new(&output).map_err(|error| internal(error.to_string()))
+    }
+}
+
 /// Hashes a password to a PHC string (`$argon2id$v=19$…`).
 ///
 /// # Errors
 ///
 /// [`Error::Internal`] when the parameters are not accepted, which would be a bug.
-pub fn hash(password: &Password, salt: [u8; 16], cost: Cost) -> Result<String, Error> {
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.params()?);
-    let hash = argon2
-        .hash_password_customized(password.expose(), &salt, None, None, cost.params()?)
-        .map_err(|error| internal(error.to_string()))?;
-    Ok(hash.to_string())
+pub fn hash(password: &Password, salt: [u8; 16], cost: Cost, memory: &mut Memory) -> Result<String, Error> {
+    let params = cost.params()?;
+    let phc = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|error| internal(error.to_string()))?,
+        salt: Some(Salt::new(&salt).map_err(|error| internal(error.to_string()))?),
+        hash: Some(memory.compute(password, &salt, params)?),
+    };
+    Ok(phc.to_string())
 }
 
 /// What a comparison tells.
@@ -64,16 +86,20 @@ pub enum Verdict {
 }
 
 /// Compares a password with a hash. A hash of another algorithm, version or beyond our bounds is wrong, and not computed.
-pub fn verify(password: &Password, phc: &str, cost: Cost) -> Verdict {
+pub fn verify(password: &Password, phc: &str, cost: Cost, memory: &mut Memory) -> Verdict {
     let Ok(parsed) = PasswordHash::new(phc) else { return Verdict::Wrong };
-    let Some(stored) = cost_of(&parsed) else { return Verdict::Wrong };
+    let (Some(stored), Some(salt), Some(expected)) = (cost_of(&parsed), &parsed.salt, &parsed.hash) else {
+        return Verdict::Wrong;
+    };
     if !stored.is_within(Cost::MOST) {
         return Verdict::Wrong;
     }
-    match Argon2::default().verify_password(password.expose(), &parsed) {
-        Ok(()) if cost.is_within(stored) => Verdict::Right,
-        Ok(()) => Verdict::RightButCheap,
-        Err(_) => Verdict::Wrong,
+    let computed = stored.params().and_then(|params| memory.compute(password, salt, params));
+    // Outputs are compared in constant time.
+    match computed {
+        Ok(computed) if computed == *expected && cost.is_within(stored) => Verdict::Right,
+        Ok(computed) if computed == *expected => Verdict::RightButCheap,
+        _ => Verdict::Wrong,
     }
 }
 
@@ -83,12 +109,13 @@ fn cost_of(hash: &PasswordHash) -> Option<Cost> {
     Some(Cost { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() })
 }
 
-/// How long a hash takes on this machine in the worst case that is still served; for answers that say when to come back.
-pub const TYPICAL: Duration = Duration::from_millis(50);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn verify(password: &Password, phc: &str, cost: Cost) -> Verdict {
+        super::verify(password, phc, cost, &mut Memory::default())
+    }
 
     const CHEAP: Cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
 
@@ -98,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_hash_verifies_its_password_and_no_other() {
-        let phc = hash(&password("correct horse"), [7; 16], Cost::LEAST).expect("hashed");
+        let phc = hash(&password("correct horse"), [7; 16], Cost::LEAST, &mut Memory::default()).expect("hashed");
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert_eq!(verify(&password("correct horse"), &phc, Cost::LEAST), Verdict::Right);
         assert_eq!(verify(&password("correct horsf"), &phc, Cost::LEAST), Verdict::Wrong);
@@ -106,16 +133,26 @@ mod tests {
 
     #[test]
     fn a_cheap_hash_is_told_apart() {
-        let phc = hash(&password("x"), [7; 16], CHEAP).expect("hashed");
+        let phc = hash(&password("x"), [7; 16], CHEAP, &mut Memory::default()).expect("hashed");
         assert_eq!(verify(&password("x"), &phc, CHEAP), Verdict::Right);
         assert_eq!(verify(&password("x"), &phc, Cost::LEAST), Verdict::RightButCheap);
         assert_eq!(verify(&password("y"), &phc, Cost::LEAST), Verdict::Wrong);
     }
 
     #[test]
+    fn memory_used_before_changes_nothing() {
+        let mut memory = Memory::default();
+        let large = hash(&password("x"), [7; 16], Cost { memory_kib: 128, ..CHEAP }, &mut memory).expect("hashed");
+        let small = hash(&password("x"), [7; 16], CHEAP, &mut memory).expect("hashed");
+        assert_eq!(small, hash(&password("x"), [7; 16], CHEAP, &mut Memory::default()).expect("hashed"));
+        assert_eq!(super::verify(&password("x"), &large, CHEAP, &mut memory), Verdict::Right);
+        assert_eq!(super::verify(&password("x"), &small, CHEAP, &mut memory), Verdict::Right);
+    }
+
+    #[test]
     fn au11_no_character_is_left_out() {
         let long = "a".repeat(72);
-        let phc = hash(&password(&format!("{long}b")), [7; 16], CHEAP).expect("hashed");
+        let phc = hash(&password(&format!("{long}b")), [7; 16], CHEAP, &mut Memory::default()).expect("hashed");
         assert_eq!(verify(&password(&long), &phc, CHEAP), Verdict::Wrong);
         assert_eq!(verify(&password(&format!("{long}c")), &phc, CHEAP), Verdict::Wrong);
     }

@@ -126,6 +126,8 @@ impl Service {
     pub async fn sign_in_with_password(&self, sign_in: PasswordSignIn, origin: &Origin) -> Result<SignedIn, Error> {
         login::check_device(sign_in.device_id.as_deref(), sign_in.device_name.as_deref())?;
         let password = Password::read(&sign_in.password, "password")?;
+        // Before anything is read: who is told to come back costs nothing.
+        let turn = self.hashing.turn().await?;
         let (identity, account) = self.find_account_of(&sign_in).await?;
         let credentials = self.credentials_of(account).await?;
         let trusted = self.find_trusted(sign_in.trusted_device_token.as_deref(), account).await?;
@@ -133,7 +135,7 @@ impl Service {
             self.count_password_try(account, &identity, origin, trusted.as_ref().map(|(device, _)| device)).await?;
         let usable = credentials.as_ref().and_then(|credentials| credentials.password.as_ref());
         let hash = usable.map(|password| password.hash.clone()).filter(|_| counted.is_ok());
-        let verdict = self.hashing.verify(password.clone(), hash.as_deref()).await?;
+        let verdict = self.hashing.verify(turn, password.clone(), hash.as_deref()).await?;
         let Ok(counted) = counted else {
             return Err(refused());
         };
@@ -148,8 +150,9 @@ impl Service {
         };
         self.take_back(counted).await?;
         let rehash = match (verdict, hash) {
+            // If there is no room for it now, another time.
             (Verdict::RightButCheap, Some(before)) => {
-                Some((before, self.hashing.hash(password, self.entropy.bytes()).await?))
+                self.hashing.hash(password, self.entropy.bytes()).await.ok().map(|after| (before, after))
             }
             _ => None,
         };

@@ -397,6 +397,7 @@ impl Service {
         let Some(record) = credentials.and_then(|credentials| credentials.password) else {
             return Err(Refusal::new(Code::NoPassword, "the account has no password").into());
         };
+        let turn = self.hashing.turn().await?;
         let counted = match self.count_password_try(Some(account), "", caller.origin(), None).await? {
             Ok(counted) => counted,
             Err(until) => {
@@ -404,7 +405,7 @@ impl Service {
                 return Err(refusal.with("until", until.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)).into());
             }
         };
-        if self.hashing.verify(password, Some(&record.hash)).await? == Verdict::Wrong {
+        if self.hashing.verify(turn, password, Some(&record.hash)).await? == Verdict::Wrong {
             if counted.locks_account {
                 self.tell_locked(account, caller.origin()).await?;
             }

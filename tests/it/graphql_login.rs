@@ -246,3 +246,39 @@ async fn ac06_sc11_who_is_kept_out_by_the_directory_stays_out() {
     assert_eq!(signed_in.me_code().await.as_deref(), Some("UNAUTHENTICATED"), "C116: nothing that ended comes back");
     assert!(babs.login_payload(json!({})).await["session"].is_object());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au12_whoever_is_told_to_come_back_has_not_tried() {
+    let app = TestApp::start_configured(|config| {
+        config.password.queue = 0;
+        config.password.budget_kib = config.password.memory_kib;
+    })
+    .await;
+    let acme = app.owned("acme").await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let owner = acme.owner.clone();
+        tasks.spawn(async move {
+            let input = json!({"email": owner.email, "password": owner.password});
+            let query = "mutation($input: LoginInput!) { login(input: $input) { session { accessToken } userErrors { code } } }";
+            let request = owner.request(&json!({"query": query, "variables": {"input": input}}));
+            let answer = request.send().await.expect("an answer");
+            let wait = answer.headers().get("retry-after").is_some();
+            (answer.status().as_u16(), wait, answer.json::<Value>().await.expect("JSON"))
+        });
+    }
+    let answers = tasks.join_all().await;
+    let refused = answers.iter().filter(|(status, ..)| *status != 200).count();
+    assert!(refused > 10, "more than may fail: {refused}");
+    for (status, wait, body) in &answers {
+        match status {
+            200 => assert!(body["data"]["login"]["session"].is_object(), "{body}"),
+            429 => {
+                assert!(*wait, "Retry-After");
+                assert_eq!(body["errors"][0]["extensions"]["code"], "RATE_LIMITED", "{body}");
+            }
+            other => panic!("{other}: {body}"),
+        }
+    }
+    acme.owner.sign_in().await;
+}
