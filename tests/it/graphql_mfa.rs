@@ -135,6 +135,12 @@ async fn mf01_a_challenge_is_no_credential() {
 pub fn sample(name: &str) -> Value {
     let id = "01900000-0000-7000-8000-000000000000";
     match name {
+        "login" => json!({"email": "x@example.com", "password": "x"}),
+        "verifyMfa" => json!({"challengeToken": "x", "code": "000000"}),
+        "refreshSession" => json!({"refreshToken": "x"}),
+        "requestPasswordReset" => json!({"email": "x@example.com"}),
+        "completePasswordReset" => json!({"token": "x", "newPassword": "y"}),
+        "verifyEmail" | "acceptInvitation" | "declineInvitation" => json!({"token": "x"}),
         "reauthenticate" => json!({"password": "x"}),
         "switchOrganization" => json!({"organization": {"id": id}}),
         "addEmail" => json!({"email": "x@example.com"}),

@@ -220,6 +220,12 @@ fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<GraphqlRequest, Failu
         Failure::new("GRAPHQL_PARSE_FAILED", format!("the document is not GraphQL{place}"))
     })?;
     let sent_variables = variables::read(Json::Object(sent.variables.unwrap_or_default()));
+    let name = sent.operation_name.as_deref();
+    let chosen =
+        document.operations.iter().find(|(known, _)| name.is_none() || known.map(|known| known.as_str()) == name);
+    if let Some(missing) = chosen.and_then(|(_, chosen)| variables::find_missing(&chosen.node, &sent_variables)) {
+        return Err(Failure::new("BAD_USER_INPUT", format!("the variable ${missing} is missing")));
+    }
     variables::take_out_absent(&mut document, &sent_variables);
     let mut request = GraphqlRequest::new(text).variables(sent_variables);
     request.set_parsed_query(document);

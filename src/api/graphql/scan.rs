@@ -52,6 +52,9 @@ pub(super) fn scan(text: &str, limits: &GraphqlSettings) -> Result<Scanned, Fail
     let mut reader = Reader { text, tokens: &tokens, at: 0, limits, aliases: 0 };
     let document = reader.document()?;
     let operations = expand(&document, limits)?;
+    if introspects {
+        check_introspection(&document)?;
+    }
     Ok(Scanned { operations, introspects })
 }
 
@@ -371,7 +374,7 @@ fn check_size(size: usize, limits: &GraphqlSettings) -> Result<(), Failure> {
     if size <= limits.selections {
         return Ok(());
     }
-    let what = "selections, fragments put in their places,";
+    let what = "selections (fragments put in their places)";
     Err(too_much("COMPLEXITY_EXCEEDED", what, size, limits.selections))
 }
 
@@ -412,6 +415,51 @@ fn size_of_fragment<'t>(
     let size = size_of(selections, document, sizes)?;
     sizes.insert(name, Some(size));
     Ok(size)
+}
+
+/// Lists of a type that lead to types again: one within another multiplies the schema by itself (GQ-09). What tools ask
+/// needs one.
+const TYPE_LISTS: &[&str] = &["fields", "inputFields", "interfaces", "possibleTypes"];
+
+fn check_introspection(document: &Document<'_>) -> Result<(), Failure> {
+    let mut known = HashMap::new();
+    let mut roots: Vec<&Selections<'_>> = document.operations.iter().map(|(_, _, selections)| selections).collect();
+    while let Some(root) = roots.pop() {
+        for (_, asked) in root.fields.iter().filter(|(name, _)| matches!(*name, "__schema" | "__type")) {
+            let nested = nested_lists(asked, document, &mut known);
+            if nested > 1 {
+                return Err(too_much("COMPLEXITY_EXCEEDED", "lists of types within each other", nested, 1));
+            }
+        }
+        roots.extend(&root.inline);
+        roots.extend(root.spreads.iter().filter_map(|name| document.fragments.get(name)));
+    }
+    Ok(())
+}
+
+/// How many lists of types are within each other at most; each fragment is looked at once.
+fn nested_lists<'t>(
+    selections: &Selections<'t>,
+    document: &Document<'t>,
+    known: &mut HashMap<&'t str, usize>,
+) -> usize {
+    let mut most = 0;
+    for (name, inner) in &selections.fields {
+        most = most.max(usize::from(TYPE_LISTS.contains(name)) + nested_lists(inner, document, known));
+    }
+    for inner in &selections.inline {
+        most = most.max(nested_lists(inner, document, known));
+    }
+    for name in &selections.spreads {
+        let found = match (known.get(name), document.fragments.get(name)) {
+            (Some(found), _) => *found,
+            (None, Some(inner)) => nested_lists(inner, document, known),
+            (None, None) => 0,
+        };
+        known.insert(name, found);
+        most = most.max(found);
+    }
+    most
 }
 
 /// Root fields; bounded, because the size of the whole is.
