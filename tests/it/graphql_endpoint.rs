@@ -543,7 +543,6 @@ async fn operations_are_chosen_by_name() {
         "query { me { ... on Nothing { x } } }",
         "{ me(x: 1) { accountId } }",
         "{ me }",
-        "query($x: Nothing) { __typename }",
         "{ ...Missing }",
         "query A { __typename } query A { __typename }",
     ] {

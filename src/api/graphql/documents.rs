@@ -51,13 +51,10 @@ impl Documents {
     ///
     /// # Errors
     ///
-    /// `PERSISTED_QUERY_NOT_FOUND`; `BAD_USER_INPUT` for neither or both; where only known documents are served, text
-    /// that is none of them.
+    /// `PERSISTED_QUERY_NOT_FOUND`; where only known documents are served, for text that is none of them too.
     pub(super) fn choose(&self, id: Option<&str>, text: Option<String>) -> Result<String, Failure> {
         match (id, text) {
-            (Some(_), Some(_)) => Err(Failure::new("BAD_USER_INPUT", "send query or documentId, not both")),
-            (None, None) => Err(Failure::new("BAD_USER_INPUT", "send a query")),
-            (Some(id), None) => {
+            (Some(id), _) => {
                 let known = id.strip_prefix("sha256:").and_then(|id| self.known.get(id));
                 known.cloned().ok_or_else(unknown)
             }
@@ -69,6 +66,7 @@ impl Documents {
                 }
             }
             (None, Some(text)) => Ok(text),
+            (None, None) => Err(unknown()),
         }
     }
 }
@@ -101,9 +99,7 @@ mod tests {
             assert!(documents.choose(Some("sha256:00"), None).is_err() && documents.choose(Some(&id), None).is_err());
             assert_eq!(documents.choose(None, Some("{ x }".to_owned())).is_ok(), other);
             assert!(documents.choose(None, Some(TEXT.to_owned())).is_ok());
-            assert!(
-                documents.choose(Some(&sent), Some(TEXT.to_owned())).is_err() && documents.choose(None, None).is_err()
-            );
+            assert!(documents.choose(None, None).is_err());
         }
         assert!(documents(TrustedDocuments::Prefer, "00").is_err(), "a hash of something else");
         assert!(Documents::read(TrustedDocuments::Require, None).is_err());

@@ -122,7 +122,10 @@ async fn prepare(api: &Api, request: Request, origin: Origin) -> Result<(Caller,
         return Err(wrong(StatusCode::BAD_REQUEST, "the body is one object: {\"query\": …}"));
     }
     let message = "query, operationName and documentId are texts, variables and extensions are objects";
-    let sent = serde_json::from_value(sent).map_err(|_| wrong(StatusCode::BAD_REQUEST, message))?;
+    let sent: Sent = serde_json::from_value(sent).map_err(|_| wrong(StatusCode::BAD_REQUEST, message))?;
+    if sent.query.is_some() == sent.document_id.is_some() {
+        return Err(wrong(StatusCode::BAD_REQUEST, "send either query or documentId"));
+    }
     Ok((caller, token, sent))
 }
 
