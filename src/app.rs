@@ -170,8 +170,11 @@ impl Listening {
     /// Serves, and sends mails, until `stop` resolves; then lets requests finish.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let (service, mailer) = (self.service, self.mailer);
+        let sweeper = service.clone();
         let mails = tokio::spawn(async move { service.deliver_mails(&mailer).await });
+        let sweeps = tokio::spawn(async move { sweeper.keep_house().await });
         server::serve(self.listener, self.router, self.settings, stop).await;
         mails.abort();
+        sweeps.abort();
     }
 }

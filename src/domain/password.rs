@@ -86,7 +86,10 @@ impl PasswordRules {
         if resembles(text, &words) {
             rules.push("similar_to_profile");
         }
-        if entropy.score() < Score::Three {
+        // Spaces between words that are guessed first add nothing.
+        let squeezed: String = judged.split_whitespace().collect();
+        let score = entropy.score().min(zxcvbn::zxcvbn(&squeezed, &words).score());
+        if score < Score::Three {
             rules.push("too_easy");
         }
         if rules.is_empty() {
@@ -154,7 +157,13 @@ mod tests {
         for common in ["password", "qwertyuiop", "iloveyou", "trustno1"] {
             assert_eq!(check(common, true).expect_err(common).0, Code::PasswordBreached, "{common}");
         }
-        for easy in ["aaaaaaaaaaaaaaaaaaaa", "abcdefghijklmnopqrstuvwxyz", "passwordpassword", "123412341234123412"] {
+        for easy in [
+            "aaaaaaaaaaaaaaaaaaaa",
+            "abcdefghijklmnopqrstuvwxyz",
+            "passwordpassword",
+            "password password",
+            "123412341234123412",
+        ] {
             assert!(check(easy, false).is_err(), "{easy}");
         }
         for similar in ["babs.jensen@example.com", "BabsJensen2026", "RollcallRollcall"] {

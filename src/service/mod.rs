@@ -6,6 +6,7 @@ mod directories;
 mod emails;
 mod groups;
 mod hashing;
+mod housekeeping;
 mod invitations;
 mod keys;
 mod lockout;

@@ -450,7 +450,7 @@ impl Browser {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in10_the_links_of_mails_land_on_pages_that_use_nothing_up_by_being_opened() {
+async fn em05_in10_the_links_of_mails_land_on_pages_that_use_nothing_up_by_being_opened() {
     let app = TestApp::start().await;
     let acme = app.owned("acme").await;
     let browser = Browser::new();

@@ -519,7 +519,7 @@ async fn gq16_no_other_origin_may_read_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn operations_are_chosen_by_name() {
+async fn gq14_operations_are_chosen_by_name_and_wrong_ones_are_told_in_our_words() {
     let app = TestApp::start().await;
     let document = "query A { a: __typename } query B { b: __typename }";
     let nobody = Person::new(&app.url, "x@example.com", "x");

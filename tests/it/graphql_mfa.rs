@@ -11,10 +11,10 @@ use crate::support::{Engine, Owned, Person, TestApp};
 
 /// An authenticator app.
 #[derive(Clone)]
-struct App(Vec<u8>);
+pub struct App(Vec<u8>);
 
 impl App {
-    fn code(&self, at: DateTime<Utc>) -> String {
+    pub fn code(&self, at: DateTime<Utc>) -> String {
         code(&self.0, at)
     }
 }
@@ -33,14 +33,14 @@ pub fn code(seed: &[u8], at: DateTime<Utc>) -> String {
     totp.generate(u64::try_from(at.timestamp()).expect("after 1970")).to_string()
 }
 
-struct Enrolled {
-    person: Person,
-    app: App,
-    codes: Vec<String>,
+pub struct Enrolled {
+    pub person: Person,
+    pub app: App,
+    pub codes: Vec<String>,
 }
 
 /// Adds an authenticator app to somebody who is signed in.
-async fn enrol(test: &TestApp, person: &Person) -> Enrolled {
+pub async fn enrol(test: &TestApp, person: &Person) -> Enrolled {
     let begun = person.done("beginTotpEnrollment", json!({"name": "Phone"}), "secret otpauthUrl expiresAt").await;
     let secret = begun["secret"].as_str().expect("a secret");
     assert_eq!(begun["otpauthUrl"].as_str().expect("a URL").matches("secret=").count(), 1, "MF-13");

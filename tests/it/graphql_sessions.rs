@@ -109,7 +109,7 @@ async fn s0_14_a_revoked_login_is_refused_from_the_next_request_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s4_19_all_logins_end_the_calling_one_included_unless_it_is_kept() {
+async fn se08_s4_19_all_logins_end_the_calling_one_included_unless_it_is_kept() {
     let app = TestApp::start().await;
     let acme = app.owned("acme").await;
     let (one, two) = (acme.owner.sign_in().await, acme.owner.sign_in().await);
@@ -335,7 +335,7 @@ async fn mf11_another_organization_may_demand_more_proof() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn personal_tokens_act_as_oneself_and_can_do_no_more() {
+async fn se07_personal_tokens_act_as_oneself_and_can_do_no_more() {
     for engine in Engine::BOTH {
         let app = TestApp::start_on(engine).await;
         let acme = app.owned("acme").await;
@@ -457,5 +457,26 @@ async fn c08_no_session_survives_a_deactivation_it_raced_with() {
         for session in sessions.iter().filter(|payload| payload["session"].is_object()) {
             assert!(!babs.with_session(&session["session"]).is_in().await, "it was ended, and stays ended");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_logins_are_listed_for_ninety_days() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let acme = app.owned("acme").await;
+        acme.owner.on("old").sign_in().await;
+        let ended = async |state: &str| {
+            let owner = acme.owner.sign_in().await;
+            owner.me(&format!("logins(state: {state}) {{ id }}")).await["logins"].as_array().map(Vec::len)
+        };
+        let day = Duration::from_secs(24 * 60 * 60);
+        app.clock.advance(day * 14);
+        app.service.forget_what_ended().await.expect("forgotten");
+        assert_eq!(ended("EXPIRED").await, Some(1));
+        app.clock.advance(day * 91);
+        app.service.forget_what_ended().await.expect("forgotten");
+        assert_eq!(ended("EXPIRED").await, Some(1), "the login since has ended less long ago");
+        assert_eq!(ended("ACTIVE").await, Some(2), "those of just now");
     }
 }

@@ -4,6 +4,7 @@ mod support;
 
 mod access;
 mod audit;
+mod catalogue;
 mod cli;
 mod conversations;
 mod graphql_contract;
@@ -13,6 +14,7 @@ mod graphql_examples;
 mod graphql_login;
 mod graphql_mfa;
 mod graphql_profile;
+mod graphql_security;
 mod graphql_sessions;
 mod hostile;
 mod layers;

@@ -59,13 +59,22 @@ impl Person {
         Self { email: email.to_owned(), ..self.clone() }
     }
 
+    /// The same person at another node.
+    pub fn at(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
     /// The same person on another device.
     pub fn on(&self, device: &str) -> Self {
         Self { device: device.to_owned(), ..self.signed_out() }
     }
 
     pub fn request(&self, body: &Value) -> reqwest::RequestBuilder {
-        let request = self.http.post(format!("{}/graphql", self.url)).json(body);
+        self.request_at("/graphql", body)
+    }
+
+    pub fn request_at(&self, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body);
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

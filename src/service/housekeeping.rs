@@ -1,0 +1,39 @@
+//! What ended long ago is forgotten, a little at a time.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::Service;
+use crate::domain::Error;
+
+/// How long ended logins can be listed.
+const ENDED_ARE_KEPT: TimeDelta = TimeDelta::days(90);
+/// How long a counter that nobody touches matters: longer than any window.
+const COUNTERS_ARE_KEPT: TimeDelta = TimeDelta::days(2);
+/// How often: each time some hundred records go, so that nothing else waits.
+const EVERY: Duration = Duration::from_mins(1);
+
+impl Service {
+    /// Forgets, until the task is dropped.
+    pub async fn keep_house(&self) {
+        loop {
+            if let Err(error) = self.forget_what_ended().await {
+                tracing::warn!(error = %error, "what ended long ago could not be forgotten");
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// One round: some hundred logins and links that ended 90 days ago, and counters of failures nobody added to for days.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the store does not answer.
+    pub async fn forget_what_ended(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let identity = self.store.identity();
+        identity.sweep(now - ENDED_ARE_KEPT).await?;
+        Ok(identity.sweep_attempts(now - COUNTERS_ARE_KEPT).await?)
+    }
+}

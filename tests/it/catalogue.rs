@@ -1,0 +1,47 @@
+//! Every row of the security catalogue that is claimed has a test that names it.
+
+use std::path::Path;
+
+/// Rows: prefix, how many, and which of them are held elsewhere or come with later work.
+const ROWS: &[(&str, usize, &[usize])] =
+    &[("au", 20, &[]), ("mf", 14, &[]), ("se", 8, &[]), ("jt", 7, &[]), ("em", 5, &[]), ("gq", 16, &[])];
+
+fn read_tests(folder: &Path, names: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read_tests(&path, names);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            let text = std::fs::read_to_string(&path).expect("source");
+            let mut is_test = false;
+            for line in text.lines().map(str::trim) {
+                if line.starts_with("#[tokio::test") || line == "#[test]" {
+                    is_test = true;
+                } else if let Some((_, name)) = line.split_once("fn ").filter(|_| is_test) {
+                    names.push(name.split('(').next().unwrap_or_default().to_owned());
+                    is_test = false;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_row_has_a_test_that_names_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut names = Vec::new();
+    for folder in ["src", "tests/it"] {
+        read_tests(&root.join(folder), &mut names);
+    }
+    assert!(names.len() > 250, "{}", names.len());
+    let mut missing = Vec::new();
+    for (prefix, count, elsewhere) in ROWS {
+        for row in (1..=*count).filter(|row| !elsewhere.contains(row)) {
+            let id = format!("{prefix}{row:02}");
+            if !names.iter().any(|name| name.split('_').any(|part| part == id)) {
+                missing.push(id);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
