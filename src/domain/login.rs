@@ -268,6 +268,11 @@ impl Login {
         self.auth_methods.iter().any(|method| second.contains(method))
     }
 
+    /// Whether a second factor was given itself: a trusted device stands for it only where it is trusted.
+    pub fn has_given_a_second_factor(&self) -> bool {
+        self.auth_methods.iter().any(|method| matches!(method, AuthMethod::Totp | AuthMethod::RecoveryCode))
+    }
+
     /// When it ends by itself: after use at `now` the idle time begins anew, up to the absolute end (SE-04).
     pub fn expires_after_use(&self, now: DateTime<Utc>, lifetimes: &Lifetimes) -> DateTime<Utc> {
         self.absolute_end.min(now + lifetimes.idle)

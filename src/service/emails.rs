@@ -97,7 +97,9 @@ impl Service {
         who: Option<&UserRef>,
         address: &str,
     ) -> Result<EmailAddress, Error> {
-        let person = caller.require_person()?.clone();
+        caller.require_person()?;
+        // Whoever adds an address can take the account over by it: that is not for tokens.
+        let person = caller.require_login()?.0.clone();
         let email = Email::parse(address)?;
         let store = self.store.organization(person.organization.id).await?;
         let user = match who {
@@ -205,7 +207,8 @@ impl Service {
     ///
     /// [`Error::Refused`] with `NOT_FOUND`, `ILLEGAL_TRANSITION`, `RATE_LIMITED`.
     pub async fn resend_email_verification(&self, caller: &Caller, id: EmailId) -> Result<EmailAddress, Error> {
-        let person = caller.require_person()?;
+        caller.require_person()?;
+        let (person, _) = caller.require_login()?;
         let (account, email) = self.own_email(person, id).await?;
         if email.verified.is_some() {
             return Err(Refusal::new(Code::IllegalTransition, "that address is verified already").at("emailId").into());
@@ -327,7 +330,8 @@ impl Service {
     /// [`Error::Refused`] with `NOT_FOUND`, `PRIMARY_EMAIL`, `MANAGED_BY_DIRECTORY`, `MANAGED_BY_CONNECTION`; for
     /// somebody else `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`; [`Error::Forbidden`].
     pub async fn remove_email(&self, caller: &Caller, id: EmailId) -> Result<User, Error> {
-        let person = caller.require_person()?.clone();
+        caller.require_person()?;
+        let person = caller.require_login()?.0.clone();
         let email = self.store.identity().find_email(id).await?.ok_or_else(no_such_address)?;
         let user = if email.account == person.account.id {
             match email.source {
@@ -362,7 +366,8 @@ impl Service {
     ///
     /// [`Error::Refused`] with `NOT_FOUND`, `EMAIL_UNVERIFIED`, `MANAGED_BY_DIRECTORY`.
     pub async fn set_primary_email(&self, caller: &Caller, id: EmailId) -> Result<EmailAddress, Error> {
-        let person = caller.require_person()?.clone();
+        caller.require_person()?;
+        let person = caller.require_login()?.0.clone();
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             match self.try_set_primary(caller, &person, id).await {

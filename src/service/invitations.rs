@@ -251,7 +251,8 @@ impl Service {
             self.check_inviter(&opened).await?;
             let known = self.store.identity().find_verified_email(&opened.invitation.email_key).await?;
             let outcome = match (caller.actor(), known) {
-                (Actor::Person(person), known) => {
+                (Actor::Person(_), known) => {
+                    let (person, _) = caller.require_login()?;
                     let is_theirs = known.is_some_and(|email| email.account == person.account.id);
                     if !is_theirs {
                         let message = "the invitation went to an address that is not a verified one of yours";

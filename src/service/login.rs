@@ -11,7 +11,7 @@ use super::references::OrganizationRef;
 use super::session::{Member, NewSession, required_actions};
 use crate::crypto::password::Verdict;
 use crate::crypto::totp;
-use crate::domain::account::Joined;
+use crate::domain::account::{Account, Joined, PasswordRecord};
 use crate::domain::audit::EventKind;
 use crate::domain::email;
 use crate::domain::login::{self, AuthMethod, Device, Login, LoginDraft, Origin};
@@ -27,7 +27,7 @@ use crate::store::{Credentials, DeviceTrust, FactorUse, NewTokens, OneTime, Purp
 const CHALLENGE_LIFETIME: TimeDelta = TimeDelta::minutes(5);
 
 /// What a person sends to sign in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PasswordSignIn {
     /// Who they say they are.
     pub who: Who,
@@ -44,7 +44,7 @@ pub struct PasswordSignIn {
 }
 
 /// Who somebody says they are.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Who {
     /// By a verified address.
     Email(String),
@@ -149,6 +149,7 @@ impl Service {
             return Err(refused());
         };
         self.take_back(counted).await?;
+        let known = hash.clone();
         let rehash = match (verdict, hash) {
             // If there is no room for it now, another time.
             (Verdict::RightButCheap, Some(before)) => {
@@ -156,7 +157,32 @@ impl Service {
             }
             _ => None,
         };
-        self.arrive(sign_in, arriving, trusted, rehash, origin).await
+        self.arrive_whatever_happens_beside(sign_in, (arriving, known), trusted, rehash, origin).await
+    }
+
+    /// Other sign-ins of the same person may be in the way, and are waited out; another password than the one that was
+    /// right may not be.
+    async fn arrive_whatever_happens_beside(
+        &self,
+        sign_in: PasswordSignIn,
+        (mut arriving, proven): (Arriving, Option<String>),
+        trusted: Option<(TrustedDevice, BearerSecret)>,
+        rehashed: Option<(String, String)>,
+        origin: &Origin,
+    ) -> Result<SignedIn, Error> {
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let outcome = self.arrive(sign_in.clone(), &arriving, trusted.clone(), rehashed.clone(), origin).await;
+            if !matches!(outcome, Err(Error::Busy)) || !attempts.again().await {
+                return outcome;
+            }
+            let account = arriving.credentials.account.id;
+            let again = self.store.identity().find_credentials(account).await?.ok_or_else(refused)?;
+            if again.password.as_ref().map(|password| &password.hash) != proven.as_ref() {
+                return Err(refused());
+            }
+            arriving = self.find_way_in(&sign_in, again).await?.ok_or_else(refused)?;
+        }
     }
 
     /// Whom the name or address belongs to, and the one key under which tries of it are counted (AU-04).
@@ -246,7 +272,7 @@ impl Service {
     async fn arrive(
         &self,
         sign_in: PasswordSignIn,
-        arriving: Arriving,
+        arriving: &Arriving,
         trusted: Option<(TrustedDevice, BearerSecret)>,
         rehashed: Option<(String, String)>,
         origin: &Origin,
@@ -261,7 +287,7 @@ impl Service {
         let enrolled = arriving.credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled);
         if enrolled && trusted.is_none() {
             let details = json!({"device_id": device.id, "device_name": device.name, "methods": ["PASSWORD"]});
-            let account = arriving.credentials.account.id;
+            let account = &arriving.credentials.account;
             let outcome = self.challenge(account, organization, trust_counts, details).await?;
             return Ok(SignedIn { outcome: SignInOutcome::Challenge(outcome), trusted_device_token: None });
         }
@@ -275,24 +301,26 @@ impl Service {
             _ => None,
         };
         let entry = Entry { device, methods, factor: None, challenge: None, trust, rehashed, mails: Vec::new() };
-        let session = self.enter(&arriving, entry, origin).await?;
+        let session = self.enter(arriving, entry, origin).await?;
         Ok(SignedIn { outcome: SignInOutcome::Session(Box::new(session)), trusted_device_token: next })
     }
 
     /// A challenge that wants a second factor of this person for this organization.
     pub(super) async fn challenge(
         &self,
-        account: AccountId,
+        account: &Account,
         organization: OrganizationId,
         can_trust_device: bool,
-        details: Value,
+        mut details: Value,
     ) -> Result<IssuedChallenge, Error> {
+        // What is proven later stands on what is proven now: a change of credentials between them voids it.
+        details["credentials_version"] = json!(account.credentials_version);
         let token = self.secret(SecretKind::Challenge);
         let now = self.clock.now();
         let expires = now + CHALLENGE_LIFETIME;
         let challenge = OneTime {
             purpose: Purpose::Challenge,
-            account: Some(account),
+            account: Some(account.id),
             organization: Some(organization),
             subject: None,
             details,
@@ -336,7 +364,7 @@ impl Service {
         self.store.sign_in(&sign_in, &event).await?;
         self.mail_waits();
         let enrolled = arriving.credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled);
-        let password = arriving.credentials.password.as_ref().map(crate::domain::account::PasswordRecord::state);
+        let password = arriving.credentials.password.as_ref().map(PasswordRecord::state);
         let actions = required_actions(password.as_ref(), enrolled, &arriving.member.policy);
         self.session(login, refresh, actions).await
     }
@@ -414,6 +442,9 @@ impl Service {
         };
         let found = self.store.identity().find_credentials(account).await?;
         let credentials = found.ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
+        if challenge.details["credentials_version"] != json!(credentials.account.credentials_version) {
+            return Err(bad_challenge(Code::TokenInvalid));
+        }
         let joined = credentials.memberships.iter().find(|joined| joined.organization.id == organization).cloned();
         let joined = joined.ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
         let member = self.find_member(organization, joined.membership.user, account).await?;
@@ -437,7 +468,7 @@ impl Service {
             None => Vec::new(),
         };
         if let Some(login) = challenge.details["login"].as_str().and_then(|id| id.parse().ok()) {
-            let session = self.answer_switch(login, &arriving, method, used, secret, origin).await?;
+            let session = self.answer_switch(login, &arriving, (method, used), secret, &mails, origin).await?;
             return Ok(ChallengeAnswered { session, trusted: None, recovery_codes_remaining: remaining });
         }
         let text = |name: &str| challenge.details[name].as_str().map(str::to_owned);
@@ -463,9 +494,9 @@ impl Service {
         &self,
         login: LoginId,
         arriving: &Arriving,
-        method: AuthMethod,
-        used: FactorUse,
+        (method, used): (AuthMethod, FactorUse),
         secret: &BearerSecret,
+        mails: &[SealedMail],
         origin: &Origin,
     ) -> Result<NewSession, Error> {
         let now = self.clock.now();
@@ -484,9 +515,12 @@ impl Service {
         let event = self.public_event(origin, EventKind::LoginSwitched, ("login", after.id.to_string()));
         let account = &arriving.credentials.account;
         self.store
-            .switch_organization(account, &arriving.member.user, &tokens, Some(&used), Some(secret), &event)
+            .switch_organization(account, &arriving.member.user, &tokens, Some((&used, secret, mails)), &event)
             .await?;
-        self.session(after, refresh, Vec::new()).await
+        self.mail_waits();
+        let enrolled = arriving.credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled);
+        let password = arriving.credentials.password.as_ref().map(PasswordRecord::state);
+        self.session(after, refresh, required_actions(password.as_ref(), enrolled, &arriving.member.policy)).await
     }
 
     fn new_trusted_device(&self, arriving: &Arriving, device: &Device, origin: &Origin) -> TrustedDevice {

@@ -148,7 +148,7 @@ impl Service {
             return Ok(found);
         }
         let event = self.event(caller, EventKind::LoginRevoked, ("login", id.to_string()));
-        self.store.end_logins(person.organization.id, &LoginEnd::One(id), reason, &[], &event).await?;
+        self.store.end_logins(person.organization.id, &LoginEnd::These(vec![id]), reason, &[], &event).await?;
         let ended = self.store.identity().find_login(id).await?;
         ended.ok_or_else(|| no_such("loginId", "login"))
     }
@@ -274,8 +274,7 @@ impl Service {
         target: (&'static str, String),
     ) -> Result<usize, Error> {
         let Some(first) = devices.first() else { return Ok(0) };
-        let mut ending = Vec::new();
-        let mut logins = 0;
+        let mut ending: Vec<LoginId> = Vec::new();
         if logins_too {
             let now = self.clock.now();
             let all = self.store.identity().list_logins(first.account).await?;
@@ -283,13 +282,14 @@ impl Service {
                 let here = own || login.organization == person.organization.id;
                 here && login.is_active(now) && devices.iter().any(|device| device.device_id == login.device_id)
             };
-            ending.extend(all.iter().filter(on_device).map(|login| LoginEnd::One(login.id)));
-            logins = ending.len();
+            ending.extend(all.iter().filter(on_device).map(|login| login.id));
         }
+        let logins = ending.len();
+        let ending = (logins > 0).then_some(LoginEnd::These(ending));
         let reason = if own { EndReason::Oneself } else { EndReason::Admin };
         let ids: Vec<TrustedDeviceId> = devices.iter().map(|device| device.id).collect();
         let event = self.event(caller, EventKind::TrustedDeviceRevoked, target);
-        self.store.remove_devices(person.organization.id, &ids, &ending, reason, &[], &event).await?;
+        self.store.remove_devices(person.organization.id, &ids, ending.as_ref(), reason, &[], &event).await?;
         Ok(logins)
     }
 
@@ -299,7 +299,7 @@ impl Service {
         let origin = crate::domain::login::Origin::default();
         let target = ("trusted_device", device.id.to_string());
         let event = self.public_event(&origin, EventKind::TrustedDeviceRevoked, target);
-        self.store.remove_devices(device.organization, &[device.id], &[], EndReason::Reuse, &mails, &event).await?;
+        self.store.remove_devices(device.organization, &[device.id], None, EndReason::Reuse, &mails, &event).await?;
         self.mail_waits();
         Ok(())
     }
@@ -355,9 +355,10 @@ impl Service {
             let member = member.ok_or_else(missing)?;
             let organization = joined.organization.clone();
             let enrolled = credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled);
-            if member.policy.mfa_required && enrolled && !login.is_multi_factor() {
+            // A device trusted in one organization says nothing in another.
+            if enrolled && !login.has_given_a_second_factor() {
                 let details = json!({"login": login.id.to_string()});
-                let challenge = self.challenge(person.account.id, organization.id, false, details).await?;
+                let challenge = self.challenge(&credentials.account, organization.id, false, details).await?;
                 return Ok(Switched { outcome: Err(challenge), organization });
             }
             let now = self.clock.now();
@@ -368,7 +369,7 @@ impl Service {
             let tokens = NewTokens { before: &before, after: &after, refresh: &refresh, used: None };
             let event = self.event(caller, EventKind::LoginSwitched, ("login", after.id.to_string()));
             let switched =
-                self.store.switch_organization(&credentials.account, &member.user, &tokens, None, None, &event).await;
+                self.store.switch_organization(&credentials.account, &member.user, &tokens, None, &event).await;
             match switched.map_err(Error::from) {
                 Ok(()) => {
                     let password = credentials.password.map(|password| password.state());

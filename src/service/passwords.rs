@@ -85,10 +85,16 @@ impl Service {
     ) -> Result<PasswordChanged, Error> {
         let now = self.clock.now();
         let credentials = self.own_credentials(person).await?;
-        let record = self.new_password_record(&credentials, &person.user, &person.policy, new).await?;
+        let (_, policy) = self.strictest(&credentials).await?;
+        let record = self.new_password_record(&credentials, &person.user, &policy, new).await?;
         let current = self.store.identity().find_login(login.id).await?.filter(|login| login.is_active(now));
         let before = current.ok_or(Error::Unauthenticated)?;
-        let after = before.proven_again(AuthMethod::Password, &self.settings.lifetimes, now);
+        // The password alone is no fresh proof where there is a second factor.
+        let after = if person.enrolled().is_some() {
+            before.next_generation(now)
+        } else {
+            before.proven_again(AuthMethod::Password, &self.settings.lifetimes, now)
+        };
         let refresh = self.secret(SecretKind::Refresh);
         let tokens = NewTokens { before: &before, after: &after, refresh: &refresh, used: None };
         let ending = LoginEnd::OfAccount(person.account.id, Some(login.id));
@@ -120,7 +126,7 @@ impl Service {
         new: &str,
         revoke_others: bool,
     ) -> Result<PasswordChanged, Error> {
-        let organization = caller.require(Permission::UserCredentialsManage)?;
+        let organization = caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;
         let store = self.store.organization(organization).await?;
         self.check_rank(caller, &store, &user).await?;
         let account = self.managed_account(caller, &user).await?;
@@ -315,7 +321,8 @@ impl Service {
     }
 
     /// One of the person's users, and the strictest rules of all their organizations.
-    async fn strictest(&self, credentials: &Credentials) -> Result<(Option<User>, AccountPolicy), Error> {
+    /// The rules of all organizations of a person together.
+    pub(super) async fn strictest(&self, credentials: &Credentials) -> Result<(Option<User>, AccountPolicy), Error> {
         let mut strictest = AccountPolicy::default();
         let mut one = None;
         for (index, joined) in credentials.memberships.iter().enumerate() {
@@ -325,6 +332,7 @@ impl Service {
                 strictest = policy;
                 one = store.find_user(joined.membership.user).await?;
             }
+            strictest.mfa_required |= policy.mfa_required;
             strictest.password_min_length = strictest.password_min_length.max(policy.password_min_length);
             strictest.password_min_length_with_mfa =
                 strictest.password_min_length_with_mfa.max(policy.password_min_length_with_mfa);

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Service;
+use super::attempts::Attempts;
 use super::references::check_holds;
 use crate::domain::account::Edit;
 use crate::domain::api_token::{ApiToken, MOST_GRACE_SECONDS, MOST_PERSONAL_TOKENS};
 use crate::domain::audit::EventKind;
+use crate::domain::caller::Person;
 use crate::domain::organization::check_name;
 use crate::domain::token::{BearerSecret, SecretKind};
+use crate::domain::user::User;
 use crate::domain::{Caller, Code, Error, Permission, Refusal, TokenId};
 use crate::store::TokenChange;
 
@@ -79,7 +82,7 @@ impl Service {
             version: 1,
         };
         let event = self.event(caller, EventKind::TokenCreated, ("token", token.id.to_string()));
-        self.store.change_token(&TokenChange::Created(&secret, &token), &event).await?;
+        self.store.change_token(&TokenChange::Created(&secret, &token, &person.user), &event).await?;
         Ok((token, secret))
     }
 
@@ -127,9 +130,30 @@ impl Service {
             let refusal = Refusal::new(Code::ValidationFailed, "a grace time is 0 to 28800 seconds").at("graceSeconds");
             refusal.with("min", 0).with("max", MOST_GRACE_SECONDS)
         })?;
-        let _lane = self.lanes.enter(id).await;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_rotate(caller, person, id, grace, expires).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_rotate(
+        &self,
+        caller: &Caller,
+        person: &Person,
+        id: TokenId,
+        grace: u32,
+        expires: &Edit<DateTime<Utc>>,
+    ) -> Result<(ApiToken, BearerSecret), Error> {
+        let now = self.clock.now();
+        let organization = person.organization.id;
         let found = self.store.identity().find_token_by_id(id).await?;
-        let before = found.filter(|token| token.account == person.account.id).ok_or_else(no_such_token)?;
+        let is_own = |token: &ApiToken| token.account == person.account.id && token.organization == organization;
+        let before = found.filter(is_own).ok_or_else(no_such_token)?;
+        let user = self.store.organization(organization).await?.find_user(before.user).await?;
+        let user = user.filter(User::is_admitted).ok_or(Error::Unauthenticated)?;
         if !before.is_live(now) {
             return Err(Refusal::new(Code::IllegalTransition, "that token has ended: make a new one")
                 .at("tokenId")
@@ -149,7 +173,7 @@ impl Service {
             ..before
         };
         let event = self.event(caller, EventKind::TokenRotated, ("token", id.to_string()));
-        self.store.change_token(&TokenChange::Rotated(&secret, &after, until), &event).await?;
+        self.store.change_token(&TokenChange::Rotated(&secret, &after, &user, until), &event).await?;
         Ok((after, secret))
     }
 }

@@ -95,6 +95,7 @@ impl Service {
         let update = self.checked(caller, update)?;
         let email = update.email.as_deref().map(Email::parse).transpose()?;
         if let Some(email) = &email {
+            caller.require_login()?;
             self.mail_rates.check(email.key())?;
         }
         let mut attempts = Attempts::new(&self.entropy);

@@ -204,11 +204,13 @@ impl Service {
     pub async fn remove_mfa_factor(&self, caller: &Caller, id: FactorId) -> Result<(), Error> {
         let (person, _) = caller.require_fresh_login(self.clock.now())?;
         let credentials = self.own_credentials(person).await?;
-        let found =
-            credentials.authenticator.filter(|authenticator| authenticator.id == id && authenticator.is_enrolled());
+        let authenticator = credentials.authenticator.as_ref();
+        let found = authenticator.filter(|authenticator| authenticator.id == id && authenticator.is_enrolled());
         found.ok_or_else(|| Refusal::new(Code::NotFound, "no such second factor").at("factorId"))?;
-        if person.policy.mfa_required {
-            return Err(Refusal::new(Code::LastCredential, "the organization requires a second factor").into());
+        let (_, policy) = self.strictest(&credentials).await?;
+        if policy.mfa_required {
+            let message = "an organization you belong to requires a second factor";
+            return Err(Refusal::new(Code::LastCredential, message).into());
         }
         let mails = self.notices(person.account.id, Notice::AuthenticatorRemoved).await?;
         let event = self.event(caller, EventKind::MfaFactorRemoved, ("user", person.user.id.to_string()));
@@ -362,11 +364,18 @@ impl Service {
                 (method, Some(used))
             }
         };
+        let mails = if method == AuthMethod::RecoveryCode {
+            let left = self.store.identity().count_recovery_codes(person.account.id).await?;
+            self.notices(person.account.id, Notice::RecoveryCodeUsed { remaining: left.saturating_sub(1) }).await?
+        } else {
+            Vec::new()
+        };
         let after = before.proven_again(method, &self.settings.lifetimes, now);
         let refresh = self.secret(SecretKind::Refresh);
         let tokens = NewTokens { before: &before, after: &after, refresh: &refresh, used: None };
         let event = self.event(caller, EventKind::LoginStepUp, ("login", after.id.to_string()));
-        self.store.replace_tokens(&tokens, factor.as_ref(), &event).await?;
+        self.store.replace_tokens(&tokens, factor.as_ref().map(|factor| (factor, mails.as_slice())), &event).await?;
+        self.mail_waits();
         self.session(after, refresh, person.required_actions.clone()).await
     }
 

@@ -115,6 +115,9 @@ impl Service {
         else {
             return Ok(None);
         };
+        if lacks_factor(&session.login, session.authenticator.as_ref(), &member.policy) {
+            return Ok(None);
+        }
         self.touch_login(&session.login, now).await;
         Ok(Some(person(
             session.account,
@@ -247,6 +250,10 @@ impl Service {
         let (Some(credentials), Some(member)) = (credentials, member) else {
             return Err(Refusal::new(Code::TokenInvalid, "the login was ended").at("refreshToken").into());
         };
+        if lacks_factor(before, credentials.authenticator.as_ref(), &member.policy) {
+            let message = "the organization requires a second factor: sign in again";
+            return Err(Refusal::new(Code::TokenInvalid, message).at("refreshToken").into());
+        }
         let after = Login {
             last_used: now,
             expires: before.expires_after_use(now, &self.settings.lifetimes),
@@ -272,7 +279,7 @@ impl Service {
         if login.is_active(self.clock.now()) {
             let mails = self.notices(login.account, Notice::CopyNoticed).await?;
             let event = self.public_event(origin, EventKind::LoginRevoked, ("login", login.id.to_string()));
-            let which = LoginEnd::One(login.id);
+            let which = LoginEnd::These(vec![login.id]);
             self.store.end_logins(login.organization, &which, EndReason::Reuse, &mails, &event).await?;
             self.mail_waits();
         }
@@ -304,7 +311,7 @@ impl Service {
         let login = self.store.identity().find_login(login.ok_or_else(invalid)?).await?.ok_or_else(invalid)?;
         if login.is_active(self.clock.now()) {
             let event = self.public_event(origin, EventKind::LoginRevoked, ("login", login.id.to_string()));
-            let which = LoginEnd::One(login.id);
+            let which = LoginEnd::These(vec![login.id]);
             self.store.end_logins(login.organization, &which, EndReason::Oneself, &[], &event).await?;
         }
         Ok(Some(login.id))
@@ -366,6 +373,12 @@ fn person(
         authenticator,
         required_actions,
     }
+}
+
+/// A login from before its person had a second factor, where the organization demands one: whoever holds it has not
+/// given it (MF-11).
+fn lacks_factor(login: &Login, authenticator: Option<&Authenticator>, policy: &AccountPolicy) -> bool {
+    policy.mfa_required && authenticator.is_some_and(Authenticator::is_enrolled) && !login.is_multi_factor()
 }
 
 /// What somebody must do before anything else (MF-11).

@@ -102,18 +102,21 @@ impl IdentityStore {
         settle(query.await?).map(drop)
     }
 
-    /// Forgets the counters of a subject: the door is open again.
+    /// Forgets the counters of a subject's passwords: that door is open again. Those of the second factor stay (MF-04).
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn clear_attempts(&self, subject: &str) -> Result<(), StoreError> {
-        let query =
-            self.0.query("DELETE attempt WHERE subject = $subject RETURN NONE").bind(("subject", subject.to_owned()));
+        let query = self
+            .0
+            .query("DELETE attempt WHERE subject = $subject AND id != $second_factor RETURN NONE")
+            .bind(("subject", subject.to_owned()))
+            .bind(("second_factor", attempt_record(&format!("{subject}/mfa"))));
         settle(query.await?).map(drop)
     }
 
-    /// Forgets counters nobody has touched since, a bounded number at a time.
+    /// Forgets counters nobody has touched since and that shut no door, a bounded number at a time.
     ///
     /// # Errors
     ///
@@ -121,7 +124,9 @@ impl IdentityStore {
     pub async fn sweep_attempts(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
         let query = self
             .0
-            .query("DELETE (SELECT VALUE id FROM attempt WHERE touched < $before LIMIT 1000) RETURN NONE")
+            .query("DELETE (SELECT VALUE id FROM attempt WHERE touched < $before AND (locked_until ?? 0) < $before LIMIT 1000) \
+                 RETURN NONE",
+            )
             .bind(("before", millis(before)));
         settle(query.await?).map(drop)
     }

@@ -4,12 +4,15 @@ use chrono::{DateTime, Utc};
 use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Uuid, Value};
 
 use super::error::settle;
+use super::sign_in::push_user_here;
 use super::users::instant;
-use super::{IdentityStore, StoreError, counted, millis, stored, unreadable, uuid};
+use super::write::Write;
+use super::{DatabaseName, IdentityStore, StoreError, counted, millis, stored, unreadable, uuid};
 use crate::domain::api_token::ApiToken;
 use crate::domain::audit::AuditEvent;
 use crate::domain::directory::TokenInfo;
 use crate::domain::token::BearerSecret;
+use crate::domain::user::User;
 use crate::domain::{AccountId, DirectoryId, OrganizationId, Permission, TokenId, UserId};
 
 /// Whose token it is.
@@ -124,10 +127,10 @@ fn token_content(token: &ApiToken) -> Object {
 
 /// What becomes of a personal token.
 pub(crate) enum TokenChange<'a> {
-    /// It is new.
-    Created(&'a BearerSecret, &'a ApiToken),
+    /// It is new, and this user's, who must still be as they were read.
+    Created(&'a BearerSecret, &'a ApiToken, &'a User),
     /// It has another secret; the one before works until then.
-    Rotated(&'a BearerSecret, &'a ApiToken, DateTime<Utc>),
+    Rotated(&'a BearerSecret, &'a ApiToken, &'a User, DateTime<Utc>),
     /// It is ended, all its secrets with it.
     Revoked(&'a ApiToken),
 }
@@ -137,32 +140,45 @@ impl super::Store {
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// [`StoreError::Outdated`] when the user or the token is no longer what was read.
     pub(crate) async fn change_token(&self, change: &TokenChange<'_>, event: &AuditEvent) -> Result<(), StoreError> {
-        let (TokenChange::Created(_, token) | TokenChange::Rotated(_, token, _) | TokenChange::Revoked(token)) = change;
-        self.change_identity(Some(token.organization), event, |write| {
-            write.bind("token_id", uuid(token.id.uuid()));
-            let now = write.now();
-            write.bind("now", now);
-            match change {
-                TokenChange::Created(secret, _) => push_secret(write, secret, token),
-                TokenChange::Rotated(secret, _, until) => {
-                    write.push("DELETE bearer WHERE token = $token_id AND replaced != NONE RETURN NONE;");
-                    write.push("UPDATE bearer SET replaced = $until WHERE token = $token_id RETURN NONE;");
-                    write.bind("until", millis(*until));
-                    push_secret(write, secret, token);
-                }
-                TokenChange::Revoked(_) => write.push(
-                    "UPDATE bearer SET revoked = $now, updated = $now, version = (version ?? 1) + 1 \
-                     WHERE token = $token_id AND revoked = NONE RETURN NONE;",
-                ),
+        let (token, user) = match change {
+            TokenChange::Created(_, token, user) | TokenChange::Rotated(_, token, user, _) => (token, Some(user)),
+            TokenChange::Revoked(token) => (token, None),
+        };
+        let bound = self.organization(token.organization).await?;
+        let mut write = Write::new(token.organization, event);
+        if let Some(user) = user {
+            push_user_here(&mut write, user);
+        }
+        write.use_database(&DatabaseName::identity());
+        write.bind("token_id", uuid(token.id.uuid()));
+        let now = write.now();
+        write.bind("now", now);
+        match change {
+            TokenChange::Created(secret, ..) => push_secret(&mut write, secret, token),
+            TokenChange::Rotated(secret, _, _, until) => {
+                write.push(
+                    "IF (SELECT VALUE id FROM bearer WHERE token = $token_id AND replaced = NONE \
+                         AND revoked = NONE AND (version ?? 1) = $token_before) = [] { THROW 'outdated' };",
+                );
+                write.bind("token_before", stored(token.version - 1));
+                write.push("DELETE bearer WHERE token = $token_id AND replaced != NONE RETURN NONE;");
+                write.push("UPDATE bearer SET replaced = $until WHERE token = $token_id RETURN NONE;");
+                write.bind("until", millis(*until));
+                push_secret(&mut write, secret, token);
             }
-        })
-        .await
+            TokenChange::Revoked(_) => write.push(
+                "UPDATE bearer SET revoked = $now, updated = $now, version = (version ?? 1) + 1 \
+                     WHERE token = $token_id AND revoked = NONE RETURN NONE;",
+            ),
+        }
+        write.use_database(&DatabaseName::of(token.organization));
+        write.commit(&bound.0).await
     }
 }
 
-fn push_secret(write: &mut super::write::Write, secret: &BearerSecret, token: &ApiToken) {
+fn push_secret(write: &mut Write, secret: &BearerSecret, token: &ApiToken) {
     write.push("CREATE $bearer CONTENT $bearer_content RETURN NONE;");
     write.bind("bearer", bearer_record(secret));
     write.bind("bearer_content", token_content(token));

@@ -192,7 +192,11 @@ fn push_email_change(write: &mut Write, change: &EmailChange<'_>) {
         write.bind("email_changes", changes);
     }
     if let Some(removed) = change.removed {
-        write.push("DELETE $removed_email RETURN NONE; DELETE one_time WHERE subject = $removed_key RETURN NONE;");
+        write.push(
+            "DELETE $removed_email RETURN NONE; DELETE one_time WHERE subject = $removed_key RETURN NONE; \
+                    DELETE one_time WHERE account = $removed_from AND purpose = 'reset' AND used = NONE RETURN NONE;",
+        );
+        write.bind("removed_from", uuid(removed.account.uuid()));
         write.bind("removed_email", email_record(removed.id));
         write.bind("removed_key", uuid(removed.id.uuid()));
     }

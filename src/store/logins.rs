@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use surrealdb::types::{RecordId, SurrealValue};
 
 use super::error::settle;
+use super::outbox::push_mails;
 use super::users::{instant, key};
 use super::write::Write;
-use super::{IdentityStore, Store, StoreError, counted, millis, stored, unreadable, uuid};
+use super::{IdentityStore, SealedMail, Store, StoreError, counted, millis, stored, unreadable, uuid};
 use crate::domain::audit::AuditEvent;
 use crate::domain::login::{AuthMethod, EndReason, Login};
 use crate::domain::token::BearerSecret;
@@ -134,8 +135,8 @@ pub(crate) struct NewTokens<'a> {
 
 /// Which logins end.
 pub(crate) enum LoginEnd {
-    /// This one.
-    One(LoginId),
+    /// These.
+    These(Vec<LoginId>),
     /// All of a person, but this one.
     OfAccount(AccountId, Option<LoginId>),
     /// All of a user, but this one.
@@ -149,9 +150,9 @@ pub(super) fn push_end_logins(write: &mut Write, which: &LoginEnd, reason: EndRe
          updated = $ending_now, version += 1 ",
     );
     let (but, statement) = match which {
-        LoginEnd::One(id) => {
-            write.bind("ending_login", login_record(*id));
-            (None, "WHERE id = $ending_login")
+        LoginEnd::These(ids) => {
+            write.bind("ending_logins", ids.iter().map(|id| login_record(*id)).collect::<Vec<_>>());
+            (None, "WHERE id IN $ending_logins")
         }
         LoginEnd::OfAccount(account, but) => {
             write.bind("ending_account", uuid(account.uuid()));
@@ -231,7 +232,7 @@ impl Store {
     pub(crate) async fn replace_tokens(
         &self,
         tokens: &NewTokens<'_>,
-        extra: Option<&super::FactorUse>,
+        factor: Option<(&super::FactorUse, &[SealedMail])>,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let NewTokens { before, after, refresh, used } = tokens;
@@ -252,8 +253,9 @@ impl Store {
             write.bind("used_login", uuid(after.id.uuid()));
             write.bind("used_now", millis(event.at));
             push_refresh_token(write, refresh, after.id, event.at);
-            if let Some(factor) = extra {
+            if let Some((factor, mails)) = factor {
                 factor.push(write);
+                push_mails(write, mails);
             }
         })
         .await
@@ -269,12 +271,12 @@ impl Store {
         home: OrganizationId,
         which: &LoginEnd,
         reason: EndReason,
-        mails: &[super::SealedMail],
+        mails: &[SealedMail],
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         self.change_identity(Some(home), event, |write| {
             push_end_logins(write, which, reason, event.at);
-            super::outbox::push_mails(write, mails);
+            push_mails(write, mails);
         })
         .await
     }

@@ -95,8 +95,7 @@ impl Store {
         account: &Account,
         user: &User,
         tokens: &NewTokens<'_>,
-        factor: Option<&FactorUse>,
-        challenge: Option<&BearerSecret>,
+        proven: Option<(&FactorUse, &BearerSecret, &[SealedMail])>,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let organization = tokens.after.organization;
@@ -106,11 +105,10 @@ impl Store {
         write.use_database(&DatabaseName::identity());
         push_guard(&mut write, account, organization);
         push_own_tokens(&mut write, tokens, event.at);
-        if let Some(factor) = factor {
+        if let Some((factor, challenge, mails)) = proven {
             factor.push(&mut write);
-        }
-        if let Some(challenge) = challenge {
             push_use(&mut write, Purpose::Challenge, challenge);
+            push_mails(&mut write, mails);
         }
         write.use_database(&DatabaseName::of(organization));
         write.commit(&bound.0).await
@@ -166,10 +164,16 @@ pub(crate) struct PasswordSet<'a> {
 
 /// The user is still admitted, and from now on has been here.
 fn push_user_seen(write: &mut Write, user: &User) {
+    push_user_here(write, user);
+    write.push("UPDATE $seen_user SET last_login = $seen_at RETURN NONE;");
+}
+
+/// The user is still the one that was read, and is written: taking their access away at the same time is a conflict.
+pub(super) fn push_user_here(write: &mut Write, user: &User) {
     write.push(
-        "LET $seen_now = (SELECT version, active, locally_held, account FROM ONLY $seen_user); \
+        "LET $seen_now = (SELECT version FROM ONLY $seen_user); \
          IF $seen_now = NONE OR $seen_now.version != $seen_version { THROW 'outdated' }; \
-         UPDATE $seen_user SET last_login = $seen_at, last_seen = $seen_at RETURN NONE;",
+         UPDATE $seen_user SET last_seen = $seen_at RETURN NONE;",
     );
     write.bind("seen_user", user_record(user.id));
     write.bind("seen_version", stored(user.version));
@@ -181,7 +185,7 @@ fn push_user_seen(write: &mut Write, user: &User) {
 fn push_guard(write: &mut Write, account: &Account, organization: OrganizationId) {
     write.push(
         "IF (SELECT VALUE credentials_version FROM ONLY $guard) != $guard_version { THROW 'outdated' }; \
-         UPDATE $guard SET last_organization = $guard_organization RETURN NONE;",
+         UPDATE $guard SET last_organization = $guard_organization, touched_by = $event RETURN NONE;",
     );
     write.bind("guard", account_record(account.id));
     write.bind("guard_version", stored(account.credentials_version));

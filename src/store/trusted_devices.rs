@@ -162,7 +162,7 @@ impl Store {
         &self,
         home: OrganizationId,
         devices: &[TrustedDeviceId],
-        ending: &[LoginEnd],
+        ending: Option<&LoginEnd>,
         reason: EndReason,
         mails: &[SealedMail],
         event: &AuditEvent,
@@ -170,7 +170,7 @@ impl Store {
         self.change_identity(Some(home), event, |write| {
             write.push("DELETE $devices RETURN NONE;");
             write.bind("devices", devices.iter().map(|id| device_record(*id)).collect::<Vec<_>>());
-            for which in ending {
+            if let Some(which) = ending {
                 push_end_logins(write, which, reason, event.at);
             }
             push_mails(write, mails);
