@@ -28,6 +28,8 @@ pub(super) struct NewAddress {
     pub(super) email: EmailAddress,
     /// As it is, if it was there unverified.
     pub(super) before: Option<EmailAddress>,
+    /// Those that were to become primary, and no longer are.
+    given_up: Vec<(EmailAddress, EmailAddress)>,
     secret: BearerSecret,
     link: OneTime,
     /// What goes out with it.
@@ -46,6 +48,7 @@ impl NewAddress {
             None => change.added = Some(&self.email),
             Some(before) => change.changed.push((before, self.email.clone())),
         }
+        change.changed.extend(self.given_up.iter().map(|(before, after)| (before, after.clone())));
         change.secret = Some((&self.secret, self.link.clone()));
     }
 }
@@ -101,16 +104,10 @@ impl Service {
         // Whoever adds an address can take the account over by it: that is not for tokens.
         let person = caller.require_login()?.0.clone();
         let email = Email::parse(address)?;
-        let store = self.store.organization(person.organization.id).await?;
-        let user = match who {
-            None => person.user.clone(),
-            Some(who) => self.find_user(caller, &store, who).await?,
-        };
+        let user = self.find_target(caller, who, Permission::UserAccessManage).await?;
         let (account, source) = if user.id == person.user.id {
             (person.account.id, EmailSource::Oneself)
         } else {
-            caller.require(Permission::UserAccessManage)?;
-            self.check_rank(caller, &store, &user).await?;
             let account = self.managed_account(caller, &user).await?;
             let missing = || Refusal::new(Code::IllegalTransition, "that user has no account yet").at("user");
             (account.ok_or_else(missing)?, EmailSource::Admin)
@@ -175,9 +172,19 @@ impl Service {
             None => Letter::VerifyEmail { token: secret.expose().to_owned() },
         };
         let to = somebody_elses.as_ref().map_or(email.as_str(), |other| other.address.as_str());
-        let mail = self.seal_mail(to, user.display_name(), letter)?;
+        // Whose it is already is told that somebody tried, and nothing of who.
+        let name = if somebody_elses.is_some() { "" } else { user.display_name() };
+        let mail = self.seal_mail(to, name, letter)?;
         let link = self.verification(&wanted);
-        Ok(NewAddress { email: wanted, before, secret, link, mail })
+        // The latest wish counts: an address that was to become primary before no longer is.
+        let given_up = known.into_iter().filter(|known| becomes_primary && known.becomes_primary);
+        let given_up = given_up
+            .map(|before| {
+                let after = EmailAddress { becomes_primary: false, ..before.changed(now) };
+                (before, after)
+            })
+            .collect();
+        Ok(NewAddress { email: wanted, before, given_up, secret, link, mail })
     }
 
     fn verification(&self, email: &EmailAddress) -> OneTime {
@@ -221,7 +228,8 @@ impl Service {
             None => Letter::VerifyEmail { token: secret.expose().to_owned() },
         };
         let to = taken.as_ref().map_or(email.address.as_str(), |other| other.address.as_str());
-        let mails = [self.seal_mail(to, person.user.display_name(), letter)?];
+        let name = if taken.is_some() { "" } else { person.user.display_name() };
+        let mails = [self.seal_mail(to, name, letter)?];
         let change =
             EmailChange { secret: Some((&secret, self.verification(&email))), mails: &mails, ..EmailChange::default() };
         let event = self.event(caller, EventKind::VerificationSent, ("user", person.user.id.to_string()));

@@ -93,9 +93,10 @@ impl Hashing {
     ) -> Result<T, Error> {
         let (done, result) = oneshot::channel();
         let work = Box::new(move |memory: &mut Memory| {
-            // Nobody may be waiting any more.
-            drop(done.send(work(memory)));
+            let result = work(memory);
             drop(turn);
+            // Nobody may be waiting any more.
+            drop(done.send(result));
         });
         self.work.send(work).map_err(|_| Error::Internal("no thread hashes".into()))?;
         result.await.map_err(|error| Error::Internal(error.into()))

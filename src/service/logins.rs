@@ -183,7 +183,7 @@ impl Service {
         keep_current: bool,
     ) -> Result<(User, usize), Error> {
         let person = caller.require_person()?;
-        let user = self.user_or_me(caller, person, who).await?;
+        let user = self.find_target(caller, who, Permission::UserSessionsManage).await?;
         let now = self.clock.now();
         let own = user.id == person.user.id;
         let current = person.login().map(|login| login.id).filter(|_| keep_current && own);
@@ -199,17 +199,6 @@ impl Service {
             self.store.end_logins(person.organization.id, &which, reason, &[], &event).await?;
         }
         Ok((user, count))
-    }
-
-    async fn user_or_me(&self, caller: &Caller, person: &Person, who: Option<&UserRef>) -> Result<User, Error> {
-        let Some(who) = who else { return Ok(person.user.clone()) };
-        let store = self.store.organization(person.organization.id).await?;
-        let user = self.find_user(caller, &store, who).await?;
-        if user.id != person.user.id {
-            caller.require(Permission::UserSessionsManage)?;
-            self.check_rank(caller, &store, &user).await?;
-        }
-        Ok(user)
     }
 
     async fn is_managed_here(&self, person: &Person, account: AccountId) -> Result<bool, Error> {
@@ -253,7 +242,7 @@ impl Service {
         logins_too: bool,
     ) -> Result<TrustEnded, Error> {
         let person = caller.require_person()?;
-        let user = self.user_or_me(caller, person, who).await?;
+        let user = self.find_target(caller, who, Permission::UserSessionsManage).await?;
         let own = user.id == person.user.id;
         let Some(account) = user.account else { return Ok(TrustEnded { user: Some(user), devices: 0, logins: 0 }) };
         let now = self.clock.now();

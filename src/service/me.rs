@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use chrono::{DateTime, Utc};
 
 use super::Service;
-use crate::domain::account::{Account, PasswordState};
+use crate::domain::account::{Account, Joined, PasswordState};
 use crate::domain::directory::Directory;
 use crate::domain::group::{Group, Membership as GroupMembership};
 use crate::domain::organization::Organization;
@@ -68,6 +68,19 @@ impl Service {
         let authenticator = credentials.authenticator.filter(Authenticator::is_enrolled);
         let mfa = MfaState { authenticator, recovery_codes, required: person.policy.mfa_required };
         Ok(Some((credentials.account, credentials.password.map(|password| password.state()), mfa)))
+    }
+
+    /// How the person behind another user of the caller's organization belongs to it; none without an account.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessRead`].
+    pub async fn find_membership_of(&self, caller: &Caller, user: &User) -> Result<Option<(Account, Joined)>, Error> {
+        let organization = caller.require(Permission::UserAccessRead)?;
+        let Some(account) = user.account else { return Ok(None) };
+        let Some(credentials) = self.store.identity().find_credentials(account).await? else { return Ok(None) };
+        let joined = credentials.memberships.into_iter().find(|joined| joined.organization.id == organization);
+        Ok(joined.map(|joined| (credentials.account, joined)))
     }
 
     /// Until when sign-in of an account is shut, if it is.

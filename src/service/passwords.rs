@@ -53,10 +53,7 @@ impl Service {
         revoke_others: bool,
     ) -> Result<PasswordChanged, Error> {
         let (person, login) = caller.require_login()?;
-        let user = match who {
-            None => person.user.clone(),
-            Some(who) => self.find_user(caller, &self.store.organization(person.organization.id).await?, who).await?,
-        };
+        let user = self.find_target(caller, who, Permission::UserCredentialsManage).await?;
         if user.id != person.user.id {
             return self.change_password_of_another(caller, user, current, new, revoke_others).await;
         }
@@ -128,7 +125,6 @@ impl Service {
     ) -> Result<PasswordChanged, Error> {
         let organization = caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;
         let store = self.store.organization(organization).await?;
-        self.check_rank(caller, &store, &user).await?;
         let account = self.managed_account(caller, &user).await?;
         let account = account.ok_or_else(|| Refusal::new(Code::NoPassword, "the account has no password"))?;
         self.check_password_of(caller, account, current, "currentPassword").await?;

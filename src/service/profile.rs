@@ -146,13 +146,16 @@ impl Service {
         self.check_editable(&user, home, &update.profile, email.is_some()).await?;
         self.check_user_name(asking, &user, &update.profile).await?;
         let person = Person { user: user.clone(), ..(**asking).clone() };
-        let (mut users, skipped) = self.edited_everywhere(&credentials, &person, &update.profile).await?;
+        let (mut users, mut skipped) = self.edited_everywhere(&credentials, &person, &update.profile).await?;
         let plan = self.plan_email(&person, email).await?;
         if let Some(address) = plan.now() {
             let edit = ProfileEdit { email: Some(address.address.clone()), ..ProfileEdit::default() };
-            for (_, before, after) in &mut users {
+            for (organization, before, after) in &mut users {
                 if before.claim_on(ProfileField::Email).is_none() {
                     *after = after.edited(&edit, self.local_writer())?;
+                } else if !skipped.iter().any(|known| known.id == *organization) {
+                    let joined = credentials.memberships.iter().find(|joined| joined.organization.id == *organization);
+                    skipped.extend(joined.map(|joined| joined.organization.clone()));
                 }
             }
         }

@@ -127,6 +127,31 @@ impl Service {
         let refusal = Refusal::new(Code::InsufficientRank, "that user may do things you may not");
         Err(refusal.with("requiredPermissions", lacking).into())
     }
+
+    /// Whom a verb is about: oneself, or somebody else whom the caller may do this to. Whoever may do it to nobody is told
+    /// so, and not who exists (TN-08).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`]; [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`.
+    pub(super) async fn find_target(
+        &self,
+        caller: &Caller,
+        who: Option<&UserRef>,
+        right: Permission,
+    ) -> Result<User, Error> {
+        let person = caller.require_signed_in()?;
+        let Some(who) = who else { return Ok(person.user.clone()) };
+        let store = self.store.organization(person.organization.id).await?;
+        let found = self.find_user(caller, &store, who).await;
+        if found.as_ref().is_ok_and(|user| user.id == person.user.id) {
+            return found;
+        }
+        caller.require(right)?;
+        let user = found?;
+        self.check_rank(caller, &store, &user).await?;
+        Ok(user)
+    }
 }
 
 fn only_one(mut users: Vec<User>) -> Option<User> {

@@ -14,6 +14,7 @@ mod graphql_examples;
 mod graphql_login;
 mod graphql_mfa;
 mod graphql_profile;
+mod graphql_review;
 mod graphql_security;
 mod graphql_sessions;
 mod hostile;

@@ -197,7 +197,8 @@ impl Login {
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
     pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.login.account)
+        let by_others = self.login.revoked.is_some_and(|(_, reason)| reason != domain::login::EndReason::Oneself);
+        if by_others { None } else { users::actor_of_account(ctx, self.login.account) }
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.

@@ -1,12 +1,13 @@
 //! What mutations answer.
 
-use async_graphql::{ID, SimpleObject};
+use async_graphql::{Context, ID, SimpleObject};
 
 use super::failure::{Failure, UserError, user_errors};
 use super::logins::{Login, MfaChallenge, Session, TrustedDevice};
 use super::organizations::Organization;
 use super::people::{Email, MfaFactor, MfaState, Settings};
 use super::query::Query;
+use super::request::Asking as _;
 use super::scalars::{DateTime, Url};
 use super::tokens::ApiToken;
 use super::users::User;
@@ -32,13 +33,20 @@ macro_rules! payload {
 
         impl $name {
             /// Answers what came of a mutation: refusals are data, all else is a failure.
-            pub(super) fn answer<T>(
+            pub(super) async fn answer<T>(
+                ctx: &Context<'_>,
                 outcome: Result<T, Error>,
                 client_mutation_id: Option<String>,
                 fill: impl FnOnce(T) -> Self,
             ) -> Answer<Self> {
                 let payload = match outcome.map_err(user_errors) {
-                    Ok(done) => fill(done),
+                    Ok(done) => {
+                        let payload = fill(done);
+                        if let Err(error) = ctx.asking().renew().await {
+                            return Some(Err(error.into()));
+                        }
+                        payload
+                    }
                     Err(Ok(user_errors)) => Self { user_errors, ..Self::default() },
                     Err(Err(failure)) => return Some(Err(failure)),
                 };

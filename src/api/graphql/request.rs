@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::failure::Failure;
+use super::logins::Session;
 use super::organizations::{Permission, Role, RoleGrant};
 use crate::domain::account::{Account, EmailAddress, PasswordState};
 use crate::domain::login::Login;
@@ -23,16 +24,18 @@ use crate::service::{MfaState, NewSession, Service};
 pub(super) struct Asked {
     service: Arc<Service>,
     viewer: Viewer,
-    signed_in: OnceLock<Viewer>,
     bearer: Option<SecretString>,
+    /// The access token that what was done replaced the bearer with.
+    renewed: Mutex<Option<SecretString>>,
     pub(super) public_url: String,
     qr_code: Mutex<Option<String>>,
 }
 
-/// Whoever asks, and what was read for them.
+/// Whoever asks, and what was read for them; after a mutation, as it is then.
 struct Viewer {
     caller: Arc<Caller>,
     reads: DataLoader<Reads, HashMapCache>,
+    next: OnceLock<Box<Viewer>>,
 }
 
 impl Viewer {
@@ -40,32 +43,57 @@ impl Viewer {
         let caller = Arc::new(caller);
         let reads = Reads { service: service.clone(), caller: caller.clone() };
         let reads = DataLoader::with_cache(reads, tokio::spawn, HashMapCache::default()).delay(Duration::ZERO);
-        Self { caller, reads }
+        Self { caller, reads, next: OnceLock::new() }
+    }
+
+    fn latest(&self) -> &Self {
+        let mut latest = self;
+        while let Some(next) = latest.next.get() {
+            latest = next;
+        }
+        latest
     }
 }
 
 impl Asked {
     pub(super) fn new(service: Arc<Service>, caller: Caller, bearer: Option<SecretString>, public_url: String) -> Self {
         let viewer = Viewer::new(&service, caller);
-        Self { service, viewer, signed_in: OnceLock::new(), bearer, public_url, qr_code: Mutex::new(None) }
+        Self { service, viewer, bearer, renewed: Mutex::new(None), public_url, qr_code: Mutex::new(None) }
     }
 
     fn viewer(&self) -> &Viewer {
-        self.signed_in.get().unwrap_or(&self.viewer)
+        self.viewer.latest()
     }
 
-    /// A request that came without a credential goes on as whom it signs in, so that its answer can show them; one that
-    /// came as somebody stays theirs.
+    /// The session that what was done ended with. A request that came without a credential goes on as whom it signed in;
+    /// one that came with a token of this person goes on with the token that replaced it.
+    pub(super) fn session(&self, session: NewSession) -> Session {
+        let is_same = match self.viewer().caller.as_person() {
+            Some(person) => person.account.id == session.login.account,
+            None => self.bearer.is_none(),
+        };
+        if let Ok(mut renewed) = self.renewed.lock()
+            && is_same
+        {
+            *renewed = Some(SecretString::from(session.access_token.to_string()));
+        }
+        Session(session)
+    }
+
+    /// Something was done: what is read from here on is what it left behind. Whoever may not go on sees what they saw.
     ///
     /// # Errors
     ///
     /// [`Error::Unavailable`] when the store does not answer.
-    pub(super) async fn go_on_with(&self, session: &NewSession) -> Result<(), Error> {
-        if self.bearer.is_none() {
-            let origin = self.viewer.caller.origin().clone();
-            let caller = self.service.sign_in_with_token(&session.access_token, origin).await?;
-            // The first to sign in stays.
-            drop(self.signed_in.set(Viewer::new(&self.service, caller)));
+    pub(super) async fn renew(&self) -> Result<(), Error> {
+        let renewed = self.renewed.lock().ok().and_then(|renewed| renewed.clone());
+        let Some(token) = renewed.as_ref().or(self.bearer.as_ref()) else { return Ok(()) };
+        let latest = self.viewer();
+        let origin = latest.caller.origin().clone();
+        let caller = self.service.sign_in_with_token(token.expose_secret(), origin).await?;
+        if caller.as_person().is_some() {
+            // Mutations run one after the other: nobody else sets it.
+            drop(latest.next.set(Box::new(Viewer::new(&self.service, caller))));
         }
         Ok(())
     }

@@ -464,11 +464,14 @@ fn account_type(account: Option<&Account>, organization: Option<OrganizationId>)
 
 /// Where the person behind a user belongs: all of it for oneself, for others only here.
 pub(super) async fn memberships(ctx: &Context<'_>, user: &domain::user::User) -> Result<Vec<Membership>, Failure> {
-    if !ctx.is_me(user) {
-        return Ok(Vec::new());
-    }
     let (service, caller) = (ctx.service(), ctx.caller());
     let person = caller.require_signed_in()?;
+    if !ctx.is_me(user) {
+        let Some((account, joined)) = service.find_membership_of(caller, user).await? else { return Ok(Vec::new()) };
+        let grants = service.list_grants_of(caller, user.id).await?;
+        let account_type = account_type(Some(&account), Some(person.organization.id));
+        return Ok(vec![Membership { joined, user: user.clone(), grants, account_type, is_current: true }]);
+    }
     let mut listed = Vec::new();
     for joined in service.list_my_memberships(caller).await? {
         let Some((user, grants)) = service.get_my_user_in(caller, &joined).await? else { continue };

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use super::smtp_sink::Received;
 use super::{Person, Scim, SmtpSink};
 
 /// Where a test keeps its data.
@@ -223,6 +224,35 @@ impl TestApp {
     pub async fn token_in_mail(&self, to: &str, count: usize) -> String {
         let link = self.link_in_mail(to, count).await;
         link.split_once("token=").expect("a token").1.to_owned()
+    }
+
+    /// The links in the mails that have arrived there.
+    pub fn links(&self, to: &str) -> Vec<String> {
+        let mails = self.smtp.all().into_iter().filter(|mail| mail.to.iter().any(|known| known == to));
+        let link = |mail: Received| {
+            let parsed = mail_parser::MessageParser::default().parse(&mail.data)?.into_owned();
+            let text = parsed.body_text(0)?.into_owned();
+            text.lines().find(|line| line.starts_with("http")).map(|line| line.trim().to_owned())
+        };
+        mails.filter_map(link).collect()
+    }
+
+    /// The token of this kind in the last link that arrives there.
+    pub async fn latest_token(&self, to: &str, kind: &str) -> String {
+        for _ in 0..500 {
+            let links = self.links(to);
+            if let Some(token) = links
+                .iter()
+                .rev()
+                .filter_map(|link| link.split_once("token="))
+                .map(|(_, token)| token)
+                .find(|token| token.starts_with(kind))
+            {
+                return token.to_owned();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("no {kind} for {to}");
     }
 
     /// The link in the mail that arrived there as this one.

@@ -59,6 +59,11 @@ impl Person {
         Self { email: email.to_owned(), ..self.clone() }
     }
 
+    /// The same person with another password.
+    pub fn with_password(&self, password: &str) -> Self {
+        Self { password: password.to_owned(), ..self.clone() }
+    }
+
     /// The same person at another node.
     pub fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self.clone() }

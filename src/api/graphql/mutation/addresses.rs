@@ -32,10 +32,11 @@ impl Addresses {
             ctx.service().add_email(ctx.caller(), who.as_ref(), &input.email).await
         }
         .await;
-        AddEmailPayload::answer(outcome, input.client_mutation_id, |email| AddEmailPayload {
+        AddEmailPayload::answer(ctx, outcome, input.client_mutation_id, |email| AddEmailPayload {
             email: Some(Email(email)),
             ..Default::default()
         })
+        .await
     }
 
     /// Mails a new link for an unverified address; the one before stops working.
@@ -51,9 +52,10 @@ impl Addresses {
             ctx.service().resend_email_verification(ctx.caller(), id).await
         }
         .await;
-        ResendEmailVerificationPayload::answer(outcome, input.client_mutation_id, |email| {
+        ResendEmailVerificationPayload::answer(ctx, outcome, input.client_mutation_id, |email| {
             ResendEmailVerificationPayload { email: Some(Email(email)), ..Default::default() }
         })
+        .await
     }
 
     /// Removes an address.
@@ -71,11 +73,12 @@ impl Addresses {
             ctx.service().remove_email(ctx.caller(), id).await
         }
         .await;
-        RemoveEmailPayload::answer(outcome, input.client_mutation_id, |user| RemoveEmailPayload {
+        RemoveEmailPayload::answer(ctx, outcome, input.client_mutation_id, |user| RemoveEmailPayload {
             removed_email_id: Some(removed),
             user: Some(User(user)),
             ..Default::default()
         })
+        .await
     }
 
     /// Makes a verified address the primary one. Both addresses get a notice.
@@ -91,10 +94,11 @@ impl Addresses {
             ctx.service().set_primary_email(ctx.caller(), id).await
         }
         .await;
-        SetPrimaryEmailPayload::answer(outcome, input.client_mutation_id, |email| SetPrimaryEmailPayload {
+        SetPrimaryEmailPayload::answer(ctx, outcome, input.client_mutation_id, |email| SetPrimaryEmailPayload {
             email: Some(Email(email)),
             user: ctx.caller().as_person().map(|person| User(person.user.clone())),
             ..Default::default()
         })
+        .await
     }
 }

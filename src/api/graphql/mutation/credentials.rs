@@ -6,7 +6,6 @@ use super::super::inputs::{
     BeginTotpEnrollmentInput, ChangePasswordInput, ConfirmTotpEnrollmentInput, RegenerateRecoveryCodesInput,
     RemoveMfaFactorInput, ResetMfaInput,
 };
-use super::super::logins::Session;
 use super::super::payloads::{
     Answer, BeginTotpEnrollmentPayload, ChangePasswordPayload, ConfirmTotpEnrollmentPayload,
     RegenerateRecoveryCodesPayload, RemoveMfaFactorPayload, ResetMfaPayload,
@@ -48,12 +47,13 @@ impl Credentials {
                 .await
         }
         .await;
-        ChangePasswordPayload::answer(outcome, input.client_mutation_id, |done| ChangePasswordPayload {
+        ChangePasswordPayload::answer(ctx, outcome, input.client_mutation_id, |done| ChangePasswordPayload {
             user: Some(User(done.user)),
-            session: done.session.map(Session),
+            session: done.session.map(|session| ctx.asking().session(session)),
             logins_revoked: Some(count(done.logins)),
             ..Default::default()
         })
+        .await
     }
 
     /// Starts adding an authenticator app. Has no effect until `confirmTotpEnrollment`; starting again voids the secret
@@ -66,7 +66,7 @@ impl Credentials {
         #[graphql(desc = "The one argument.")] input: BeginTotpEnrollmentInput,
     ) -> Answer<BeginTotpEnrollmentPayload> {
         let outcome = async { ctx.service().begin_totp_enrollment(ctx.caller(), input.name).await }.await;
-        BeginTotpEnrollmentPayload::answer(outcome, input.client_mutation_id, |begun| {
+        BeginTotpEnrollmentPayload::answer(ctx, outcome, input.client_mutation_id, |begun| {
             ctx.asking().show_qr_code(&begun.qr_code);
             BeginTotpEnrollmentPayload {
                 secret: Some(begun.secret.to_string()),
@@ -75,6 +75,7 @@ impl Credentials {
                 ..Default::default()
             }
         })
+        .await
     }
 
     /// Turns the second factor on with a first code of the app. Answers ten recovery codes, shown this once, and new
@@ -88,17 +89,20 @@ impl Credentials {
         #[graphql(desc = "The one argument.")] input: ConfirmTotpEnrollmentInput,
     ) -> Answer<ConfirmTotpEnrollmentPayload> {
         let outcome = async { ctx.service().confirm_totp_enrollment(ctx.caller(), &input.code).await }.await;
-        ConfirmTotpEnrollmentPayload::answer(outcome, input.client_mutation_id, |done| ConfirmTotpEnrollmentPayload {
-            mfa: Some(MfaState(crate::service::MfaState {
-                authenticator: Some(done.authenticator.clone()),
-                recovery_codes: done.codes.len(),
-                required: ctx.caller().as_person().is_some_and(|person| person.policy.mfa_required),
-            })),
-            factor: Some(MfaFactor(done.authenticator)),
-            recovery_codes: Some(done.codes.iter().map(|code| code.expose().to_owned()).collect()),
-            session: Some(Session(done.session)),
-            ..Default::default()
+        ConfirmTotpEnrollmentPayload::answer(ctx, outcome, input.client_mutation_id, |done| {
+            ConfirmTotpEnrollmentPayload {
+                mfa: Some(MfaState(crate::service::MfaState {
+                    authenticator: Some(done.authenticator.clone()),
+                    recovery_codes: done.codes.len(),
+                    required: ctx.caller().as_person().is_some_and(|person| person.policy.mfa_required),
+                })),
+                factor: Some(MfaFactor(done.authenticator)),
+                recovery_codes: Some(done.codes.iter().map(|code| code.expose().to_owned()).collect()),
+                session: Some(ctx.asking().session(done.session)),
+                ..Default::default()
+            }
         })
+        .await
     }
 
     /// Removes one of one's second factors; with the last one go the recovery codes. Trusted devices end.
@@ -117,11 +121,12 @@ impl Credentials {
             ctx.service().get_my_mfa(ctx.caller()).await
         }
         .await;
-        RemoveMfaFactorPayload::answer(outcome, input.client_mutation_id, |mfa| RemoveMfaFactorPayload {
+        RemoveMfaFactorPayload::answer(ctx, outcome, input.client_mutation_id, |mfa| RemoveMfaFactorPayload {
             removed_factor_id: Some(removed),
             mfa: Some(MfaState(mfa)),
             ..Default::default()
         })
+        .await
     }
 
     /// Makes ten new recovery codes, shown this once; all earlier ones stop working.
@@ -138,6 +143,7 @@ impl Credentials {
         }
         .await;
         RegenerateRecoveryCodesPayload::answer(
+            ctx,
             outcome,
             input.client_mutation_id,
             |(codes, mfa): (Vec<RecoveryCode>, _)| RegenerateRecoveryCodesPayload {
@@ -146,6 +152,7 @@ impl Credentials {
                 ..Default::default()
             },
         )
+        .await
     }
 
     /// Removes all second factors of a user, recovery codes included, ends all logins and trusted devices. The user signs
@@ -159,7 +166,7 @@ impl Credentials {
         #[graphql(desc = "The one argument.")] input: ResetMfaInput,
     ) -> Answer<ResetMfaPayload> {
         let outcome = async { ctx.service().reset_mfa(ctx.caller(), &input.user.into(), input.reason).await }.await;
-        ResetMfaPayload::answer(outcome, input.client_mutation_id, |reset| ResetMfaPayload {
+        ResetMfaPayload::answer(ctx, outcome, input.client_mutation_id, |reset| ResetMfaPayload {
             user: Some(User(reset.user)),
             factors_removed: Some(count(reset.factors)),
             recovery_codes_removed: Some(count(reset.recovery_codes)),
@@ -167,5 +174,6 @@ impl Credentials {
             trusted_devices_revoked: Some(count(reset.devices)),
             ..Default::default()
         })
+        .await
     }
 }

@@ -37,12 +37,13 @@ impl Oneself {
             ctx.service().update_me(ctx.caller(), update).await
         }
         .await;
-        UpdateMePayload::answer(outcome, client_mutation_id, |done| UpdateMePayload {
+        UpdateMePayload::answer(ctx, outcome, client_mutation_id, |done| UpdateMePayload {
             user: Some(User(done.user)),
             pending_email: done.pending_email.map(Email),
             skipped_organizations: Some(done.skipped.into_iter().map(Organization).collect()),
             ..Default::default()
         })
+        .await
     }
 
     /// Changes one's own preferences. Absent fields stay as they are; null puts a field back to its default.
@@ -56,10 +57,11 @@ impl Oneself {
         let (client_mutation_id, if_version) = (input.client_mutation_id.clone(), input.if_version.map(i64::from));
         let edit = input.edit();
         let outcome = async { ctx.service().update_my_settings(ctx.caller(), &edit, if_version).await }.await;
-        UpdateMySettingsPayload::answer(outcome, client_mutation_id, |settings| UpdateMySettingsPayload {
+        UpdateMySettingsPayload::answer(ctx, outcome, client_mutation_id, |settings| UpdateMySettingsPayload {
             settings: Some(Settings(settings)),
             ..Default::default()
         })
+        .await
     }
 
     /// Notes that the first steps are done: `User.isOnboarded`.
@@ -71,10 +73,11 @@ impl Oneself {
         #[graphql(desc = "The one argument.")] input: CompleteOnboardingInput,
     ) -> Answer<CompleteOnboardingPayload> {
         let outcome = async { ctx.service().complete_onboarding(ctx.caller()).await }.await;
-        CompleteOnboardingPayload::answer(outcome, input.client_mutation_id, |user| CompleteOnboardingPayload {
+        CompleteOnboardingPayload::answer(ctx, outcome, input.client_mutation_id, |user| CompleteOnboardingPayload {
             user: Some(User(user)),
             ..Default::default()
         })
+        .await
     }
 
     /// Leaves the current organization. The account and its other memberships stay; the login ends.
@@ -87,9 +90,10 @@ impl Oneself {
         #[graphql(desc = "The one argument.")] input: LeaveOrganizationInput,
     ) -> Answer<LeaveOrganizationPayload> {
         let outcome = async { ctx.service().leave_organization(ctx.caller()).await }.await;
-        LeaveOrganizationPayload::answer(outcome, input.client_mutation_id, |id| LeaveOrganizationPayload {
+        LeaveOrganizationPayload::answer(ctx, outcome, input.client_mutation_id, |id| LeaveOrganizationPayload {
             organization_id: Some(id.to_string().into()),
             ..Default::default()
         })
+        .await
     }
 }

@@ -37,7 +37,7 @@ impl Sessions {
             ctx.service().revoke_login(ctx.caller(), id).await
         }
         .await;
-        RevokeLoginPayload::answer(outcome, input.client_mutation_id, |login| RevokeLoginPayload {
+        RevokeLoginPayload::answer(ctx, outcome, input.client_mutation_id, |login| RevokeLoginPayload {
             was_current: Some(
                 ctx.caller().as_person().and_then(|person| person.login()).is_some_and(|own| own.id == login.id),
             ),
@@ -45,6 +45,7 @@ impl Sessions {
             login: Some(Login::seen(ctx, login)),
             ..Default::default()
         })
+        .await
     }
 
     /// Ends all logins of a person, the calling one included unless `keepCurrent`.
@@ -61,11 +62,12 @@ impl Sessions {
             ctx.service().revoke_logins(ctx.caller(), who.as_ref(), input.keep_current).await
         }
         .await;
-        RevokeLoginsPayload::answer(outcome, input.client_mutation_id, |(user, ended)| RevokeLoginsPayload {
+        RevokeLoginsPayload::answer(ctx, outcome, input.client_mutation_id, |(user, ended)| RevokeLoginsPayload {
             user: Some(User(user)),
             revoked_count: Some(count(ended)),
             ..Default::default()
         })
+        .await
     }
 
     /// Ends the trust in one device: the next sign-in from it asks for the second factor. Logins keep running unless
@@ -84,11 +86,12 @@ impl Sessions {
             ctx.service().revoke_trusted_device(ctx.caller(), id, input.revoke_logins).await
         }
         .await;
-        RevokeTrustedDevicePayload::answer(outcome, input.client_mutation_id, |done| RevokeTrustedDevicePayload {
+        RevokeTrustedDevicePayload::answer(ctx, outcome, input.client_mutation_id, |done| RevokeTrustedDevicePayload {
             trusted_device_id: Some(ended),
             logins_revoked: Some(count(done.logins)),
             ..Default::default()
         })
+        .await
     }
 
     /// Ends the trust in all devices of a person. Logins keep running unless `revokeLogins`.
@@ -104,12 +107,15 @@ impl Sessions {
             ctx.service().revoke_trusted_devices(ctx.caller(), who.as_ref(), input.revoke_logins).await
         }
         .await;
-        RevokeTrustedDevicesPayload::answer(outcome, input.client_mutation_id, |done| RevokeTrustedDevicesPayload {
-            user: done.user.map(User),
-            revoked_count: Some(count(done.devices)),
-            logins_revoked: Some(count(done.logins)),
-            ..Default::default()
+        RevokeTrustedDevicesPayload::answer(ctx, outcome, input.client_mutation_id, |done| {
+            RevokeTrustedDevicesPayload {
+                user: done.user.map(User),
+                revoked_count: Some(count(done.devices)),
+                logins_revoked: Some(count(done.logins)),
+                ..Default::default()
+            }
         })
+        .await
     }
 
     /// Makes an API token that acts as oneself in this organization.
@@ -127,13 +133,14 @@ impl Sessions {
                 .await
         }
         .await;
-        CreatePersonalTokenPayload::answer(outcome, input.client_mutation_id, |(token, secret)| {
+        CreatePersonalTokenPayload::answer(ctx, outcome, input.client_mutation_id, |(token, secret)| {
             CreatePersonalTokenPayload {
                 token: Some(ApiToken(token)),
                 secret: Some(secret.expose().to_owned()),
                 ..Default::default()
             }
         })
+        .await
     }
 
     /// Ends a personal or service-account token at once, secrets in rotation included. For directories:
@@ -151,10 +158,11 @@ impl Sessions {
             ctx.service().revoke_token(ctx.caller(), id).await
         }
         .await;
-        RevokeTokenPayload::answer(outcome, input.client_mutation_id, |token| RevokeTokenPayload {
+        RevokeTokenPayload::answer(ctx, outcome, input.client_mutation_id, |token| RevokeTokenPayload {
             token: Some(ApiToken(token)),
             ..Default::default()
         })
+        .await
     }
 
     /// Gives a personal or service-account token a new secret. The record, its scopes and its name stay.
@@ -172,10 +180,11 @@ impl Sessions {
             ctx.service().rotate_api_token(ctx.caller(), id, input.grace_seconds, &expires).await
         }
         .await;
-        RotateApiTokenPayload::answer(outcome, input.client_mutation_id, |(token, secret)| RotateApiTokenPayload {
+        RotateApiTokenPayload::answer(ctx, outcome, input.client_mutation_id, |(token, secret)| RotateApiTokenPayload {
             token: Some(ApiToken(token)),
             secret: Some(secret.expose().to_owned()),
             ..Default::default()
         })
+        .await
     }
 }

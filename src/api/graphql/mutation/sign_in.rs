@@ -7,7 +7,7 @@ use super::super::inputs::{
     ReauthenticateInput, RefreshSessionInput, RequestPasswordResetInput, SwitchOrganizationInput, VerifyEmailInput,
     VerifyMfaInput,
 };
-use super::super::logins::{Session, TrustedDevice};
+use super::super::logins::TrustedDevice;
 use super::super::organizations::Organization;
 use super::super::payloads::{
     AcceptInvitationPayload, Answer, CompletePasswordResetPayload, DeclineInvitationPayload, LoginPayload,
@@ -37,25 +37,22 @@ impl SigningIn {
         #[graphql(desc = "The one argument.")] input: LoginInput,
     ) -> Answer<LoginPayload> {
         let client_mutation_id = input.client_mutation_id.clone();
-        let outcome = async {
-            let done = ctx.service().sign_in_with_password(input.sign_in()?, ctx.caller().origin()).await?;
-            if let SignInOutcome::Session(session) = &done.outcome {
-                ctx.asking().go_on_with(session).await?;
-            }
-            Ok(done)
-        }
-        .await;
-        LoginPayload::answer(outcome, client_mutation_id, |done| {
+        let outcome =
+            async { ctx.service().sign_in_with_password(input.sign_in()?, ctx.caller().origin()).await }.await;
+        LoginPayload::answer(ctx, outcome, client_mutation_id, |done| {
             let trusted_device_token = done.trusted_device_token.map(|token| token.expose().to_owned());
             match done.outcome {
-                SignInOutcome::Session(session) => {
-                    LoginPayload { session: Some(Session(*session)), trusted_device_token, ..Default::default() }
-                }
+                SignInOutcome::Session(session) => LoginPayload {
+                    session: Some(ctx.asking().session(*session)),
+                    trusted_device_token,
+                    ..Default::default()
+                },
                 SignInOutcome::Challenge(challenge) => {
                     LoginPayload { challenge: Some(challenge.into()), ..Default::default() }
                 }
             }
         })
+        .await
     }
 
     /// Answers the challenge of `login`, `acceptInvitation` or `switchOrganization` with a code of the authenticator app or
@@ -72,21 +69,20 @@ impl SigningIn {
             let factor = one_factor(input.code, input.recovery_code)?;
             let origin = ctx.caller().origin();
             let service = ctx.service();
-            let done = service.sign_in_with_code(&input.challenge_token, &factor, input.trust_device, origin).await?;
-            ctx.asking().go_on_with(&done.session).await?;
-            Ok(done)
+            service.sign_in_with_code(&input.challenge_token, &factor, input.trust_device, origin).await
         }
         .await;
-        VerifyMfaPayload::answer(outcome, input.client_mutation_id, |done| {
+        VerifyMfaPayload::answer(ctx, outcome, input.client_mutation_id, |done| {
             let (trusted_device, secret) = done.trusted.unzip();
             VerifyMfaPayload {
-                session: Some(Session(done.session)),
+                session: Some(ctx.asking().session(done.session)),
                 trusted_device: trusted_device.map(TrustedDevice),
                 trusted_device_token: secret.map(|secret| secret.expose().to_owned()),
                 recovery_codes_remaining: done.recovery_codes_remaining.map(count),
                 ..Default::default()
             }
         })
+        .await
     }
 
     /// Exchanges a refresh token for new tokens of the same login. Each refresh token works once: using one again revokes
@@ -100,15 +96,14 @@ impl SigningIn {
     ) -> Answer<RefreshSessionPayload> {
         let outcome = async {
             let origin = ctx.caller().origin();
-            let session = ctx.service().sign_in_with_refresh_token(&input.refresh_token, origin).await?;
-            ctx.asking().go_on_with(&session).await?;
-            Ok(session)
+            ctx.service().sign_in_with_refresh_token(&input.refresh_token, origin).await
         }
         .await;
-        RefreshSessionPayload::answer(outcome, input.client_mutation_id, |session| RefreshSessionPayload {
-            session: Some(Session(session)),
+        RefreshSessionPayload::answer(ctx, outcome, input.client_mutation_id, |session| RefreshSessionPayload {
+            session: Some(ctx.asking().session(session)),
             ..Default::default()
         })
+        .await
     }
 
     /// Ends the login making the request, or the one of the given refresh token, and cancels a challenge sent as the
@@ -124,10 +119,11 @@ impl SigningIn {
             ctx.service().sign_out(ctx.asking().bearer(), input.refresh_token.as_deref(), ctx.caller().origin()).await
         }
         .await;
-        LogoutPayload::answer(outcome, input.client_mutation_id, |login| LogoutPayload {
+        LogoutPayload::answer(ctx, outcome, input.client_mutation_id, |login| LogoutPayload {
             login_id: login.map(|login| login.to_string().into()),
             ..Default::default()
         })
+        .await
     }
 
     /// Step-up: proves again that it is the person, so that operations marked step-up work for the next 10 minutes. The
@@ -146,11 +142,12 @@ impl SigningIn {
             ctx.service().reauthenticate(ctx.caller(), &proof).await
         }
         .await;
-        ReauthenticatePayload::answer(outcome, input.client_mutation_id, |session| ReauthenticatePayload {
+        ReauthenticatePayload::answer(ctx, outcome, input.client_mutation_id, |session| ReauthenticatePayload {
             step_up_until: session.login.fresh_until.map(DateTime::from),
-            session: Some(Session(session)),
+            session: Some(ctx.asking().session(session)),
             ..Default::default()
         })
+        .await
     }
 
     /// Makes the login act in another organization of the same person. Answers new tokens; the old ones stop working. Where
@@ -163,14 +160,15 @@ impl SigningIn {
         #[graphql(desc = "The one argument.")] input: SwitchOrganizationInput,
     ) -> Answer<SwitchOrganizationPayload> {
         let outcome = async { ctx.service().switch_organization(ctx.caller(), &input.organization.into()).await }.await;
-        SwitchOrganizationPayload::answer(outcome, input.client_mutation_id, |done| {
+        SwitchOrganizationPayload::answer(ctx, outcome, input.client_mutation_id, |done| {
             let (session, challenge) = match done.outcome {
-                Ok(session) => (Some(Session(session)), None),
+                Ok(session) => (Some(ctx.asking().session(session)), None),
                 Err(challenge) => (None, Some(challenge.into())),
             };
             let organization = session.is_some().then_some(Organization(done.organization));
             SwitchOrganizationPayload { session, challenge, organization, ..Default::default() }
         })
+        .await
     }
 
     /// Mails a link to set a new password, if that address is a verified one of somebody with a password. Answers the same,
@@ -183,9 +181,10 @@ impl SigningIn {
         #[graphql(desc = "The one argument.")] input: RequestPasswordResetInput,
     ) -> Answer<RequestPasswordResetPayload> {
         let outcome = async { ctx.service().request_password_reset(&input.email, ctx.caller().origin()) }.await;
-        RequestPasswordResetPayload::answer(outcome, input.client_mutation_id, |()| {
+        RequestPasswordResetPayload::answer(ctx, outcome, input.client_mutation_id, |()| {
             RequestPasswordResetPayload::default()
         })
+        .await
     }
 
     /// Sets a new password with the token of a reset mail. Ends all logins, trusted devices and other reset links. Signs
@@ -202,10 +201,10 @@ impl SigningIn {
             ctx.service().complete_password_reset(&input.token, &input.new_password, ctx.caller().origin()).await
         }
         .await;
-        CompletePasswordResetPayload::answer(outcome, input.client_mutation_id, |logins| CompletePasswordResetPayload {
-            logins_revoked: Some(count(logins)),
-            ..Default::default()
+        CompletePasswordResetPayload::answer(ctx, outcome, input.client_mutation_id, |logins| {
+            CompletePasswordResetPayload { logins_revoked: Some(count(logins)), ..Default::default() }
         })
+        .await
     }
 
     /// Proves an address with the token of a verification mail. Completes a change of address that waited for it.
@@ -217,10 +216,11 @@ impl SigningIn {
         #[graphql(desc = "The one argument.")] input: VerifyEmailInput,
     ) -> Answer<VerifyEmailPayload> {
         let outcome = async { ctx.service().verify_email(&input.token, ctx.caller().origin()).await }.await;
-        VerifyEmailPayload::answer(outcome, input.client_mutation_id, |email| VerifyEmailPayload {
+        VerifyEmailPayload::answer(ctx, outcome, input.client_mutation_id, |email| VerifyEmailPayload {
             email: Some(Email(email)),
             ..Default::default()
         })
+        .await
     }
 
     /// Joins the organization with the token of an invitation mail. Somebody new gets a user, made now with the roles and
@@ -239,20 +239,14 @@ impl SigningIn {
         #[graphql(desc = "The one argument.")] input: AcceptInvitationInput,
     ) -> Answer<AcceptInvitationPayload> {
         let (token, client_mutation_id) = (input.token.clone(), input.client_mutation_id.clone());
-        let outcome = async {
-            let done = ctx.service().accept_invitation(ctx.caller(), &token, &input.acceptor()).await?;
-            if let Some(session) = &done.session {
-                ctx.asking().go_on_with(session).await?;
-            }
-            Ok(done)
-        }
-        .await;
-        AcceptInvitationPayload::answer(outcome, client_mutation_id, |done| AcceptInvitationPayload {
+        let outcome = ctx.service().accept_invitation(ctx.caller(), &token, &input.acceptor()).await;
+        AcceptInvitationPayload::answer(ctx, outcome, client_mutation_id, |done| AcceptInvitationPayload {
             user: Some(User(done.user)),
             organization: Some(Organization(done.organization)),
-            session: done.session.map(Session),
+            session: done.session.map(|session| ctx.asking().session(session)),
             ..Default::default()
         })
+        .await
     }
 
     /// Turns an invitation down, for good.
@@ -264,9 +258,10 @@ impl SigningIn {
         #[graphql(desc = "The one argument.")] input: DeclineInvitationInput,
     ) -> Answer<DeclineInvitationPayload> {
         let outcome = async { ctx.service().decline_invitation(&input.token, ctx.caller().origin()).await }.await;
-        DeclineInvitationPayload::answer(outcome, input.client_mutation_id, |id| DeclineInvitationPayload {
+        DeclineInvitationPayload::answer(ctx, outcome, input.client_mutation_id, |id| DeclineInvitationPayload {
             invitation_id: Some(id.to_string().into()),
             ..Default::default()
         })
+        .await
     }
 }
