@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::Service;
 use super::attempts::Attempts;
+use super::hashing::Turn;
 use super::references::OrganizationRef;
 use super::session::{Member, NewSession, required_actions};
+use super::steps::{STEP, at_full_steps};
 use crate::crypto::password::Verdict;
 use crate::crypto::totp;
 use crate::domain::account::{Account, Joined, PasswordRecord};
@@ -128,6 +130,16 @@ impl Service {
         let password = Password::read(&sign_in.password, "password")?;
         // Before anything is read: who is told to come back costs nothing.
         let turn = self.hashing.turn().await?;
+        at_full_steps(self.entropy.jitter(STEP), self.sign_in_in_turn(turn, sign_in, password, origin)).await
+    }
+
+    async fn sign_in_in_turn(
+        &self,
+        turn: Turn,
+        sign_in: PasswordSignIn,
+        password: Password,
+        origin: &Origin,
+    ) -> Result<SignedIn, Error> {
         let (identity, account) = self.find_account_of(&sign_in).await?;
         let credentials = self.credentials_of(account).await?;
         let trusted = self.find_trusted(sign_in.trusted_device_token.as_deref(), account).await?;

@@ -25,6 +25,7 @@ mod search;
 mod second_factors;
 mod session;
 mod signing_in;
+mod steps;
 mod users;
 
 use std::num::NonZeroU32;

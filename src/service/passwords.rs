@@ -1,5 +1,7 @@
 //! Passwords: changing one's own, and setting a new one with the link of a mail.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::Service;
@@ -21,6 +23,8 @@ use crate::domain::user::User;
 use crate::domain::{AccountId, Caller, Code, Error, OrganizationId, Permission, Refusal, RequiredAction};
 use crate::store::{Credentials, LoginEnd, NewTokens, OneTime, PasswordSet, Purpose};
 
+/// A reset link is made when its answer is long given, and other answers are under way: none of them tells of it.
+const RESET_WAITS: Duration = Duration::from_millis(250);
 /// How long the link of a reset mail works.
 const RESET_LIFETIME: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
@@ -205,7 +209,9 @@ impl Service {
         let email = Email::parse(address)?;
         self.mail_rates.check(email.key())?;
         let (service, origin) = (self.clone(), origin.clone());
+        let wait = self.entropy.jitter(RESET_WAITS);
         tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
             if let Err(error) = service.send_reset_link(&email, &origin).await {
                 tracing::error!(error = %error, "a reset link could not be sent");
             }

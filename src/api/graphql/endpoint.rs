@@ -225,7 +225,7 @@ fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<GraphqlRequest, Failu
     let sent_variables = variables::read(Json::Object(sent.variables.unwrap_or_default()));
     let name = sent.operation_name.as_deref();
     let chosen =
-        document.operations.iter().find(|(known, _)| name.is_none() || known.map(|known| known.as_str()) == name);
+        document.operations.iter().find(|(known, _)| name.is_none() || known.map(async_graphql::Name::as_str) == name);
     if let Some(missing) = chosen.and_then(|(_, chosen)| variables::find_missing(&chosen.node, &sent_variables)) {
         return Err(Failure::new("BAD_USER_INPUT", format!("the variable ${missing} is missing")));
     }

@@ -180,7 +180,7 @@ impl SigningIn {
         ctx: &Context<'_>,
         #[graphql(desc = "The one argument.")] input: RequestPasswordResetInput,
     ) -> Answer<RequestPasswordResetPayload> {
-        let outcome = async { ctx.service().request_password_reset(&input.email, ctx.caller().origin()) }.await;
+        let outcome = ctx.service().request_password_reset(&input.email, ctx.caller().origin());
         RequestPasswordResetPayload::answer(ctx, outcome, input.client_mutation_id, |()| {
             RequestPasswordResetPayload::default()
         })
