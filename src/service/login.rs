@@ -130,7 +130,7 @@ impl Service {
         let password = Password::read(&sign_in.password, "password")?;
         // Before anything is read: who is told to come back costs nothing.
         let turn = self.hashing.turn().await?;
-        at_full_steps(self.entropy.jitter(STEP), self.sign_in_in_turn(turn, sign_in, password, origin)).await
+        at_full_steps(self.entropy.jitter(STEP), Box::pin(self.sign_in_in_turn(turn, sign_in, password, origin))).await
     }
 
     async fn sign_in_in_turn(

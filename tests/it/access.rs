@@ -87,6 +87,8 @@ const PUBLIC: &[&str] = &[
     "complete_password_reset",
     "decline_invitation",
     "deliver_mails",
+    "forget_what_ended",
+    "keep_house",
     "prepare",
     "preview_invitation",
     "public_keys",

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use rollcall::clock::Clock;
 use rollcall::config::MailSecurity;
 use rollcall::domain::Caller;
 use serde_json::{Value, json};
@@ -232,6 +233,7 @@ async fn token_in_folder(folder: &Path, to: &str, count: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one walk through all that people do")]
 async fn mf14_lg01_no_secret_is_found_in_logs_answers_or_the_database() {
     let folder = tempfile::tempdir().expect("a folder");
     let (store, mails, log) = (folder.path().join("store"), folder.path().join("mails"), folder.path().join("log"));
@@ -275,7 +277,7 @@ async fn mf14_lg01_no_secret_is_found_in_logs_answers_or_the_database() {
     let raw = data_encoding::BASE32_NOPAD.decode(seed.as_bytes()).expect("base 32");
     secrets.note("seed in base 64", &json!(data_encoding::BASE64.encode(&raw)));
     secrets.note("seed in hex", &json!(data_encoding::HEXLOWER.encode(&raw)));
-    let confirm = json!({"code": code(&raw, chrono::Utc::now())});
+    let confirm = json!({"code": code(&raw, Clock::default().now())});
     let done = owner.done("confirmTotpEnrollment", confirm, "recoveryCodes session { accessToken refreshToken }").await;
     let recovery: Vec<String> = done["recoveryCodes"]
         .as_array()
@@ -290,7 +292,7 @@ async fn mf14_lg01_no_secret_is_found_in_logs_answers_or_the_database() {
     let verify = json!({"challengeToken": challenge, "recoveryCode": recovery[0], "trustDevice": true});
     let done = owner.done("verifyMfa", verify, "session { accessToken refreshToken } trustedDeviceToken").await;
     secrets.note("access token", &done["session"]["accessToken"]);
-    let again = json!({"code": code(&raw, chrono::Utc::now() + chrono::TimeDelta::seconds(30))});
+    let again = json!({"code": code(&raw, Clock::default().now() + chrono::TimeDelta::seconds(30))});
     let done = owner.done("reauthenticate", again, "session { accessToken refreshToken }").await;
     owner = owner.with_session(&done["session"]);
     session(&mut secrets, &owner);
