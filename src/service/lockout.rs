@@ -137,6 +137,19 @@ impl Service {
         }
     }
 
+    /// Opens the doors of an account again, after what opens them is done: others may be knocking meanwhile, and nothing
+    /// that was done is undone or done twice for it.
+    pub(super) async fn forget_failures(&self, account: AccountId) {
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.store.identity().clear_attempts(&subject(account)).await.map_err(Error::from) {
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return tracing::warn!(error = %error, "failures of an account could not be forgotten"),
+                Ok(()) => return,
+            }
+        }
+    }
+
     /// Until when sign-in of this account is shut from everywhere, if it is.
     pub(super) async fn locked_until(&self, account: AccountId) -> Result<Option<DateTime<Utc>>, Error> {
         let keys = vec![format!("{}/day", subject(account))];

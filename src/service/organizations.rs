@@ -135,7 +135,7 @@ impl Service {
             mails: &[],
         };
         self.store.set_password(&set, &event).await?;
-        self.store.identity().clear_attempts(&super::lockout::subject(account)).await?;
+        self.forget_failures(account).await;
         Ok(password)
     }
 

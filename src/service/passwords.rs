@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
-use super::lockout;
 use super::references::UserRef;
 use super::session::NewSession;
 use crate::domain::account::PasswordRecord;
@@ -317,7 +316,7 @@ impl Service {
         };
         self.store.set_password(&set, &event).await?;
         // Whoever can read the mail is let in again (3.8).
-        self.store.identity().clear_attempts(&lockout::subject(account)).await?;
+        self.forget_failures(account).await;
         self.mail_waits();
         Ok(logins)
     }

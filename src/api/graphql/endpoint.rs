@@ -424,3 +424,84 @@ fn respond(status: StatusCode, media: Media, body: &Json, wait: Option<u64>) -> 
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::{EmptyMutation, EmptySubscription, Object, Schema};
+
+    use super::*;
+
+    struct Root;
+    struct Child;
+
+    fn fails<T>() -> Result<T, Failure> {
+        Err(Failure::new("FORBIDDEN", "not for you"))
+    }
+
+    #[Object]
+    impl Root {
+        async fn fine(&self) -> i32 {
+            1
+        }
+
+        async fn nullable(&self) -> Option<Result<i32, Failure>> {
+            Some(fails())
+        }
+
+        async fn required(&self) -> Result<i32, Failure> {
+            fails()
+        }
+
+        async fn child(&self) -> Option<Child> {
+            Some(Child)
+        }
+
+        async fn children(&self) -> Vec<Option<Child>> {
+            vec![Some(Child), None]
+        }
+    }
+
+    #[Object]
+    impl Child {
+        async fn fine(&self) -> i32 {
+            2
+        }
+
+        async fn required(&self) -> Result<i32, Failure> {
+            fails()
+        }
+    }
+
+    async fn answered(query: &str) -> (StatusCode, Json) {
+        let schema = Schema::new(Root, EmptyMutation, EmptySubscription);
+        let response = dressed(schema.execute(query).await, Media::Graphql, "r1");
+        let status = response.status();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn what_fails_is_null_as_far_up_as_it_must_be_and_no_further() {
+        for (query, data, path) in [
+            ("{ fine nullable }", json!({"fine": 1, "nullable": null}), json!(["nullable"])),
+            ("{ fine child { fine required } }", json!({"fine": 1, "child": null}), json!(["child", "required"])),
+            (
+                "{ children { required } fine }",
+                json!({"children": [null, null], "fine": 1}),
+                json!(["children", 0, "required"]),
+            ),
+            ("{ fine required }", json!(null), json!(["required"])),
+        ] {
+            let (status, body) = answered(query).await;
+            assert_eq!(status, StatusCode::OK, "{query}");
+            assert_eq!(body["data"], data, "{query}");
+            assert!(body.as_object().is_some_and(|body| body.contains_key("data")), "{query}: it ran");
+            let error = &body["errors"][0];
+            assert_eq!((&error["path"], &error["message"]), (&path, &json!("not for you")), "{query}");
+            assert_eq!(error["extensions"], json!({"code": "FORBIDDEN", "requestId": "r1"}));
+        }
+        let (status, body) = answered("{ nothing }").await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(body.get("data").is_none(), "nothing ran: {body}");
+    }
+}
