@@ -427,6 +427,8 @@ fn respond(status: StatusCode, media: Media, body: &Json, wait: Option<u64>) -> 
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unused_async, reason = "resolvers are async")]
+
     use async_graphql::{EmptyMutation, EmptySubscription, Object, Schema};
 
     use super::*;
