@@ -48,11 +48,15 @@ const PEOPLE: [(&str, &str, &str, &str); 8] = [
 ];
 
 /// What is printed about one organization.
-struct Ready {
-    organization: Organization,
-    token: BearerSecret,
-    email: String,
-    password: SecretString,
+pub struct Ready {
+    /// The organization.
+    pub organization: Organization,
+    /// Its directory's token.
+    pub token: BearerSecret,
+    /// Its owner's address.
+    pub email: String,
+    /// Its owner's password.
+    pub password: SecretString,
 }
 
 impl Demo {
@@ -95,8 +99,12 @@ fn short_name(index: u32) -> String {
     known.map_or_else(|| format!("org-{}", index + 1), |name| (*name).to_owned())
 }
 
-/// Makes the organization, or finds it and issues new secrets: the old ones are kept as hashes only.
-async fn prepare(service: &Service, short_name: &str) -> Result<Ready, Error> {
+/// Makes the sample organization, or finds it and issues new secrets: the old ones are kept as hashes only.
+///
+/// # Errors
+///
+/// As the service says.
+pub async fn prepare(service: &Service, short_name: &str) -> Result<Ready, Error> {
     let email = format!("owner@{short_name}.example");
     let operator = Caller::operator(None);
     match service.get_organization(&operator, short_name).await {

@@ -1,7 +1,7 @@
 //! The command line. Every command answers people, or programs with `--json`; errors say what to do.
 
 mod config;
-mod demo;
+pub mod demo;
 mod directory;
 mod organization;
 mod serve;

@@ -279,12 +279,13 @@ async fn au15_au16_a_reset_link_works_once_and_not_instead_of_the_second_factor(
             "PASSWORD_POLICY"
         );
         let mut tasks = tokio::task::JoinSet::new();
-        for index in 0..20 {
+        for index in 0..50 {
             let (person, token) = (person.signed_out(), second.clone());
             tasks.spawn(async move {
                 let input = json!({"token": token, "newPassword": format!("{NEW} {index}")});
-                let payload = person.mutate("completePasswordReset", input, "loginsRevoked").await;
-                (index, payload["userErrors"] == json!([]))
+                // Some may be told to come back: too many hash at once.
+                let answer = person.try_mutate("completePasswordReset", input, "loginsRevoked").await;
+                (index, answer.body["data"]["completePasswordReset"]["userErrors"] == json!([]))
             });
         }
         let won: Vec<i32> =

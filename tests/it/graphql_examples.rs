@@ -45,10 +45,8 @@ impl Tour {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_runs_as_it_is_written() {
     let app = TestApp::start().await;
-    let acme = app.owned("acme").await;
+    let acme = app.sample("acme").await;
     let globex = app.owned("globex").await;
-    let operator = rollcall::domain::Caller::operator(Some(acme.id));
-    app.service.update_policy(&operator, |policy| policy.trusted_devices = true).await.expect("changed");
     let mut tour = Tour { person: acme.owner.clone(), examples: examples(), ran: Vec::new() };
 
     let signed_in = tour.run("SignIn", json!({"email": acme.owner.email, "password": acme.owner.password})).await;

@@ -297,6 +297,26 @@ async fn mf06_mf07_recovery_codes_work_once_for_their_owner_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mf07_fifty_parallel_uses_of_one_recovery_code_have_one_success() {
+    for engine in Engine::BOTH {
+        let test = TestApp::start_on(engine).await;
+        let acme = test.owned("acme").await;
+        let enrolled = enrol(&test, &acme.owner.sign_in().await).await;
+        let challenges = [challenge(&acme.owner).await, challenge(&acme.owner).await];
+        let mut tasks = tokio::task::JoinSet::new();
+        for index in 0..50 {
+            let (owner, token, code) = (acme.owner.clone(), challenges[index % 2].clone(), enrolled.codes[0].clone());
+            tasks.spawn(async move {
+                let input = json!({"challengeToken": token, "recoveryCode": code});
+                owner.mutate("verifyMfa", input, "session { accessToken }").await["session"].is_object()
+            });
+        }
+        let successes = tasks.join_all().await.into_iter().filter(|success| *success).count();
+        assert_eq!(successes, 1, "{engine:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mf08_an_enrolment_counts_only_when_confirmed_in_time() {
     let test = TestApp::start().await;
     let acme = test.owned("acme").await;

@@ -198,6 +198,14 @@ impl TestApp {
         Owned { id: organization.id, scim, owner }
     }
 
+    /// An organization with the sample data of the demo.
+    pub async fn sample(&self, short_name: &str) -> Owned {
+        let made = rollcall::cli::demo::prepare(&self.service, short_name).await.expect("made");
+        let scim = Scim::new(&self.url, made.token.expose());
+        let owner = Person::new(&self.url, &made.email, made.password.expose_secret());
+        Owned { id: made.organization.id, scim, owner }
+    }
+
     /// Invites somebody by mail.
     pub async fn invite(&self, organization: OrganizationId, email: &str, name: &str, roles: &[&str]) {
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
