@@ -67,7 +67,7 @@ async fn world() -> (TestApp, Owned, Enrolled) {
     (test, acme, enrolled)
 }
 
-async fn challenge(person: &Person) -> String {
+pub async fn challenge(person: &Person) -> String {
     let payload = person.login_payload(json!({})).await;
     assert!(payload["session"].is_null(), "{payload}");
     payload["challenge"]["token"].as_str().expect("a challenge").to_owned()

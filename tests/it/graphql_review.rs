@@ -5,16 +5,9 @@ use std::time::Duration;
 use rollcall::domain::Caller;
 use serde_json::{Value, json};
 
-use crate::graphql_mfa::{Enrolled, enrol};
-use crate::support::{Engine, Owned, Person, TestApp};
-
-fn first_code(payload: &Value) -> &str {
-    payload["userErrors"][0]["code"].as_str().unwrap_or_default()
-}
-
-async fn challenge(person: &Person) -> String {
-    person.login_payload(json!({})).await["challenge"]["token"].as_str().expect("a challenge").to_owned()
-}
+use crate::graphql_mfa::{Enrolled, challenge, enrol};
+use crate::support::person::first_code;
+use crate::support::{Engine, Owned, TestApp};
 
 /// An owner with a second factor.
 async fn enrolled_owner(app: &TestApp, short_name: &str) -> (Owned, Enrolled) {

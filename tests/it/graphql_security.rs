@@ -13,12 +13,9 @@ use rollcall::domain::Caller;
 use serde_json::{Value, json};
 
 use crate::graphql_mfa::{code, enrol};
+use crate::support::person::first_code;
 use crate::support::surreal::SurrealServer;
 use crate::support::{Person, TestApp, user};
-
-fn first_code(payload: &Value) -> &str {
-    payload["userErrors"][0]["code"].as_str().unwrap_or_default()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn se02_mf02_two_nodes_know_the_same_logins_and_codes() {

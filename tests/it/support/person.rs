@@ -193,6 +193,11 @@ impl GraphqlAnswer {
     }
 }
 
+/// The code of a payload's first refusal; empty, if there is none.
+pub fn first_code(payload: &Value) -> &str {
+    payload["userErrors"][0]["code"].as_str().unwrap_or_default()
+}
+
 /// The fields of a root type, read from the SDL so that a new one cannot escape.
 pub fn root_fields(root: &str) -> Vec<String> {
     use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
