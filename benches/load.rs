@@ -338,7 +338,7 @@ impl StoreAlone {
                 for index in 0..each {
                     let now = Clock::default().now();
                     let body = resource(&person((first + index) * WRITERS + writer));
-                    let by = Writer { directory: None, now, states_all: true };
+                    let by = Writer { author: None, now, states_all: true };
                     let user = User::create(UserId::new(entropy.id(now)), UserDraft::new(body).expect("valid"), by);
                     let target = ("user", user.id.to_string());
                     let id = AuditEventId::new(entropy.id(now));

@@ -172,9 +172,12 @@ impl Listening {
         let (service, mailer) = (self.service, self.mailer);
         let sweeper = service.clone();
         let mails = tokio::spawn(async move { service.deliver_mails(&mailer).await });
+        let writer = sweeper.clone();
+        let notes = tokio::spawn(async move { writer.write_provisioning_events().await });
         let sweeps = tokio::spawn(async move { sweeper.keep_house().await });
         server::serve(self.listener, self.router, self.settings, stop).await;
         mails.abort();
         sweeps.abort();
+        notes.abort();
     }
 }

@@ -1,9 +1,11 @@
 //! The faces: HTTP in, service calls, HTTP out. Translation only; a rule written here is in the wrong place.
 
+mod forms;
 pub mod graphql;
 mod health;
 mod keys;
 mod limits;
+mod oauth;
 mod origin;
 mod pages;
 mod requests;
@@ -71,8 +73,9 @@ pub fn router(api: Api) -> Router {
         .merge(health::routes())
         .merge(graphql::routes())
         .merge(keys::routes())
+        .merge(oauth::routes())
         .merge(pages::routes())
-        .nest("/scim", scim::routes())
+        .nest("/scim", scim::routes(&api))
         .fallback(scim::unknown_path)
         .layer(from_fn_with_state(api.clone(), limits::within_limits))
         .layer(CatchPanicLayer::custom(scim::panicked))

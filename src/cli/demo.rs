@@ -111,9 +111,9 @@ pub async fn prepare(service: &Service, short_name: &str) -> Result<Ready, Error
         Ok(organization) => {
             let within = Caller::operator(Some(organization.id));
             let directories = service.list_directories(&within).await?;
-            let token = match directories.iter().find(|(directory, _)| directory.name == DIRECTORY) {
-                Some((directory, _)) => service.rotate_token(&within, directory.id).await?,
-                None => service.create_directory(&within, DirectoryDraft::named(DIRECTORY)).await?.1,
+            let token = match directories.iter().find(|directory| directory.name == DIRECTORY) {
+                Some(directory) => service.rotate_token(&within, directory.id).await?,
+                None => service.create_directory(&within, DirectoryDraft::named(DIRECTORY), None).await?.2,
             };
             let password = service.reset_owner_password(&operator, &email).await?;
             Ok(Ready { organization, token, email, password })
@@ -142,7 +142,7 @@ async fn make(service: &Service, short_name: &str, email: String) -> Result<Read
         let attributes = attributes(&json!({"displayName": group, "members": members}));
         service.create_group(&within, attributes, &mut scim::Reading::default()).await?;
     }
-    let (_, token) = service.create_directory(&within, DirectoryDraft::named(DIRECTORY)).await?;
+    let (.., token) = service.create_directory(&within, DirectoryDraft::named(DIRECTORY), None).await?;
     let password = owner.map(|owner| owner.password).unwrap_or_default();
     Ok(Ready { organization, token, email, password })
 }

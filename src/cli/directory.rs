@@ -5,7 +5,8 @@ use scim::Dialect;
 use serde_json::{Value, json};
 
 use super::{Failure, Global, operator_in, told};
-use crate::domain::directory::{Directory, DirectoryDraft, DirectorySettings, Scope, TokenInfo};
+use crate::domain::api_token::ApiToken;
+use crate::domain::directory::{Directory, DirectoryDraft, DirectorySettings, Scope};
 use crate::domain::token::BearerSecret;
 use crate::domain::{Caller, DirectoryId, TokenId};
 use crate::service::Service;
@@ -80,6 +81,7 @@ impl Create {
                 nested_groups: !self.no_nested_groups,
                 require_if_match: self.require_if_match,
                 patch_user_without_body: self.patch_user_without_body,
+                ..DirectorySettings::default()
             },
         }
     }
@@ -91,12 +93,18 @@ impl DirectoryCommand {
         match self {
             Self::Create(create) => {
                 let operator = operator_in(&service, &create.organization).await?;
-                let (directory, secret) = service.create_directory(&operator, create.draft()).await.map_err(told)?;
+                let made = service.create_directory(&operator, create.draft(), None).await;
+                let (directory, _, secret) = made.map_err(told)?;
                 issued(global, directory.id, &secret)
             }
             Self::List { organization } => {
                 let operator = operator_in(&service, &organization).await?;
-                list(global, &service.list_directories(&operator).await.map_err(told)?)
+                let mut listed = Vec::new();
+                for directory in service.list_directories(&operator).await.map_err(told)? {
+                    let tokens = service.list_directory_tokens(&operator, directory.id).await.map_err(told)?;
+                    listed.push((directory, tokens));
+                }
+                list(global, &listed)
             }
             Self::Rotate { organization, directory } => {
                 let operator = operator_in(&service, &organization).await?;
@@ -118,8 +126,8 @@ async fn find(service: &Service, operator: &Caller, name: &str) -> Result<Direct
     let directories = service.list_directories(operator).await.map_err(told)?;
     directories
         .iter()
-        .find(|(directory, _)| directory.name == name || directory.id.to_string() == name)
-        .map(|(directory, _)| directory.id)
+        .find(|directory| directory.name == name || directory.id.to_string() == name)
+        .map(|directory| directory.id)
         .ok_or_else(|| format!("no such directory: '{name}'. `rollcall directory list` shows them.").into())
 }
 
@@ -129,7 +137,7 @@ fn issued(global: &Global, id: DirectoryId, secret: &BearerSecret) -> Result<(),
     global.answer(&value, &format!("Directory {id}\nToken (shown once): {token}"))
 }
 
-fn list(global: &Global, directories: &[(Directory, Vec<TokenInfo>)]) -> Result<(), Failure> {
+fn list(global: &Global, directories: &[(Directory, Vec<ApiToken>)]) -> Result<(), Failure> {
     let values: Vec<Value> = directories.iter().map(|(directory, tokens)| described(directory, tokens)).collect();
     let mut lines = Vec::new();
     for (directory, tokens) in directories {
@@ -143,7 +151,7 @@ fn list(global: &Global, directories: &[(Directory, Vec<TokenInfo>)]) -> Result<
     global.answer(&json!({ "directories": values }), &lines.join("\n"))
 }
 
-fn described(directory: &Directory, tokens: &[TokenInfo]) -> Value {
+fn described(directory: &Directory, tokens: &[ApiToken]) -> Value {
     let tokens: Vec<Value> = tokens
         .iter()
         .map(|token| {

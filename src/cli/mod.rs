@@ -1,5 +1,6 @@
 //! The command line. Every command answers people, or programs with `--json`; errors say what to do.
 
+mod audit;
 mod config;
 pub mod demo;
 mod directory;
@@ -77,9 +78,12 @@ enum Command {
     /// Make, list and rotate directories: the SCIM clients of an organization
     #[command(subcommand)]
     Directory(directory::DirectoryCommand),
-    /// Protect users from their directories
+    /// Protect users from their directories; make somebody superuser
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Check that the audit trail is whole
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Print what the server promises
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -126,6 +130,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Organization(command) => command.run(&global).await,
         Command::Directory(command) => command.run(&global).await,
         Command::User(command) => command.run(&global).await,
+        Command::Audit(command) => command.run(&global).await,
         Command::Schema(SchemaCommand::Scim) => schema_scim(),
         Command::Schema(SchemaCommand::Graphql) => {
             std::io::stdout().write_all(crate::api::graphql::sdl().as_bytes())?;
@@ -233,6 +238,9 @@ mod tests {
             "rollcall organization create acme --name Acme",
             "rollcall directory create acme Okta --dialect okta --scope users,groups",
             "rollcall directory rotate acme Okta",
+            "rollcall audit verify --organization acme",
+            "rollcall organization domain add acme acme.example",
+            "rollcall user superuser owner@acme.example",
             "rollcall schema scim",
             "rollcall completions bash",
         ] {

@@ -23,6 +23,25 @@ pub(super) enum OrganizationCommand {
     },
     /// List the organizations
     List,
+    /// Mail domains that are an organization's own
+    #[command(subcommand)]
+    Domain(DomainCommand),
+}
+
+#[derive(Subcommand)]
+pub(super) enum DomainCommand {
+    /// Note that a mail domain is the organization's: you checked that it is
+    Add {
+        /// Short name of the organization
+        organization: String,
+        /// The domain: acme.example
+        domain: String,
+    },
+    /// List them
+    List {
+        /// Short name of the organization
+        organization: String,
+    },
 }
 
 impl OrganizationCommand {
@@ -63,6 +82,16 @@ impl OrganizationCommand {
                 };
                 global.answer(&json!({ "organizations": values }), &text)
             }
+            Self::Domain(DomainCommand::Add { organization, domain }) => {
+                let found = service.get_organization(&operator, &organization).await.map_err(told)?;
+                let name = service.add_domain(&operator, found.id, &domain).await.map_err(told)?;
+                global.answer(&json!({ "domain": name }), &format!("{name} is {organization}'s."))
+            }
+            Self::Domain(DomainCommand::List { organization }) => {
+                let found = service.get_organization(&operator, &organization).await.map_err(told)?;
+                let names = service.list_domains(&operator, found.id).await.map_err(told)?;
+                global.answer(&json!({ "domains": names }), &names.join("\n"))
+            }
         }
     }
 }
@@ -72,6 +101,6 @@ fn described(organization: &Organization) -> Value {
         "id": organization.id.to_string(),
         "shortName": organization.short_name,
         "name": organization.name,
-        "created": organization.created.to_rfc3339(),
+        "created": organization.stamps.created.to_rfc3339(),
     })
 }

@@ -103,6 +103,14 @@ pub fn verify(password: &Password, phc: &str, cost: Cost, memory: &mut Memory) -
     }
 }
 
+/// Whether a hash brought from elsewhere can be kept: Argon2id, complete, and not dearer than we compute.
+pub fn is_acceptable(phc: &str) -> bool {
+    const MOST_PASSES: u32 = 10;
+    let Ok(parsed) = PasswordHash::new(phc) else { return false };
+    let complete = parsed.salt.is_some() && parsed.hash.is_some();
+    complete && cost_of(&parsed).is_some_and(|cost| cost.is_within(Cost { passes: MOST_PASSES, ..Cost::MOST }))
+}
+
 fn cost_of(hash: &PasswordHash) -> Option<Cost> {
     let is_ours = hash.algorithm.as_str() == "argon2id" && hash.version == Some(19);
     let params = Params::try_from(hash).ok().filter(|_| is_ours)?;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -15,6 +16,8 @@ pub const KEY_BYTES: usize = 32;
 /// The keys of a deployment: the first seals, all open. Sealed text names its key, so keys can be replaced one by one.
 pub struct Sealer {
     keys: Vec<(String, LessSafeKey)>,
+    /// The same keys, to derive others from.
+    roots: Vec<(String, hmac::Key)>,
 }
 
 impl Sealer {
@@ -24,8 +27,32 @@ impl Sealer {
     ///
     /// When there is none, or one has not 32 bytes.
     pub fn new(keys: &[Zeroizing<Vec<u8>>]) -> Result<Self, String> {
+        let roots = keys.iter().map(|key| Ok((read_key(key)?.0, hmac::Key::new(hmac::HMAC_SHA256, key))));
+        let roots: Vec<(String, hmac::Key)> = roots.collect::<Result<_, String>>()?;
         let keys: Vec<(String, LessSafeKey)> = keys.iter().map(|key| read_key(key)).collect::<Result<_, _>>()?;
-        if keys.is_empty() { Err("there is no key".to_owned()) } else { Ok(Self { keys }) }
+        if keys.is_empty() { Err("there is no key".to_owned()) } else { Ok(Self { keys, roots }) }
+    }
+
+    /// Seals under a key of its own, made of ours and a salt: without the salt nobody opens it, we included.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sealer::seal`].
+    pub fn seal_under(&self, salt: &str, context: &str, plain: &[u8], nonce: [u8; NONCE_LEN]) -> Result<String, Error> {
+        let failed = || Error::Internal("sealing failed".into());
+        let (name, root) = &self.roots[0];
+        let key = derived(root, salt).ok_or_else(failed)?;
+        let mut bytes = plain.to_vec();
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context.as_bytes()), &mut bytes)
+            .map_err(|_| failed())?;
+        Ok(format!("{name}.{}.{}", BASE64URL_NOPAD.encode(&nonce), BASE64URL_NOPAD.encode(&bytes)))
+    }
+
+    /// Opens what was sealed under the same salt with the same context; none for anything else.
+    pub fn open_under(&self, salt: &str, context: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let name = sealed.split('.').next()?;
+        let (_, root) = self.roots.iter().find(|(known, _)| known == name)?;
+        open_with(&derived(root, salt)?, context, sealed)
     }
 
     /// Seals. `context` says what it is and whose; only the same context opens it, so that sealed text cannot be moved.
@@ -53,16 +80,26 @@ impl Sealer {
     }
 
     fn try_open(&self, context: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
-        let mut parts = sealed.splitn(3, '.');
-        let (name, nonce, bytes) = (parts.next()?, parts.next()?, parts.next()?);
+        let name = sealed.split('.').next()?;
         let (_, key) = self.keys.iter().find(|(known, _)| known == name)?;
-        let nonce: [u8; NONCE_LEN] = BASE64URL_NOPAD.decode(nonce.as_bytes()).ok()?.try_into().ok()?;
-        let mut bytes = Zeroizing::new(BASE64URL_NOPAD.decode(bytes.as_bytes()).ok()?);
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        let length = key.open_in_place(nonce, Aad::from(context.as_bytes()), &mut bytes).ok()?.len();
-        bytes.truncate(length);
-        Some(bytes)
+        open_with(key, context, sealed)
     }
+}
+
+fn derived(root: &hmac::Key, salt: &str) -> Option<LessSafeKey> {
+    let bytes = hmac::sign(root, format!("sealed under {salt}").as_bytes());
+    UnboundKey::new(&AES_256_GCM, bytes.as_ref()).ok().map(LessSafeKey::new)
+}
+
+fn open_with(key: &LessSafeKey, context: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut parts = sealed.splitn(3, '.').skip(1);
+    let (nonce, bytes) = (parts.next()?, parts.next()?);
+    let nonce: [u8; NONCE_LEN] = BASE64URL_NOPAD.decode(nonce.as_bytes()).ok()?.try_into().ok()?;
+    let mut bytes = Zeroizing::new(BASE64URL_NOPAD.decode(bytes.as_bytes()).ok()?);
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let length = key.open_in_place(nonce, Aad::from(context.as_bytes()), &mut bytes).ok()?.len();
+    bytes.truncate(length);
+    Some(bytes)
 }
 
 impl fmt::Debug for Sealer {

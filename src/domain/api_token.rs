@@ -1,10 +1,10 @@
-//! API tokens of people: who they act as, what they may do, and whether they still work.
+//! API tokens: whose they are, what they may do, and whether they still work.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{AccountId, OrganizationId, Permission, TokenId, UserId};
+use super::{AccountId, Author, DirectoryId, OrganizationId, Permission, ServiceAccountId, TokenId, UserId};
 
 /// Active personal tokens of a person in one organization.
 pub const MOST_PERSONAL_TOKENS: usize = 50;
@@ -24,7 +24,18 @@ pub enum TokenState {
     Expired,
 }
 
-/// A person's token, as it can be shown: never the secret.
+/// Whose token it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A person, as a user of one organization.
+    Person(AccountId, UserId),
+    /// A program.
+    ServiceAccount(ServiceAccountId),
+    /// A SCIM client.
+    Directory(DirectoryId),
+}
+
+/// A token, as it can be shown: never the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiToken {
     /// Names it; not the secret.
@@ -32,14 +43,12 @@ pub struct ApiToken {
     /// Where it acts.
     pub organization: OrganizationId,
     /// Whose.
-    pub account: AccountId,
-    /// As whom.
-    pub user: UserId,
-    /// What the person calls it.
+    pub holder: Holder,
+    /// What people call it.
     pub name: String,
     /// How the secret begins, to recognise it.
     pub hint: String,
-    /// What it may do, as long as the person may.
+    /// What it may do, as long as its holder may; empty for a directory.
     pub scopes: BTreeSet<Permission>,
     /// When it stops working.
     pub expires: Option<DateTime<Utc>>,
@@ -51,13 +60,25 @@ pub struct ApiToken {
     pub revoked: Option<DateTime<Utc>>,
     /// When it was made.
     pub created: DateTime<Utc>,
+    /// By whom.
+    pub created_by: Option<Author>,
     /// When it last changed, uses not counted.
     pub updated: DateTime<Utc>,
+    /// By whom.
+    pub updated_by: Option<Author>,
     /// Counts the changes.
     pub version: u64,
 }
 
 impl ApiToken {
+    /// The person it acts as, if it is a personal one.
+    pub fn person(&self) -> Option<(AccountId, UserId)> {
+        match self.holder {
+            Holder::Person(account, user) => Some((account, user)),
+            Holder::ServiceAccount(_) | Holder::Directory(_) => None,
+        }
+    }
+
     /// Its state now.
     pub fn state(&self, now: DateTime<Utc>) -> TokenState {
         match (self.revoked, self.expires, self.previous_until) {

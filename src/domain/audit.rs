@@ -1,12 +1,13 @@
 //! What changed, what follows from it, and the record of it (D4, LG-03).
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::group::Group;
 use super::login::names;
 use super::user::User;
-use super::{Actor, AuditEventId, Caller};
+use super::{Actor, AuditEventId, Caller, UserId};
 
 /// The outcome of a command: the thing before and after, and what must happen with it in the same transaction.
 #[derive(Clone, Debug)]
@@ -61,6 +62,21 @@ impl Change<User> {
         }
     }
 
+    /// What differs, by field, with the values: personal, to be sealed.
+    pub fn fields(&self) -> Vec<FieldChange> {
+        let all = |user: &Option<User>| user.as_ref().map(recorded).unwrap_or_default();
+        let (before, after) = (all(&self.before), all(&self.after));
+        let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
+        let differs = names.filter(|name| before.get(*name) != after.get(*name));
+        differs
+            .map(|name| FieldChange {
+                field: name.clone(),
+                before: before.get(name).cloned(),
+                after: after.get(name).cloned(),
+            })
+            .collect()
+    }
+
     /// The names of the attributes that differ.
     pub fn changed(&self) -> Vec<String> {
         let attributes = |user: &Option<User>| user.as_ref().map(|user| user.attributes.attributes().clone());
@@ -88,6 +104,26 @@ impl Change<Group> {
         }
     }
 
+    /// What differs, by field, with the values.
+    pub fn fields(&self) -> Vec<FieldChange> {
+        let of = |group: &Option<Group>, field: &str| -> Option<Value> {
+            let group = group.as_ref()?;
+            match field {
+                "name" => Some(group.display_name().into()),
+                "displayName" => group.label.clone().map(Value::from),
+                "defaultRole" => group.default_role.clone().map(Value::from),
+                _ => group.external_id().map(Value::from),
+            }
+        };
+        let change = |field: &str| FieldChange {
+            field: field.to_owned(),
+            before: of(&self.before, field),
+            after: of(&self.after, field),
+        };
+        let all = ["name", "displayName", "defaultRole", "externalId"].map(change);
+        all.into_iter().filter(|change| change.before != change.after).collect()
+    }
+
     /// The names of the attributes that differ.
     pub fn changed(&self) -> Vec<String> {
         let attributes = |group: &Option<Group>| group.as_ref().map(|group| group.attributes.attributes().clone());
@@ -100,6 +136,23 @@ impl<T: PartialEq> Change<T> {
     pub fn is_nothing(&self) -> bool {
         self.before == self.after
     }
+}
+
+/// What the trail says of a user: the attributes, the primary address, and what is kept beside them.
+fn recorded(user: &User) -> Map<String, Value> {
+    let mut all = user.attributes.attributes().clone();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            all.insert(name.to_owned(), value);
+        }
+    };
+    put("email", user.directory_email().map(Value::from));
+    put("avatarUrl", user.avatar_url.clone().map(Value::from));
+    put("metadata", (!user.metadata.is_empty()).then(|| user.metadata.clone().into()));
+    put("isProtected", user.protected.then(|| true.into()));
+    put("localHold", user.hold.as_ref().map(|hold| hold.reason.clone().map_or(Value::Bool(true), Value::from)));
+    put("accountType", user.external.then(|| "EXTERNAL".into()));
+    all
 }
 
 fn differing(before: Option<Map<String, Value>>, after: Option<Map<String, Value>>) -> Vec<String> {
@@ -115,8 +168,72 @@ names! {
     EventKind {
         /// An organization was made.
         OrganizationCreated = "organization.created",
-        /// An organization's rules were changed.
-        PolicyChanged = "organization.updated",
+        /// An organization's names or rules were changed.
+        OrganizationUpdated = "organization.updated",
+        /// Ownership was given to somebody else.
+        OwnershipTransferred = "organization.ownership_transferred",
+        /// A mail domain is the organization's.
+        DomainVerified = "organization.domain_verified",
+        /// A login provider was set up.
+        ConnectionCreated = "organization.connection_created",
+        /// A directory was changed.
+        DirectoryUpdated = "directory.updated",
+        /// A directory was deleted.
+        DirectoryDeleted = "directory.deleted",
+        /// A directory got a new token.
+        DirectoryTokenRotated = "directory.token_rotated",
+        /// A token of a directory was ended.
+        DirectoryTokenRevoked = "directory.token_revoked",
+        /// What a directory's groups give was changed.
+        MappingChanged = "directory.mapping_changed",
+        /// A directory took away the last owner.
+        DirectoryOwnerless = "directory.ownerless",
+        /// A user can come back.
+        UserRestored = "user.restored",
+        /// A deleted user's data was destroyed.
+        UserPurged = "user.purged",
+        /// A person's data was destroyed.
+        UserAnonymized = "user.anonymized",
+        /// A password must be changed, or need not be any more.
+        PasswordExpired = "user.password_expired",
+        /// A lock was lifted.
+        AccountUnlocked = "user.unlocked",
+        /// A person may do everything.
+        SuperuserGranted = "user.superuser_granted",
+        /// A person may no longer do everything.
+        SuperuserRevoked = "user.superuser_revoked",
+        /// A user's account is controlled by somebody else.
+        AccountTypeChanged = "membership.account_type_changed",
+        /// A person joined an organization.
+        MembershipAdded = "membership.added",
+        /// An account at a login provider was linked.
+        IdentityLinked = "user.identity_linked",
+        /// An invitation was mailed again.
+        InvitationResent = "invitation.resent",
+        /// A role was made.
+        RoleCreated = "role.created",
+        /// A role was changed.
+        RoleUpdated = "role.updated",
+        /// A role was deleted.
+        RoleDeleted = "role.deleted",
+        /// Direct roles of somebody were changed.
+        RolesGranted = "role.granted",
+        /// Direct roles were taken from somebody.
+        RolesRevoked = "role.revoked",
+        /// Somebody's groups were changed.
+        GroupMembersChanged = "group.members_changed",
+        /// Somebody was put into a group, or is something else in it.
+        GroupMemberAdded = "group.member_added",
+        /// Somebody was taken out of a group.
+        GroupMemberRemoved = "group.member_removed",
+        /// A service account was made.
+        ServiceAccountCreated = "service_account.created",
+        /// A service account was changed.
+        ServiceAccountUpdated = "service_account.updated",
+        /// A service account was deleted.
+        ServiceAccountDeleted = "service_account.deleted",
+        /// A token was exchanged for a short-lived one.
+        TokenExchanged = "token.exchanged",
         /// A directory was made.
         DirectoryCreated = "directory.created",
         /// A token got a new secret.
@@ -204,7 +321,43 @@ names! {
     }
 }
 
-/// One entry of the audit trail. It holds no personal value, so it outlives the person (C118).
+/// One value that changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Which.
+    pub field: String,
+    /// What it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
+impl FieldChange {
+    /// A value that changed.
+    pub fn new(field: &str, before: impl Into<Value>, after: impl Into<Value>) -> Self {
+        let some = |value: Value| (!value.is_null()).then_some(value);
+        Self { field: field.to_owned(), before: some(before.into()), after: some(after.into()) }
+    }
+}
+
+names! {
+    /// Which way a change came in.
+    Door {
+        /// The account API.
+        Graphql = "GRAPHQL",
+        /// A directory.
+        Scim = "SCIM",
+        /// The operator's command line.
+        Cli = "CLI",
+        /// The server itself: expiry, retention.
+        System = "SYSTEM",
+    }
+}
+
+/// One entry of the audit trail. What is personal in it is sealed, so that it can be destroyed without the entry (C118).
+
 #[derive(Clone, Debug)]
 pub struct AuditEvent {
     /// Its id.
@@ -223,6 +376,10 @@ pub struct AuditEvent {
     pub changed: Vec<String>,
     /// The reason somebody gave.
     pub reason: Option<String>,
+    /// Values that are nobody's: keys of roles, names of groups, settings.
+    pub values: Vec<FieldChange>,
+    /// Values about a person, sealed, and whose salt opens them.
+    pub sealed: Option<(UserId, String)>,
     /// With which consequences.
     pub consequences: Vec<Consequence>,
     /// How many members came.
@@ -232,6 +389,16 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
+    /// Which way it came in.
+    pub fn door(&self) -> Door {
+        match self.actor {
+            Actor::Operator => Door::Cli,
+            Actor::System => Door::System,
+            Actor::Directory(_) => Door::Scim,
+            Actor::Person(_) | Actor::Program(_) | Actor::Nobody(_) => Door::Graphql,
+        }
+    }
+
     /// An event of this caller.
     pub fn new(
         id: AuditEventId,
@@ -249,6 +416,8 @@ impl AuditEvent {
             target,
             changed: Vec::new(),
             reason: None,
+            values: Vec::new(),
+            sealed: None,
             consequences: Vec::new(),
             members_added: 0,
             members_removed: 0,
@@ -263,13 +432,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::UserId;
     use crate::domain::user::{Hold, UserDraft, Writer};
 
     fn user(active: bool, held: bool) -> User {
         let attributes = json!({"userName": "a", "active": active});
         let draft = UserDraft::new(Resource::from_stored(attributes.as_object().expect("object").clone()));
-        let writer = Writer { directory: None, now: DateTime::UNIX_EPOCH, states_all: true };
+        let writer = Writer { author: None, now: DateTime::UNIX_EPOCH, states_all: true };
         let hold = held.then_some(Hold { by: None, since: DateTime::UNIX_EPOCH, reason: None });
         User { hold, ..User::create(UserId::new(Uuid::nil()), draft.expect("valid"), writer) }
     }

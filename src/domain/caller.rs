@@ -15,8 +15,9 @@ use super::policy::AccountPolicy;
 use super::refusal::{Code, Refusal};
 use super::role::RoleGrant;
 use super::second_factor::Authenticator;
+use super::service_account::ServiceAccount;
 use super::user::User;
-use super::{DirectoryId, Error, OrganizationId, RequiredAction};
+use super::{Author, DirectoryId, Error, OrganizationId, RequiredAction};
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident = $key:literal, $description:literal;)*) => {
@@ -100,6 +101,10 @@ pub enum Actor {
     Directory(Arc<Directory>),
     /// A person, in one organization.
     Person(Arc<Person>),
+    /// A service account of one organization.
+    Program(Arc<Program>),
+    /// The server itself: expiry, retention.
+    System,
     /// Nobody we know.
     Nobody(Nobody),
 }
@@ -175,6 +180,79 @@ impl Person {
     }
 }
 
+/// A service account as of this request.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The service account.
+    pub account: ServiceAccount,
+    /// Whose it is.
+    pub organization: Organization,
+    /// The organization's rules.
+    pub policy: AccountPolicy,
+    /// Why it holds which roles.
+    pub grants: Vec<RoleGrant>,
+    /// What it may do now: by its roles, and no more than the scopes of the token.
+    pub permissions: BTreeSet<Permission>,
+    /// The token the request was made with.
+    pub token: ApiToken,
+}
+
+/// A member of an organization who asks: a person or a program.
+#[derive(Clone, Copy, Debug)]
+pub enum Member<'a> {
+    /// A person.
+    Person(&'a Arc<Person>),
+    /// A program.
+    Program(&'a Arc<Program>),
+}
+
+impl<'a> Member<'a> {
+    /// Where they are.
+    pub fn organization(&self) -> &'a Organization {
+        match self {
+            Self::Person(person) => &person.organization,
+            Self::Program(program) => &program.organization,
+        }
+    }
+
+    /// The organization's rules.
+    pub fn policy(&self) -> &'a AccountPolicy {
+        match self {
+            Self::Person(person) => &person.policy,
+            Self::Program(program) => &program.policy,
+        }
+    }
+
+    /// What they may do now.
+    pub fn permissions(&self) -> &'a BTreeSet<Permission> {
+        match self {
+            Self::Person(person) => &person.permissions,
+            Self::Program(program) => &program.permissions,
+        }
+    }
+
+    /// Why they hold which roles.
+    pub fn grants(&self) -> &'a [RoleGrant] {
+        match self {
+            Self::Person(person) => &person.grants,
+            Self::Program(program) => &program.grants,
+        }
+    }
+
+    /// Their id in the organization.
+    pub fn id(&self) -> uuid::Uuid {
+        match self {
+            Self::Person(person) => person.user.id.uuid(),
+            Self::Program(program) => program.account.id.uuid(),
+        }
+    }
+
+    /// Whether it is a person who may do everything.
+    pub fn is_superuser(&self) -> bool {
+        matches!(self, Self::Person(person) if person.account.superuser)
+    }
+}
+
 /// Who is asking, in which organization, from where. Made only by signing in, or by the command line.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -198,6 +276,16 @@ impl Caller {
     /// A person whose login or token was just verified.
     pub(crate) fn person(person: Arc<Person>, origin: Origin) -> Self {
         Self { organization: Some(person.organization.id), actor: Actor::Person(person), origin }
+    }
+
+    /// A service account whose token was just verified.
+    pub(crate) fn program(program: Arc<Program>, origin: Origin) -> Self {
+        Self { organization: Some(program.organization.id), actor: Actor::Program(program), origin }
+    }
+
+    /// The server itself, in one organization.
+    pub(crate) fn system(organization: OrganizationId) -> Self {
+        Self { actor: Actor::System, organization: Some(organization), origin: Origin::default() }
     }
 
     /// Nobody we know: may only do what is public.
@@ -227,9 +315,21 @@ impl Caller {
     pub fn require_operator(&self, permission: Permission) -> Result<(), Error> {
         match self.actor {
             Actor::Operator => Ok(()),
-            Actor::Directory(_) | Actor::Person(_) => Err(Error::Forbidden(permission)),
+            Actor::Directory(_) | Actor::Person(_) | Actor::Program(_) | Actor::System => {
+                Err(Error::Forbidden(permission))
+            }
             Actor::Nobody(why) => Err(why.into()),
         }
+    }
+
+    /// As [`Caller::require`], where any of these is enough.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::require`], naming the first.
+    pub fn require_any(&self, permissions: &[Permission]) -> Result<OrganizationId, Error> {
+        let held = permissions.iter().find(|permission| self.may(**permission));
+        held.or(permissions.first()).map_or(Err(Error::Unauthenticated), |permission| self.require(*permission))
     }
 
     /// The person, for what everybody may do for themselves.
@@ -252,7 +352,30 @@ impl Caller {
         match &self.actor {
             Actor::Person(person) => Ok(person),
             Actor::Nobody(why) => Err((*why).into()),
-            Actor::Operator | Actor::Directory(_) => Err(not_a_person()),
+            Actor::Operator | Actor::Directory(_) | Actor::Program(_) | Actor::System => Err(not_a_person()),
+        }
+    }
+
+    /// Whoever belongs to an organization and asks, person or program, once nothing must be done first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`], [`Error::MfaRequired`], [`Error::ActionRequired`]; `PROTECTED_ACCOUNT` for whoever
+    /// belongs to none.
+    pub fn require_member(&self) -> Result<Member<'_>, Error> {
+        self.require_ready()?;
+        self.require_known()
+    }
+
+    /// The same, even if something must be done first: for looking at oneself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::require_member`], without [`Error::ActionRequired`].
+    pub fn require_known(&self) -> Result<Member<'_>, Error> {
+        match &self.actor {
+            Actor::Program(program) => Ok(Member::Program(program)),
+            _ => self.require_signed_in().map(Member::Person),
         }
     }
 
@@ -283,12 +406,14 @@ impl Caller {
     /// As [`Caller::require`]; `STEP_UP_REQUIRED`.
     pub fn require_fresh(&self, permission: Permission, now: DateTime<Utc>) -> Result<OrganizationId, Error> {
         let organization = self.require(permission)?;
-        if let Actor::Person(person) = &self.actor
-            && !person.login().is_some_and(|login| login.is_fresh(now))
-        {
-            return Err(step_up(person));
+        match &self.actor {
+            Actor::Person(person) if !person.login().is_some_and(|login| login.is_fresh(now)) => Err(step_up(person)),
+            // A program cannot prove anything again.
+            Actor::Program(_) => Err(Refusal::new(Code::StepUpRequired, "this takes a person signed in with a login")
+                .with("methods", Vec::<String>::new())
+                .into()),
+            _ => Ok(organization),
         }
-        Ok(organization)
     }
 
     fn require_ready(&self) -> Result<(), Error> {
@@ -304,8 +429,9 @@ impl Caller {
     /// Whether the caller holds the permission.
     pub fn may(&self, permission: Permission) -> bool {
         match &self.actor {
-            Actor::Operator => true,
+            Actor::Operator | Actor::System => true,
             Actor::Person(person) => person.permissions.contains(&permission),
+            Actor::Program(program) => program.permissions.contains(&permission),
             Actor::Nobody(_) => false,
             Actor::Directory(directory) => directory_may(directory, permission),
         }
@@ -324,12 +450,48 @@ impl Caller {
         }
     }
 
+    /// Whoever belongs to an organization and asks.
+    pub fn as_member(&self) -> Option<Member<'_>> {
+        match &self.actor {
+            Actor::Person(person) => Some(Member::Person(person)),
+            Actor::Program(program) => Some(Member::Program(program)),
+            _ => None,
+        }
+    }
+
+    /// The program that asks, if it is one.
+    pub fn as_program(&self) -> Option<&Arc<Program>> {
+        match &self.actor {
+            Actor::Program(program) => Some(program),
+            _ => None,
+        }
+    }
+
+    /// Who is named as the author of what is done.
+    pub fn author(&self) -> Option<Author> {
+        match &self.actor {
+            Actor::Person(person) => Some(Author::User(person.user.id)),
+            Actor::Program(program) => Some(Author::ServiceAccount(program.account.id)),
+            Actor::Directory(directory) => Some(Author::Directory(directory.id)),
+            Actor::Operator | Actor::System | Actor::Nobody(_) => None,
+        }
+    }
+
     /// The directory that asks, if it is one.
     pub fn as_directory(&self) -> Option<&Directory> {
         match &self.actor {
             Actor::Directory(directory) => Some(directory),
             _ => None,
         }
+    }
+
+    /// The organization of the directory that asks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`] for whoever is none.
+    pub fn require_directory(&self) -> Result<OrganizationId, Error> {
+        self.as_directory().and(self.organization).ok_or(Error::Unauthenticated)
     }
 
     /// The directory that will own what is created.

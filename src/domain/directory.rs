@@ -3,11 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
 use scim::Dialect;
 use serde::{Deserialize, Serialize};
 
-use super::{DirectoryId, Error, Field, TokenId};
+use super::{DirectoryId, Error, Field, GroupId, Stamps};
 
 /// One inbound SCIM client.
 #[derive(Clone, Debug)]
@@ -24,8 +23,60 @@ pub struct Directory {
     pub settings: DirectorySettings,
     /// Whether its requests are served at all.
     pub enabled: bool,
-    /// When it was made.
-    pub created: DateTime<Utc>,
+    /// Which of its groups give which role, or let join which group, in order.
+    pub mappings: Vec<Mapping>,
+    /// When and by whom it was made and changed.
+    pub stamps: Stamps,
+}
+
+/// What the members of one of its groups get in the organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// The directory's group.
+    pub source: GroupId,
+    /// The role its members get, by key.
+    pub role: Option<String>,
+    /// The group, kept here, that its members join.
+    pub target: Option<GroupId>,
+}
+
+/// Directories of one organization.
+pub const MOST_DIRECTORIES: usize = 20;
+/// Mappings of one directory.
+pub const MOST_MAPPINGS: usize = 200;
+
+/// Which attributes a directory takes over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttributeAuthority {
+    /// Those it has sent.
+    #[default]
+    Requested,
+    /// All that SCIM can carry.
+    Full,
+    /// None: it fills them at creation only.
+    Initial,
+}
+
+/// What a SCIM DELETE does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeprovisionMode {
+    /// The user is out and can be brought back; the person's account stays as it is.
+    #[default]
+    Disable,
+    /// The membership ends.
+    RemoveMember,
+    /// The user is deleted, and the account that the organization manages with it.
+    Delete,
+}
+
+/// What happens when a directory takes away the last owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LastOwnerPolicy {
+    /// Access ends, and the organization is marked.
+    #[default]
+    SuspendAndAlert,
+    /// It is refused.
+    Reject,
 }
 
 /// The switches of a directory. Defaults are what Okta and Entra need.
@@ -43,6 +94,16 @@ pub struct DirectorySettings {
     pub require_if_match: bool,
     /// PATCH of a user answers 204 without the resource (C76).
     pub patch_user_without_body: bool,
+    /// Which attributes it takes over.
+    pub attribute_authority: AttributeAuthority,
+    /// What DELETE does.
+    pub deprovision_mode: DeprovisionMode,
+    /// What happens to the last owner.
+    pub last_owner_policy: LastOwnerPolicy,
+    /// The people it creates control their accounts, not the organization.
+    pub external_accounts: bool,
+    /// It may only use addresses in the organization's own domains (C31).
+    pub verified_domains_only: bool,
 }
 
 impl Default for DirectorySettings {
@@ -53,6 +114,11 @@ impl Default for DirectorySettings {
             nested_groups: true,
             require_if_match: false,
             patch_user_without_body: false,
+            attribute_authority: AttributeAuthority::Requested,
+            deprovision_mode: DeprovisionMode::Disable,
+            last_owner_policy: LastOwnerPolicy::SuspendAndAlert,
+            external_accounts: false,
+            verified_domains_only: false,
         }
     }
 }
@@ -129,19 +195,6 @@ impl FromStr for Scope {
             .find(|scope| scope.as_str() == text)
             .ok_or_else(|| format!("unknown scope '{text}': use users, groups, read-only"))
     }
-}
-
-/// A token of a directory, as it can be shown: never the secret.
-#[derive(Clone, Debug)]
-pub struct TokenInfo {
-    /// Names it.
-    pub id: TokenId,
-    /// How the secret begins, to recognise it.
-    pub hint: String,
-    /// When it was made.
-    pub created: DateTime<Utc>,
-    /// When it was last used, to the minute.
-    pub last_used: Option<DateTime<Utc>>,
 }
 
 /// How many tokens of one directory may be live: the current one and the one it replaces (C16).

@@ -28,6 +28,9 @@ pub enum Error {
     /// The caller may not do this.
     #[error("this needs the permission {0}")]
     Forbidden(Permission),
+    /// The directory is switched off.
+    #[error("this directory is switched off: an administrator of the organization must switch it on")]
+    DirectoryDisabled,
     /// The target is protected: its directory may not change it (C120).
     #[error("this user is protected: an administrator of the organization must lift the protection first")]
     Protected,
@@ -148,6 +151,12 @@ pub enum Noun {
     Role,
     /// An invitation.
     Invitation,
+    /// A service account.
+    ServiceAccount,
+    /// A record of what a directory asked for.
+    ProvisioningEvent,
+    /// A login provider.
+    Connection,
     /// A mail.
     Mail,
     /// A schema.
@@ -174,6 +183,9 @@ impl fmt::Display for Noun {
             Self::Factor => "second factor",
             Self::Role => "role",
             Self::Invitation => "invitation",
+            Self::ServiceAccount => "service account",
+            Self::ProvisioningEvent => "provisioning event",
+            Self::Connection => "connection",
             Self::Mail => "mail",
             Self::Schema => "schema",
             Self::ResourceType => "resource type",

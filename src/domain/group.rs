@@ -5,8 +5,9 @@ use scim::{Resource, ResourceType, Version, fold};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::login::names;
 use super::user::{Writer, check_key, is_deceptive, meta};
-use super::{DirectoryId, Error, Field, GroupId};
+use super::{Author, DirectoryId, Error, Field, GroupId};
 
 /// A group without its members.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,14 @@ pub struct Group {
     pub attributes: Resource,
     /// The directory that wrote it last.
     pub directory: Option<DirectoryId>,
+    /// What people call it, where that is not its name.
+    pub label: Option<String>,
+    /// The role a new member gets inside the group, by key.
+    pub default_role: Option<String>,
+    /// Who made it.
+    pub created_by: Option<Author>,
+    /// Who changed it last.
+    pub updated_by: Option<Author>,
     /// Counts the changes, those of members included.
     pub version: u64,
     /// When it was made.
@@ -51,7 +60,11 @@ impl Group {
         Self {
             id,
             attributes: draft.0,
-            directory: writer.directory,
+            directory: writer.directory(),
+            label: None,
+            default_role: None,
+            created_by: writer.author,
+            updated_by: writer.author,
             version: 1,
             created: writer.now,
             last_modified: writer.now,
@@ -65,13 +78,25 @@ impl Group {
         if draft.0 == self.attributes && !members_changed {
             return self.clone();
         }
-        Self {
-            attributes: draft.0,
-            directory: writer.directory.or(self.directory),
-            version: self.version + 1,
-            last_modified: writer.now,
-            ..self.clone()
-        }
+        Self { attributes: draft.0, directory: writer.directory().or(self.directory), ..self.next(writer) }
+    }
+
+    /// The next version, by this writer.
+    #[must_use]
+    pub fn next(&self, writer: Writer) -> Self {
+        Self { version: self.version + 1, updated_by: writer.author, last_modified: writer.now, ..self.clone() }
+    }
+
+    /// The attributes, to be changed.
+    pub fn draft_named(&self, name: &str) -> Result<GroupDraft, Error> {
+        let mut attributes = self.attributes.clone();
+        attributes.attributes_mut().insert("displayName".to_owned(), json!(name));
+        GroupDraft::new(attributes)
+    }
+
+    /// What people call it.
+    pub fn label(&self) -> &str {
+        self.label.as_deref().unwrap_or_else(|| self.display_name())
     }
 
     /// The name, as the client wrote it.
@@ -111,6 +136,8 @@ pub enum MemberKind {
     User,
     /// A nested group.
     Group,
+    /// A program.
+    ServiceAccount,
 }
 
 /// A member of a group.
@@ -125,10 +152,12 @@ pub struct Member {
 }
 
 impl Member {
-    fn to_scim(&self, base: &str) -> Value {
+    /// Programs are no SCIM resources: they are not shown there.
+    fn to_scim(&self, base: &str) -> Option<Value> {
         let (name, endpoint) = match self.kind {
             MemberKind::User => ("User", "Users"),
             MemberKind::Group => ("Group", "Groups"),
+            MemberKind::ServiceAccount => return None,
         };
         let mut member = json!({
             "value": self.id.to_string(), "$ref": format!("{base}/{endpoint}/{}", self.id), "type": name,
@@ -136,7 +165,68 @@ impl Member {
         if let Some(display) = &self.display {
             member["display"] = json!(display);
         }
-        member
+        Some(member)
+    }
+}
+
+names! {
+    /// What a member may do in a group.
+    GroupRole {
+        /// Adds and removes members.
+        Admin = "ADMIN",
+        /// Belongs to it.
+        Member = "MEMBER",
+    }
+}
+
+names! {
+    /// Who put a member into a group.
+    MemberSource {
+        /// An administrator, or an admin of the group.
+        Local = "LOCAL",
+        /// The invitation they accepted.
+        Invitation = "INVITATION",
+        /// The directory that provisions the group.
+        Directory = "DIRECTORY",
+        /// A mapping from a directory's group.
+        Mapping = "DIRECTORY_MAPPING",
+    }
+}
+
+/// That somebody belongs to a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Belonging {
+    /// The group.
+    pub group: GroupId,
+    /// Who.
+    pub member: Uuid,
+    /// What they are.
+    pub kind: MemberKind,
+    /// What they may do in it.
+    pub role: GroupRole,
+    /// A role that counts only inside the group, by key.
+    pub scoped_role: Option<String>,
+    /// Who put them there; none: whoever keeps the group.
+    pub source: Option<MemberSource>,
+    /// When; none: not known.
+    pub added: Option<DateTime<Utc>>,
+    /// By whom.
+    pub added_by: Option<Author>,
+}
+
+impl Belonging {
+    /// That somebody belongs to a group from now on.
+    pub fn new(group: GroupId, member: Uuid, kind: MemberKind, source: MemberSource, writer: Writer) -> Self {
+        Self {
+            group,
+            member,
+            kind,
+            role: GroupRole::Member,
+            scoped_role: None,
+            source: Some(source),
+            added: Some(writer.now),
+            added_by: writer.author,
+        }
     }
 }
 
@@ -154,10 +244,11 @@ impl GroupView {
     pub fn to_scim(&self, base: &str) -> Map<String, Value> {
         let group = &self.group;
         let mut object = group.searchable();
-        if let Some(members) = &self.members
-            && !members.is_empty()
-        {
-            object.insert("members".to_owned(), members.iter().map(|member| member.to_scim(base)).collect());
+        if let Some(members) = &self.members {
+            let members: Vec<Value> = members.iter().filter_map(|member| member.to_scim(base)).collect();
+            if !members.is_empty() {
+                object.insert("members".to_owned(), members.into());
+            }
         }
         if let Some(meta) = object.get_mut("meta") {
             meta["location"] = json!(format!("{base}/Groups/{}", group.id));

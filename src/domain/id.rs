@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Error, Noun};
@@ -10,7 +11,8 @@ use super::{Error, Noun};
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $noun:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
         pub struct $name(Uuid);
 
         impl $name {
@@ -97,6 +99,16 @@ id!(
     /// One second factor.
     FactorId,
     Noun::Factor
+);
+id!(
+    /// One service account.
+    ServiceAccountId,
+    Noun::ServiceAccount
+);
+id!(
+    /// One record of what a directory asked for. Sorts by time.
+    ProvisioningEventId,
+    Noun::ProvisioningEvent
 );
 id!(
     /// One role of an organization.

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
+use super::account::Edit;
 use super::email::Email;
 use super::login::names;
-use super::role::BuiltInRole;
-use super::{GroupId, InvitationId, UserId};
+use super::{Author, GroupId, InvitationId, UserId};
 
 names! {
     /// State of an invitation, as it is kept; expiry follows from the time.
@@ -56,14 +56,22 @@ pub struct Invitation {
     pub email_key: String,
     /// The person's name; becomes the display name.
     pub name: String,
-    /// What they get.
-    pub roles: Vec<BuiltInRole>,
+    /// What they get, by key.
+    pub roles: Vec<String>,
     /// Where they join.
     pub groups: Vec<GroupId>,
+    /// How they are to sign in, by the name of the login provider; none: with a password.
+    pub connection: Option<String>,
+    /// Language of the mail.
+    pub locale: Option<String>,
+    /// The inviter's own words.
+    pub message: Option<String>,
     /// The user it is for, where one was there before.
     pub user: Option<UserId>,
-    /// The user who invites; none: the operator.
-    pub inviter: Option<UserId>,
+    /// Who invites; none: the operator.
+    pub inviter: Option<Author>,
+    /// Who changed it last.
+    pub updated_by: Option<Author>,
     /// Its state.
     pub state: InvitationState,
     /// Until when it can be accepted.
@@ -91,13 +99,26 @@ pub struct InvitationDraft {
     pub email: Email,
     /// The person's name, 1 to 150 characters.
     pub name: String,
-    /// What they get.
-    pub roles: Vec<BuiltInRole>,
+    /// What they get, by key.
+    pub roles: Vec<String>,
     /// Where they join.
     pub groups: Vec<GroupId>,
+    /// How they are to sign in: left to the organization, with a password, or through a login provider.
+    pub connection: Edit<String>,
+    /// Days it can be accepted; none: as the organization says.
+    pub days: Option<u32>,
+    /// Language of the mail, BCP 47.
+    pub locale: Option<String>,
+    /// A few words of the inviter's own.
+    pub message: Option<String>,
 }
 
 impl Invitation {
+    /// Whether it waits, but its time is over.
+    pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
+        self.state == InvitationState::Pending && now >= self.expires
+    }
+
     /// Whether it can be accepted now. Time alone ends it; no job has to run (IN-04).
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
         self.state == InvitationState::Pending && now < self.expires

@@ -39,6 +39,9 @@ pub enum Letter {
         inviter: Option<String>,
         /// Until when.
         days: u32,
+        /// The inviter's own words.
+        #[serde(default)]
+        message: Option<String>,
     },
     /// Something about the account's security changed.
     Notice {
@@ -71,6 +74,10 @@ pub enum Notice {
         /// Which, enough to recognise it.
         to: String,
     },
+    /// An administrator changed the profile.
+    ProfileChanged,
+    /// An administrator set a temporary password.
+    PasswordReset,
     /// A sign-in from a device not seen before.
     NewDevice {
         /// With what.

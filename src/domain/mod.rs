@@ -3,7 +3,9 @@
 pub mod account;
 pub mod api_token;
 pub mod audit;
+pub mod author;
 pub mod caller;
+pub mod connection;
 pub mod directory;
 pub mod email;
 pub mod error;
@@ -20,15 +22,17 @@ pub mod profile;
 pub mod refusal;
 pub mod role;
 pub mod second_factor;
+pub mod service_account;
 pub mod token;
 pub mod trusted_device;
 pub mod user;
 pub mod user_name;
 
+pub use author::{Author, Stamps};
 pub use caller::{Actor, Caller, Permission};
 pub use error::{Error, Field, Noun, RequiredAction};
 pub use id::{
     AccountId, AuditEventId, DirectoryId, EmailId, FactorId, GroupId, InvitationId, LoginId, MailId, OrganizationId,
-    RoleId, TokenId, TrustedDeviceId, UserId,
+    ProvisioningEventId, RoleId, ServiceAccountId, TokenId, TrustedDeviceId, UserId,
 };
 pub use refusal::{Code, Refusal};

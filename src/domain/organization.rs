@@ -1,8 +1,7 @@
 //! An organization: the tenant, with a database of its own.
 
-use chrono::{DateTime, Utc};
-
-use super::{Error, Field, OrganizationId};
+use super::refusal::{Code, Refusal};
+use super::{Error, Field, OrganizationId, Stamps};
 
 /// The tenant.
 #[derive(Clone, Debug)]
@@ -13,8 +12,8 @@ pub struct Organization {
     pub short_name: String,
     /// What people call it.
     pub name: String,
-    /// When it was made.
-    pub created: DateTime<Utc>,
+    /// When and by whom it was made and changed.
+    pub stamps: Stamps,
 }
 
 /// What an organization is about to be.
@@ -46,6 +45,23 @@ impl OrganizationDraft {
             Some(_) => Err(Error::Invalid { field: Field::Email, reason: "must look like name@example.com" }),
         }
     }
+}
+
+/// A short name as administrators choose it: 1 to 63 lower-case letters, digits and hyphens, letter or digit first, and
+/// nothing that could be taken for an id.
+///
+/// # Errors
+///
+/// [`Error::Refused`] with `VALIDATION_FAILED`.
+pub fn check_short_name(text: &str) -> Result<(), Error> {
+    let letters = text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    let is_name = letters && (1..=63).contains(&text.len()) && !text.starts_with('-');
+    if is_name && uuid::Uuid::try_parse(text).is_err() {
+        return Ok(());
+    }
+    let message = "use 1 to 63 lower-case letters, digits and hyphens, a letter or digit first";
+    let refusal = Refusal::new(Code::ValidationFailed, message).at("shortName");
+    Err(refusal.with("pattern", "^[a-z0-9][a-z0-9-]{0,62}$").into())
 }
 
 /// A name that people give: 1 to 100 characters, visible.

@@ -6,9 +6,13 @@ use super::Error;
 use super::password::PasswordRules;
 use super::refusal::{Code, Refusal};
 
+/// The login provider that invitations name where nobody says otherwise; without a connection of that name: a password.
+pub const DEFAULT_CONNECTION: &str = "google-oauth2";
+
 /// An organization's own rules. Absent ones have the defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own, set by name")]
 pub struct AccountPolicy {
     /// Characters needed where the password is the only factor.
     pub password_min_length: usize,
@@ -24,6 +28,10 @@ pub struct AccountPolicy {
     pub trusted_device_days: u32,
     /// Days an invitation can be accepted.
     pub invitation_days: u32,
+    /// The login provider of invitations that name none; none: a password.
+    pub default_connection: Option<String>,
+    /// Signing in through a login provider makes users.
+    pub creates_users: bool,
     /// Counts the changes.
     #[serde(skip)]
     pub version: u64,
@@ -39,6 +47,8 @@ impl Default for AccountPolicy {
             trusted_devices: false,
             trusted_device_days: 30,
             invitation_days: 7,
+            default_connection: Some(DEFAULT_CONNECTION.to_owned()),
+            creates_users: false,
             version: 0,
         }
     }
@@ -63,7 +73,7 @@ impl AccountPolicy {
         };
         within("minLength", self.password_min_length, 8, 128)?;
         within("minLengthWithMfa", self.password_min_length_with_mfa, 8, 128)?;
-        within("trustedDeviceLifetimeDays", self.trusted_device_days as usize, 1, 365)?;
-        within("invitationLifetimeDays", self.invitation_days as usize, 1, 90)
+        within("lifetimeDays", self.trusted_device_days as usize, 1, 365)?;
+        within("lifetimeDays", self.invitation_days as usize, 1, 90)
     }
 }

@@ -84,7 +84,7 @@ impl ProfileField {
     }
 
     /// The attribute a directory claims with it; none: no directory can.
-    const fn claimed_as(self) -> Option<&'static str> {
+    pub(crate) const fn claimed_as(self) -> Option<&'static str> {
         match self {
             Self::Email => Some("emails"),
             Self::UserName => Some("userName"),
@@ -106,7 +106,7 @@ impl ProfileField {
     /// # Errors
     ///
     /// [`Error::Refused`] for text that is too long or short, has control characters, or could be taken for markup.
-    fn check(self, text: &str) -> Result<(), Error> {
+    pub(crate) fn check(self, text: &str) -> Result<(), Error> {
         let (min, max) = self.lengths();
         let length = text.chars().count();
         if length < min || length > max || (min > 0 && text.trim().is_empty()) {
@@ -271,13 +271,14 @@ impl User {
         let beside = (&avatar_url, &metadata) != (&self.avatar_url, &self.metadata);
         let version = if beside && changed.version == self.version { self.version + 1 } else { changed.version };
         let last_modified = if version == self.version { self.last_modified } else { writer.now };
-        Ok(Self { avatar_url, metadata, version, last_modified, ..changed })
+        let updated_by = if version == self.version { self.updated_by } else { writer.author };
+        Ok(Self { avatar_url, metadata, version, updated_by, last_modified, ..changed })
     }
 
     /// The user linked to a person.
     #[must_use]
     pub fn linked(&self, account: AccountId, writer: Writer) -> Self {
-        Self { account: Some(account), version: self.version + 1, last_modified: writer.now, ..self.clone() }
+        Self { account: Some(account), ..self.next(writer) }
     }
 
     /// The name, or what stands for it: never empty.
@@ -387,7 +388,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{DirectoryId, UserId};
+    use crate::domain::{Author, DirectoryId, UserId};
 
     fn user(directory: Option<DirectoryId>, attributes: &Value) -> User {
         let draft = UserDraft::new(Resource::from_stored(attributes.as_object().expect("an object").clone()));
@@ -395,7 +396,7 @@ mod tests {
     }
 
     fn writer(directory: Option<DirectoryId>) -> Writer {
-        Writer { directory, now: DateTime::UNIX_EPOCH, states_all: true }
+        Writer { author: directory.map(Author::Directory), now: DateTime::UNIX_EPOCH, states_all: true }
     }
 
     #[test]

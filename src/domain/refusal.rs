@@ -147,6 +147,21 @@ impl Refusal {
         self
     }
 
+    /// Blames one item of a list in the input.
+    #[must_use]
+    pub fn at_item(mut self, list: &'static str, index: usize) -> Self {
+        self.path = vec![Cow::Borrowed(list), Cow::Owned(index.to_string())];
+        self
+    }
+
+    /// Says that the blamed part is within this one of the input.
+    #[must_use]
+    pub fn below(mut self, outer: &[&str]) -> Self {
+        let outer = outer.iter().map(|part| Cow::Owned((*part).to_owned()));
+        self.path = outer.chain(self.path).collect();
+        self
+    }
+
     /// Adds a detail.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::login::names;
-use super::{OrganizationId, Permission, RoleId};
+use super::refusal::{Code, Refusal};
+use super::{Author, DirectoryId, Error, GroupId, OrganizationId, Permission, RoleId, Stamps};
 
 names! {
     /// The roles that come with the server and cannot be changed.
@@ -80,8 +81,8 @@ pub struct Role {
     pub description: Option<String>,
     /// What it allows.
     pub permissions: BTreeSet<Permission>,
-    /// Whether it came with the server.
-    pub built_in: bool,
+    /// When and by whom it was made and changed; none: it came with the server.
+    pub stamps: Option<Stamps>,
 }
 
 impl Role {
@@ -96,8 +97,39 @@ impl Role {
             name: role.name().to_owned(),
             description: Some(role.description().to_owned()),
             permissions: role.permissions(),
-            built_in: true,
+            stamps: None,
         }
+    }
+
+    /// Whether it came with the server and cannot be changed.
+    pub fn is_built_in(&self) -> bool {
+        self.stamps.is_none()
+    }
+
+    /// Whether whoever holds it owns the organization.
+    pub fn is_owner(&self) -> bool {
+        self.key == BuiltInRole::Owner.as_str()
+    }
+
+    /// Whether an organization may have a role of its own like this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `VALIDATION_FAILED`, or `RESERVED_ROLE` for the key of a built-in one.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut letters = self.key.bytes();
+        let is_first = letters.next().is_some_and(|byte| byte.is_ascii_lowercase());
+        let is_rest = letters.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if !is_first || !is_rest || self.key.len() > 63 {
+            let refusal = Refusal::new(Code::ValidationFailed, "a key is a lower-case letter, then letters, digits, _");
+            return Err(refusal.at("key").with("pattern", "^[a-z][a-z0-9_]{0,62}$").into());
+        }
+        if BuiltInRole::named(&self.key).is_some() {
+            return Err(Refusal::new(Code::ReservedRole, "that key is a built-in role's").at("key").into());
+        }
+        super::organization::check_name(&self.name)
+            .map_err(|reason| Refusal::new(Code::ValidationFailed, reason).at("name").with("max", 100))?;
+        super::service_account::check_description(self.description.as_deref())
     }
 
     /// The built-in role with this id.
@@ -129,15 +161,40 @@ pub struct RoleGrant {
     pub role: Role,
     /// Where it comes from.
     pub source: GrantSource,
+    /// The group it comes through, with the sources `Group` and `DirectoryMapping`.
+    pub group: Option<GroupId>,
+    /// The directory whose mapping gives it.
+    pub directory: Option<DirectoryId>,
     /// Since when.
     pub granted: DateTime<Utc>,
-    /// By which user; none: the server or its operator.
-    pub granted_by: Option<Uuid>,
+    /// By whom; none: the server or its operator.
+    pub granted_by: Option<Author>,
+}
+
+/// Roles of its own an organization may have.
+pub const MOST_ROLES: usize = 200;
+/// Roles that can be named at once.
+pub const MOST_NAMED: usize = 50;
+
+/// Whether one of these is ownership.
+pub fn owns(grants: &[RoleGrant]) -> bool {
+    grants.iter().any(|grant| grant.role.is_owner())
 }
 
 /// All permissions of the roles.
 pub fn permissions_of(grants: &[RoleGrant]) -> BTreeSet<Permission> {
-    grants.iter().flat_map(|grant| grant.role.permissions.iter().copied()).collect()
+    implied(grants.iter().flat_map(|grant| grant.role.permissions.iter().copied()).collect())
+}
+
+/// These permissions, and those that follow from them: whoever manages people may read and invite them.
+pub fn implied(mut permissions: BTreeSet<Permission>) -> BTreeSet<Permission> {
+    if permissions.contains(&Permission::UserAccessManage) {
+        permissions.extend([Permission::UserAccessRead, Permission::UserAccessInvite]);
+    }
+    if permissions.contains(&Permission::GroupsManage) {
+        permissions.insert(Permission::GroupsRead);
+    }
+    permissions
 }
 
 #[cfg(test)]

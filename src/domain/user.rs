@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::group::Membership;
-use super::{AccountId, DirectoryId, Error, Field, UserId, id};
+use super::{AccountId, Author, DirectoryId, Error, Field, UserId, id};
 
 /// The longest value that is looked up by an index, in bytes.
 pub const MAX_KEY_BYTES: usize = 1_024;
@@ -36,6 +36,14 @@ pub struct User {
     pub metadata: Map<String, Value>,
     /// Which attributes directories write, and since when.
     pub authority: BTreeMap<String, Claim>,
+    /// Opens, with the server's key, what the trail says about the person; empty: the trail says nothing.
+    pub salt: String,
+    /// The person controls the account, not the organization.
+    pub external: bool,
+    /// Who made it.
+    pub created_by: Option<Author>,
+    /// Who changed it last.
+    pub updated_by: Option<Author>,
     /// Last sign-in.
     pub last_login: Option<DateTime<Utc>>,
     /// Last use of a login or token, to the minute.
@@ -135,8 +143,8 @@ fn addresses(attributes: &Resource) -> impl Iterator<Item = &str> {
 /// Who writes, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Writer {
-    /// The directory, if one writes.
-    pub directory: Option<DirectoryId>,
+    /// Who; none: the operator or the server.
+    pub author: Option<Author>,
     /// The time of the change.
     pub now: DateTime<Utc>,
     /// Whether all attributes are stated, not only those that change: creation and PUT.
@@ -144,6 +152,11 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// The directory, if one writes.
+    pub fn directory(self) -> Option<DirectoryId> {
+        self.author.and_then(Author::directory)
+    }
+
     /// The same writer, who states every attribute.
     #[must_use]
     pub fn stating_all(self) -> Self {
@@ -152,7 +165,7 @@ impl Writer {
 
     /// A directory takes over the attributes it states.
     fn claim(self, authority: &mut BTreeMap<String, Claim>, before: &Map<String, Value>, after: &Map<String, Value>) {
-        let Some(directory) = self.directory else { return };
+        let Some(directory) = self.directory() else { return };
         let (before, after) = (claimable(before), claimable(after));
         let states = |name: &&String| self.states_all || before.get(*name) != after.get(*name);
         let gone = before.keys().filter(|name| !after.contains_key(*name));
@@ -186,11 +199,15 @@ impl User {
             attributes,
             hold: None,
             protected: false,
-            directory: writer.directory,
+            directory: writer.directory(),
             account: None,
             avatar_url: None,
             metadata: Map::new(),
             authority,
+            salt: String::new(),
+            external: false,
+            created_by: writer.author,
+            updated_by: writer.author,
             last_login: None,
             last_seen: None,
             version: 1,
@@ -208,9 +225,46 @@ impl User {
         }
         let mut authority = self.authority.clone();
         writer.claim(&mut authority, self.attributes.attributes(), attributes.attributes());
-        let directory = writer.directory.or(self.directory);
+        let directory = writer.directory().or(self.directory);
         let version = self.version + 1;
-        Self { attributes, authority, directory, version, last_modified: writer.now, ..self.clone() }
+        let updated_by = writer.author;
+        Self { attributes, authority, directory, version, updated_by, last_modified: writer.now, ..self.clone() }
+    }
+
+    /// The user, all of whose attributes that SCIM can carry this directory takes over.
+    #[must_use]
+    pub fn claimed_whole(mut self, directory: DirectoryId) -> Self {
+        for name in super::profile::ProfileField::ALL.into_iter().filter_map(super::profile::ProfileField::claimed_as) {
+            let since = self.last_modified;
+            let claim = self.authority.entry(name.to_owned()).or_insert(Claim { directory, since });
+            if claim.directory != directory {
+                *claim = Claim { directory, since };
+            }
+        }
+        self
+    }
+
+    /// The user with the profile of before: of what was to change only whether they are in, and the client's own id.
+    #[must_use]
+    pub fn with_profile_of(self, before: &Self) -> Self {
+        let mut attributes = before.attributes.clone();
+        let (new, kept) = (self.attributes.attributes(), attributes.attributes_mut());
+        for name in ["active", "externalId"] {
+            match new.get(name) {
+                Some(value) => kept.insert(name.to_owned(), value.clone()),
+                None => kept.remove(name),
+            };
+        }
+        if attributes == before.attributes {
+            return before.clone();
+        }
+        Self { attributes, authority: before.authority.clone(), ..self }
+    }
+
+    /// The next version, by this writer.
+    #[must_use]
+    pub fn next(&self, writer: Writer) -> Self {
+        Self { version: self.version + 1, updated_by: writer.author, last_modified: writer.now, ..self.clone() }
     }
 
     /// The attributes, to be given to another user.
@@ -412,7 +466,7 @@ mod tests {
     }
 
     fn user() -> User {
-        let writer = Writer { directory: None, now: DateTime::UNIX_EPOCH, states_all: true };
+        let writer = Writer { author: None, now: DateTime::UNIX_EPOCH, states_all: true };
         let attributes = json!({"userName": "Ada@Example.com", "externalId": "x"});
         User::create(UserId::new(Uuid::nil()), draft(attributes).expect("valid"), writer)
     }
@@ -430,8 +484,7 @@ mod tests {
     #[test]
     fn c71_equal_attributes_are_no_new_version() {
         let user = user();
-        let later =
-            Writer { directory: None, now: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1), states_all: true };
+        let later = Writer { author: None, now: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1), states_all: true };
         let same = draft(json!({"userName": "Ada@Example.com", "externalId": "x", "active": true})).expect("valid");
         assert_eq!(user.with_attributes(same, later), user);
         let other = draft(json!({"userName": "ada@example.com"})).expect("valid");

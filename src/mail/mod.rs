@@ -90,6 +90,7 @@ mod tests {
             organization: organization.to_owned(),
             inviter: Some(name.to_owned()),
             days: 7,
+            message: None,
         };
         let mail = Mail { to: "babs@example.com".to_owned(), name: name.to_owned(), letter };
         let message = mailer.message(MailId::new(Uuid::nil()), &mail).expect("a message");

@@ -91,11 +91,12 @@ fn unlinkable(name: &str) -> String {
 
 fn unlinkable_names(letter: &Letter) -> Letter {
     match letter.clone() {
-        Letter::Invitation { token, organization, inviter, days } => Letter::Invitation {
+        Letter::Invitation { token, organization, inviter, days, message } => Letter::Invitation {
             token,
             organization: unlinkable(&organization),
             inviter: inviter.as_deref().map(unlinkable),
             days,
+            message: message.as_deref().map(unlinkable),
         },
         other => other,
     }
@@ -121,6 +122,10 @@ fn sentence(letter: &Letter) -> Option<String> {
             format!("A recovery code of your account was used; {remaining} are left.")
         }
         Notice::PrimaryEmailChanged { to } => format!("The primary address of your account is now {to}."),
+        Notice::ProfileChanged => "An administrator changed the profile of your account.".to_owned(),
+        Notice::PasswordReset => {
+            "An administrator set a temporary password for your account and ended all sign-ins.".to_owned()
+        }
         Notice::NewDevice { user_agent, ip } => format!(
             "Your account was used on a device not seen before: {} from {}.",
             user_agent.as_deref().unwrap_or("an unknown program"),

@@ -1,81 +1,313 @@
-//! Directories and their tokens.
+//! Directories, their tokens, and what their groups give.
 
-use crate::domain::audit::EventKind;
-use crate::domain::directory::{Directory, DirectoryDraft, LIVE_TOKENS, TokenInfo};
-use crate::domain::token::{BearerSecret, SecretKind};
-use crate::domain::{Caller, DirectoryId, Error, Noun, Permission, TokenId};
-use crate::store::NewToken;
+use chrono::{DateTime, Utc};
+use scim::Dialect;
+use serde_json::json;
 
 use super::Service;
+use super::api_tokens::{check_expiry, read_grace};
+use super::attempts::Attempts;
+use super::references::{GroupRef, RoleRef, check_count, check_may_give, check_version};
+use crate::domain::api_token::{ApiToken, Holder};
+use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
+use crate::domain::directory::{
+    Directory, DirectoryDraft, DirectorySettings, LIVE_TOKENS, MOST_DIRECTORIES, MOST_MAPPINGS, Mapping,
+};
+use crate::domain::group::{Belonging, MemberKind, MemberSource};
+use crate::domain::role::{GrantSource, Role};
+use crate::domain::token::{BearerSecret, SecretKind};
+use crate::domain::{
+    Caller, Code, DirectoryId, Error, GroupId, Noun, OrganizationId, Permission, Refusal, Stamps, TokenId,
+};
+use crate::store::{
+    Belongings, DirectoryChange, GrantChange, OrganizationStore, ProvisioningEvent, ProvisioningFilter,
+};
+
+/// What tokens of directories are called.
+const TOKEN_NAME: &str = "SCIM";
+
+/// A change of a directory.
+#[derive(Clone, Debug, Default)]
+pub struct DirectoryEdit {
+    /// Unique.
+    pub name: Option<String>,
+    /// How its requests are read.
+    pub dialect: Option<Dialect>,
+    /// Whether its requests are served.
+    pub enabled: Option<bool>,
+    /// Its switches.
+    pub settings: Option<DirectorySettings>,
+}
+
+/// What the members of a directory's group are to get.
+#[derive(Clone, Debug)]
+pub struct MappingWish {
+    /// The directory's group, by id.
+    pub group: String,
+    /// The role its members get.
+    pub role: Option<RoleRef>,
+    /// The group, kept here, that its members join.
+    pub target: Option<GroupRef>,
+}
+
+/// What setting mappings did.
+#[derive(Debug)]
+pub struct MappingsSet {
+    /// The directory.
+    pub directory: Directory,
+    /// Roles and groups that people have from now on, counted by person.
+    pub added: usize,
+    /// Those that people have no longer.
+    pub removed: usize,
+}
+
+fn no_such_directory() -> Error {
+    Refusal::new(Code::NotFound, "no such directory").at("directoryId").into()
+}
 
 impl Service {
     /// Makes a directory with a first token, which is shown only now.
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Taken`], [`Error::Invalid`] for its name.
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Taken`], [`Error::Invalid`] for its name;
+    /// [`Error::Refused`] with `STEP_UP_REQUIRED`, `LIMIT_EXCEEDED`, `VALIDATION_FAILED`.
     pub async fn create_directory(
         &self,
         caller: &Caller,
         draft: DirectoryDraft,
-    ) -> Result<(Directory, BearerSecret), Error> {
-        let organization = caller.require(Permission::DirectoryManage)?;
+        expires: Option<DateTime<Utc>>,
+    ) -> Result<(Directory, ApiToken, BearerSecret), Error> {
+        let organization = caller.require_fresh(Permission::DirectoryManage, self.clock.now())?;
         draft.check()?;
-        let now = self.clock.now();
+        let writer = self.writer(caller);
+        check_expiry(expires, writer.now).map_err(|error| blame(error, "tokenExpiresAt"))?;
+        let store = self.store.organization(organization).await?;
+        let _lane = self.lanes.enter(("directories", organization)).await;
+        if caller.as_member().is_some() && store.list_directories().await?.len() >= MOST_DIRECTORIES {
+            let refusal = Refusal::new(Code::LimitExceeded, "an organization has at most 20 directories");
+            return Err(refusal.with("limit", MOST_DIRECTORIES).into());
+        }
         let directory = Directory {
-            id: DirectoryId::new(self.entropy.id(now)),
+            id: DirectoryId::new(self.entropy.id(writer.now)),
             name: draft.name,
             dialect: draft.dialect,
             scopes: draft.scopes,
             settings: draft.settings,
             enabled: true,
-            created: now,
+            mappings: Vec::new(),
+            stamps: Stamps::new(writer),
         };
-        let secret = BearerSecret::from_entropy(SecretKind::Directory, self.entropy.bytes());
-        let event = self.event(caller, EventKind::DirectoryCreated, ("directory", directory.id.to_string()));
-        let token = self.new_token(&secret);
-        self.store.insert_directory(organization, &directory, &token, &event).await?;
-        Ok((directory, secret))
+        let (token, secret) = self.directory_token(caller, organization, directory.id, expires);
+        let event = AuditEvent {
+            values: vec![FieldChange::new("displayName", json!(null), directory.name.clone())],
+            ..self.event(caller, EventKind::DirectoryCreated, ("directory", directory.id.to_string()))
+        };
+        self.store.insert_directory(organization, &directory, (&secret, &token), &event).await?;
+        Ok((directory, token, secret))
     }
 
-    fn new_token<'s>(&self, secret: &'s BearerSecret) -> NewToken<'s> {
-        let now = self.clock.now();
-        NewToken { secret, id: TokenId::new(self.entropy.id(now)), created: now }
+    fn directory_token(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: DirectoryId,
+        expires: Option<DateTime<Utc>>,
+    ) -> (ApiToken, BearerSecret) {
+        let secret = self.secret(SecretKind::Directory);
+        let token = self.token_record(caller, organization, Holder::Directory(id), TOKEN_NAME.to_owned(), &secret);
+        (ApiToken { expires, ..token }, secret)
     }
 
-    /// The directories of the organization, each with its live tokens.
+    /// The directories of the organization, oldest first.
     ///
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
-    pub async fn list_directories(&self, caller: &Caller) -> Result<Vec<(Directory, Vec<TokenInfo>)>, Error> {
+    pub async fn list_directories(&self, caller: &Caller) -> Result<Vec<Directory>, Error> {
         let organization = caller.require(Permission::DirectoryManage)?;
-        let mut listed = Vec::new();
-        for directory in self.store.organization(organization).await?.list_directories().await? {
-            let tokens = self.store.identity().list_tokens(directory.id).await?;
-            listed.push((directory, tokens));
+        Ok(self.store.organization(organization).await?.list_directories().await?)
+    }
+
+    /// One directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with `NOT_FOUND`.
+    pub async fn get_directory(&self, caller: &Caller, id: &str) -> Result<Directory, Error> {
+        caller.require(Permission::DirectoryManage)?;
+        Ok(self.directory_to_manage(caller, id).await?.1)
+    }
+
+    async fn directory_to_manage(&self, caller: &Caller, id: &str) -> Result<(OrganizationStore, Directory), Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        let store = self.store.organization(organization).await?;
+        let id: DirectoryId = id.parse().map_err(|_| no_such_directory())?;
+        let directory = store.find_directory(id).await?.ok_or_else(no_such_directory)?;
+        Ok((store, directory))
+    }
+
+    /// The tokens of a directory, newest first: live ones, and those that ended lately.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
+    pub async fn list_directory_tokens(&self, caller: &Caller, id: DirectoryId) -> Result<Vec<ApiToken>, Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        let tokens = self.store.identity().list_tokens(id.uuid()).await?;
+        Ok(tokens.into_iter().filter(|token| token.organization == organization).take(100).collect())
+    }
+
+    /// How many users and groups a directory provisions.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
+    pub async fn count_provisioned(&self, caller: &Caller, id: DirectoryId) -> Result<(usize, usize), Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        Ok(self.store.organization(organization).await?.count_provisioned(id).await?)
+    }
+
+    /// Changes a directory. Disabling refuses its requests at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Taken`]; [`Error::Refused`] with
+    /// `NOT_FOUND`, `VALIDATION_FAILED`, `VERSION_CONFLICT`, `STEP_UP_REQUIRED`.
+    pub async fn update_directory(
+        &self,
+        caller: &Caller,
+        id: &str,
+        edit: impl Fn(&Directory) -> DirectoryEdit + Send,
+        if_version: Option<i64>,
+    ) -> Result<Directory, Error> {
+        caller.require(Permission::DirectoryManage)?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let (store, before) = self.directory_to_manage(caller, id).await?;
+            caller.require_fresh(Permission::DirectoryManage, self.clock.now())?;
+            check_version(before.stamps.version, if_version)?;
+            let edit = edit(&before);
+            let mut after = before.clone();
+            if let Some(name) = edit.name {
+                DirectoryDraft::named(name.clone()).check()?;
+                after.name = name;
+            }
+            after.dialect = edit.dialect.unwrap_or(after.dialect);
+            after.enabled = edit.enabled.unwrap_or(after.enabled);
+            after.settings = edit.settings.unwrap_or(after.settings);
+            let mut values = vec![
+                FieldChange::new("displayName", before.name.clone(), after.name.clone()),
+                FieldChange::new("dialect", before.dialect.as_str(), after.dialect.as_str()),
+                FieldChange::new("isEnabled", before.enabled, after.enabled),
+                FieldChange::new("settings", json!(before.settings), json!(after.settings)),
+            ];
+            values.retain(|change| change.before != change.after);
+            if values.is_empty() {
+                return Ok(before);
+            }
+            after.stamps = before.stamps.next(self.writer(caller));
+            let event = AuditEvent {
+                values,
+                ..self.event(caller, EventKind::DirectoryUpdated, ("directory", after.id.to_string()))
+            };
+            let nothing = Belongings::default();
+            let change = DirectoryChange { before: &before, after: &after, grants: &[], belongings: &nothing };
+            match store.update_directory(&change, &event).await.map_err(Error::from) {
+                Ok(()) => {
+                    self.known_tokens.forget();
+                    return Ok(after);
+                }
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(listed)
     }
 
     /// Makes a new token, which is shown only now. The newest of the others stays live beside it, older ones end (C16).
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::NotFound`].
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with `NOT_FOUND`.
     pub async fn rotate_token(&self, caller: &Caller, id: DirectoryId) -> Result<BearerSecret, Error> {
         let organization = caller.require(Permission::DirectoryManage)?;
         let _lane = self.lanes.enter(id).await;
-        let found = self.store.organization(organization).await?.find_directory(id).await?;
-        found.ok_or(Error::NotFound(Noun::Directory))?;
-        let live = self.store.identity().list_tokens(id).await?;
+        self.directory_to_manage(caller, &id.to_string()).await?;
+        let live = self.live_tokens(id).await?;
         let ended: Vec<TokenId> =
             live.iter().take((live.len() + 1).saturating_sub(LIVE_TOKENS)).map(|token| token.id).collect();
-        let secret = BearerSecret::from_entropy(SecretKind::Directory, self.entropy.bytes());
-        let event = self.event(caller, EventKind::TokenRotated, ("directory", id.to_string()));
-        self.store.change_tokens(organization, id, Some(&self.new_token(&secret)), &ended, &event).await?;
+        let (token, secret) = self.directory_token(caller, organization, id, None);
+        let event = self.event(caller, EventKind::DirectoryTokenRotated, ("directory", id.to_string()));
+        let now = self.clock.now();
+        self.store.change_directory_tokens(organization, id, Some((&secret, &token)), &ended, now, &event).await?;
         self.known_tokens.forget();
         Ok(secret)
+    }
+
+    /// Live tokens of a directory, oldest first.
+    async fn live_tokens(&self, id: DirectoryId) -> Result<Vec<ApiToken>, Error> {
+        let now = self.clock.now();
+        let mut live = self.store.identity().list_tokens(id.uuid()).await?;
+        live.retain(|token| token.is_live(now));
+        live.sort_by_key(|token| token.id);
+        Ok(live)
+    }
+
+    /// Makes a new token, which is shown only now. Those before stop working when the grace time is over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with `NOT_FOUND`,
+    /// `VALIDATION_FAILED`, `STEP_UP_REQUIRED`.
+    pub async fn rotate_directory_token(
+        &self,
+        caller: &Caller,
+        id: &str,
+        grace_seconds: i32,
+        expires: Option<DateTime<Utc>>,
+    ) -> Result<(Directory, ApiToken, BearerSecret), Error> {
+        caller.require(Permission::DirectoryManage)?;
+        let (_, directory) = self.directory_to_manage(caller, id).await?;
+        let organization = caller.require_fresh(Permission::DirectoryManage, self.clock.now())?;
+        let grace = read_grace(grace_seconds)?;
+        let now = self.clock.now();
+        check_expiry(expires, now)?;
+        let _lane = self.lanes.enter(directory.id).await;
+        let ended: Vec<TokenId> = self.live_tokens(directory.id).await?.iter().map(|token| token.id).collect();
+        let (token, secret) = self.directory_token(caller, organization, directory.id, expires);
+        let event = self.event(caller, EventKind::DirectoryTokenRotated, ("directory", directory.id.to_string()));
+        let new = Some((&secret, &token));
+        let end = now + grace;
+        self.store.change_directory_tokens(organization, directory.id, new, &ended, end, &event).await?;
+        self.known_tokens.forget();
+        Ok((directory, token, secret))
+    }
+
+    /// Ends one token of a directory at once; one that ended before is answered as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with `NOT_FOUND`.
+    pub async fn revoke_directory_token(&self, caller: &Caller, id: &str) -> Result<(Directory, ApiToken), Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        let missing = || Error::from(Refusal::new(Code::NotFound, "no such token").at("tokenId"));
+        let id: TokenId = id.parse().map_err(|_| missing())?;
+        let token = self.store.identity().find_token_by_id(id).await?.ok_or_else(missing)?;
+        let Holder::Directory(of) = token.holder else { return Err(missing()) };
+        if token.organization != organization {
+            return Err(missing());
+        }
+        let store = self.store.organization(organization).await?;
+        let directory = store.find_directory(of).await?.ok_or_else(missing)?;
+        if !token.is_live(self.clock.now()) {
+            return Ok((directory, token));
+        }
+        let event = self.event(caller, EventKind::DirectoryTokenRevoked, ("directory", of.to_string()));
+        let now = self.clock.now();
+        self.store.change_directory_tokens(organization, of, None, &[id], now, &event).await?;
+        self.known_tokens.forget();
+        let token = self.store.identity().find_token_by_id(id).await?.ok_or_else(missing)?;
+        Ok((directory, token))
     }
 
     /// Ends one token of a directory, or all of them, at once. Answers how many ended.
@@ -90,17 +322,303 @@ impl Service {
         token: Option<TokenId>,
     ) -> Result<usize, Error> {
         let organization = caller.require(Permission::DirectoryManage)?;
-        let found = self.store.organization(organization).await?.find_directory(id).await?;
-        found.ok_or(Error::NotFound(Noun::Directory))?;
-        let live = self.store.identity().list_tokens(id).await?;
+        self.directory_to_manage(caller, &id.to_string()).await?;
+        let live = self.live_tokens(id).await?;
         let ended: Vec<TokenId> =
             live.iter().map(|live| live.id).filter(|live| token.is_none_or(|token| token == *live)).collect();
         if ended.is_empty() && token.is_some() {
             return Err(Error::NotFound(Noun::Token));
         }
-        let event = self.event(caller, EventKind::TokenRevoked, ("directory", id.to_string()));
-        self.store.change_tokens(organization, id, None, &ended, &event).await?;
+        let event = self.event(caller, EventKind::DirectoryTokenRevoked, ("directory", id.to_string()));
+        let now = self.clock.now();
+        self.store.change_directory_tokens(organization, id, None, &ended, now, &event).await?;
         self.known_tokens.forget();
         Ok(ended.len())
+    }
+
+    /// Deletes a directory. Its users and groups are kept here from now on; what its mappings gave ends. Answers how many
+    /// users and groups.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with `NOT_FOUND`, `LAST_OWNER`,
+    /// `VERSION_CONFLICT`, `STEP_UP_REQUIRED`.
+    pub async fn delete_directory(
+        &self,
+        caller: &Caller,
+        id: &str,
+        if_version: Option<i64>,
+    ) -> Result<(DirectoryId, usize, usize), Error> {
+        caller.require(Permission::DirectoryManage)?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let (store, before) = self.directory_to_manage(caller, id).await?;
+            let organization = caller.require_fresh(Permission::DirectoryManage, self.clock.now())?;
+            check_version(before.stamps.version, if_version)?;
+            let (users, groups) = store.count_provisioned(before.id).await?;
+            let stamps = before.stamps.next(self.writer(caller));
+            let after = Directory { mappings: Vec::new(), stamps, ..before.clone() };
+            let given = still_there(&store, given_by(&before, &after, caller)).await?;
+            let grants = given.grants();
+            let change =
+                DirectoryChange { before: &before, after: &after, grants: &grants, belongings: &given.belongings };
+            let event = self.event(caller, EventKind::DirectoryDeleted, ("directory", before.id.to_string()));
+            match self.store.remove_directory(organization, &change, &event).await.map_err(Error::from) {
+                Ok(()) => {
+                    self.known_tokens.forget();
+                    return Ok((before.id, users, groups));
+                }
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sets all mappings of a directory, in order (S1-23, E4-02). Takes effect at once for members there are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with the codes of
+    /// `setGroupRoleMappings`.
+    pub async fn set_mappings(
+        &self,
+        caller: &Caller,
+        id: &str,
+        wishes: &[MappingWish],
+        if_version: Option<i64>,
+    ) -> Result<MappingsSet, Error> {
+        caller.require(Permission::DirectoryManage)?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_set_mappings(caller, id, wishes, if_version).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_set_mappings(
+        &self,
+        caller: &Caller,
+        id: &str,
+        wishes: &[MappingWish],
+        if_version: Option<i64>,
+    ) -> Result<MappingsSet, Error> {
+        let (store, before) = self.directory_to_manage(caller, id).await?;
+        caller.require_fresh(Permission::DirectoryManage, self.clock.now())?;
+        check_version(before.stamps.version, if_version)?;
+        check_count(wishes.len(), MOST_MAPPINGS, "mappings")?;
+        let mut mappings = Vec::with_capacity(wishes.len());
+        for (index, wish) in wishes.iter().enumerate() {
+            let mapping = self.read_mapping(caller, &store, &before, wish).await;
+            mappings.push(mapping.map_err(|error| within(error, &["mappings", &index.to_string()]))?);
+        }
+        let after = Directory { mappings, stamps: before.stamps.next(self.writer(caller)), ..before.clone() };
+        if after.mappings == before.mappings {
+            return Ok(MappingsSet { directory: before, added: 0, removed: 0 });
+        }
+        let given = still_there(&store, given_by(&before, &after, caller)).await?;
+        let (added, removed) = self.count_given(&store, &given).await?;
+        let grants = given.grants();
+        let change = DirectoryChange { before: &before, after: &after, grants: &grants, belongings: &given.belongings };
+        let event = AuditEvent {
+            values: vec![FieldChange::new("mappings", json!(before.mappings), json!(after.mappings))],
+            ..self.event(caller, EventKind::MappingChanged, ("directory", after.id.to_string()))
+        };
+        store.update_directory(&change, &event).await?;
+        self.known_tokens.forget();
+        Ok(MappingsSet { directory: after, added, removed })
+    }
+
+    async fn read_mapping(
+        &self,
+        caller: &Caller,
+        store: &OrganizationStore,
+        directory: &Directory,
+        wish: &MappingWish,
+    ) -> Result<Mapping, Error> {
+        let missing =
+            || Error::from(Refusal::new(Code::NotFound, "no such group of the directory").at("directoryGroupId"));
+        let source: GroupId = wish.group.parse().map_err(|_| missing())?;
+        let group = store.find_group(source).await?.filter(|group| group.directory == Some(directory.id));
+        group.ok_or_else(missing)?;
+        if wish.role.is_none() && wish.target.is_none() {
+            return Err(Refusal::new(Code::InvalidArgumentCombination, "give a role, a group, or both").into());
+        }
+        let role = match &wish.role {
+            Some(role) => {
+                let role = self.find_role_by(store, role).await?;
+                if role.is_owner() {
+                    return Err(Refusal::new(Code::ReservedRole, "a directory never gives ownership")
+                        .at("role")
+                        .into());
+                }
+                check_may_give(caller, [&role], "role")?;
+                Some(role.key)
+            }
+            None => None,
+        };
+        let target = match &wish.target {
+            Some(target) => {
+                let target = self.find_group_by(store, target).await?;
+                self.check_local(store, &target, "group").await?;
+                let given: Vec<Role> =
+                    store.list_grants(target.id.uuid()).await?.into_iter().map(|grant| grant.role).collect();
+                if given.iter().any(Role::is_owner) {
+                    return Err(Refusal::new(Code::ReservedRole, "a directory never gives ownership")
+                        .at("group")
+                        .into());
+                }
+                check_may_give(caller, &given, "group")?;
+                Some(target.id)
+            }
+            None => None,
+        };
+        Ok(Mapping { source, role, target })
+    }
+
+    /// How many people get a role or group, and how many lose one.
+    async fn count_given(&self, store: &OrganizationStore, given: &Given) -> Result<(usize, usize), Error> {
+        let roles = |picked: fn(&(GroupId, Vec<String>, Vec<String>)) -> &Vec<String>| {
+            given.roles.iter().filter(move |change| !picked(change).is_empty()).map(|(group, ..)| group.uuid())
+        };
+        let put = given.belongings.put.iter().map(|one| one.member);
+        let gone = given.belongings.gone.iter().map(|(_, member)| *member);
+        let getting: Vec<uuid::Uuid> = roles(|(_, added, _)| added).chain(put).collect();
+        let losing: Vec<uuid::Uuid> = roles(|(.., removed)| removed).chain(gone).collect();
+        Ok((store.users_within(&getting).await?.len(), store.users_within(&losing).await?.len()))
+    }
+
+    /// One page of what directories asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
+    pub async fn list_provisioning_events(
+        &self,
+        caller: &Caller,
+        filter: &ProvisioningFilter,
+        span: (Option<crate::domain::ProvisioningEventId>, Option<crate::domain::ProvisioningEventId>),
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<ProvisioningEvent>, Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        self.flush_provisioning().await?;
+        let store = self.store.organization(organization).await?;
+        Ok(store.list_provisioning_events(filter, span.0, span.1, newest_first, limit).await?)
+    }
+
+    /// How many of them match.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
+    pub async fn count_provisioning_events(&self, caller: &Caller, filter: &ProvisioningFilter) -> Result<u64, Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        self.flush_provisioning().await?;
+        Ok(self.store.organization(organization).await?.count_provisioning_events(filter).await?)
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
+    pub async fn find_provisioning_event(
+        &self,
+        caller: &Caller,
+        id: crate::domain::ProvisioningEventId,
+    ) -> Result<Option<ProvisioningEvent>, Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        self.flush_provisioning().await?;
+        Ok(self.store.organization(organization).await?.find_provisioning_event(id).await?)
+    }
+}
+
+/// What a change of mappings gives and takes.
+struct Given {
+    directory: DirectoryId,
+    by: Option<crate::domain::Author>,
+    /// By the directory's group: keys of roles that come and go.
+    roles: Vec<(GroupId, Vec<String>, Vec<String>)>,
+    belongings: Belongings,
+}
+
+impl Given {
+    fn grants(&self) -> Vec<GrantChange<'_>> {
+        self.roles
+            .iter()
+            .map(|(group, added, removed)| GrantChange {
+                holder: group.uuid(),
+                kind: MemberKind::Group,
+                source: GrantSource::DirectoryMapping,
+                reference: Some(self.directory),
+                added,
+                removed,
+                by: self.by,
+            })
+            .collect()
+    }
+}
+
+/// Groups that were deleted since have nobody left to lose.
+async fn still_there(store: &OrganizationStore, mut given: Given) -> Result<Given, Error> {
+    let targets: Vec<GroupId> = given.belongings.gone.iter().map(|(group, _)| *group).collect();
+    let there: Vec<GroupId> = store.find_groups(&targets).await?.iter().map(|group| group.id).collect();
+    given.belongings.gone.retain(|(group, _)| there.contains(group));
+    Ok(given)
+}
+
+fn given_by(before: &Directory, after: &Directory, caller: &Caller) -> Given {
+    let roles = |directory: &Directory, group: GroupId| -> Vec<String> {
+        let mut keys: Vec<String> =
+            directory.mappings.iter().filter(|one| one.source == group).filter_map(|one| one.role.clone()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    };
+    let joins = |directory: &Directory| -> Vec<(GroupId, GroupId)> {
+        let mut pairs: Vec<(GroupId, GroupId)> =
+            directory.mappings.iter().filter_map(|one| Some((one.target?, one.source))).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs
+    };
+    let mut groups: Vec<GroupId> =
+        before.mappings.iter().chain(&after.mappings).map(|mapping| mapping.source).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let less = |list: Vec<String>, others: &[String]| -> Vec<String> {
+        list.into_iter().filter(|key| !others.contains(key)).collect()
+    };
+    let changed = groups.into_iter().map(|group| {
+        let (old, new) = (roles(before, group), roles(after, group));
+        (group, less(new.clone(), &old), less(old, &new))
+    });
+    let (old, new) = (joins(before), joins(after));
+    let writer = crate::domain::user::Writer { author: caller.author(), now: after.stamps.updated, states_all: false };
+    let put = new.iter().filter(|pair| !old.contains(pair)).map(|(target, source)| {
+        Belonging::new(*target, source.uuid(), MemberKind::Group, MemberSource::Mapping, writer)
+    });
+    let gone = old.iter().filter(|pair| !new.contains(pair)).map(|(target, source)| (*target, source.uuid()));
+    Given {
+        directory: before.id,
+        by: caller.author(),
+        roles: changed.filter(|(_, added, removed)| !added.is_empty() || !removed.is_empty()).collect(),
+        belongings: Belongings { put: put.collect(), gone: gone.collect() },
+    }
+}
+
+fn blame(error: Error, field: &'static str) -> Error {
+    match error {
+        Error::Refused(refusals) => Error::Refused(refusals.into_iter().map(|refusal| refusal.at(field)).collect()),
+        other => other,
+    }
+}
+
+fn within(error: Error, outer: &[&str]) -> Error {
+    match error {
+        Error::Refused(refusals) => Error::Refused(refusals.into_iter().map(|refusal| refusal.below(outer)).collect()),
+        other => other,
     }
 }

@@ -68,25 +68,6 @@ impl Service {
         Ok(self.store.identity().list_emails(person.account.id).await?)
     }
 
-    /// The addresses of an account: one's own, or those of somebody the caller may read.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unauthenticated`] for nobody.
-    pub async fn list_emails_by_account(
-        &self,
-        caller: &Caller,
-        account: AccountId,
-    ) -> Result<Vec<EmailAddress>, Error> {
-        let person = caller.require_signed_in()?;
-        let emails = self.store.identity().list_emails(account).await?;
-        if account == person.account.id || caller.may(Permission::UserAccessRead) {
-            return Ok(emails);
-        }
-        // Whoever may see the person sees the address that stands for them.
-        Ok(emails.into_iter().filter(|email| email.is_primary).collect())
-    }
-
     /// Adds an address and mails a link to verify it (S0-10). Where it belongs to somebody else the answer is the same,
     /// and its owner is told instead.
     ///
@@ -200,6 +181,18 @@ impl Service {
             expires: now + VERIFY_LIFETIME,
             used: None,
         }
+    }
+
+    /// The mail that lets somebody prove an address, and its secret.
+    pub(super) fn verification_mail(
+        &self,
+        email: &EmailAddress,
+        name: &str,
+    ) -> Result<(BearerSecret, OneTime, SealedMail), Error> {
+        let secret = self.secret(SecretKind::Verify);
+        let letter = Letter::VerifyEmail { token: secret.expose().to_owned() };
+        let mail = self.seal_mail(&email.address, name, letter)?;
+        Ok((secret, self.verification(email), mail))
     }
 
     async fn own_email(&self, person: &Person, id: EmailId) -> Result<(Account, EmailAddress), Error> {
@@ -317,7 +310,7 @@ impl Service {
         address: &str,
     ) -> Result<Vec<(OrganizationId, User, User)>, Error> {
         let edit = ProfileEdit { email: Some(address.to_owned()), ..ProfileEdit::default() };
-        let writer = Writer { directory: None, now: self.clock.now(), states_all: false };
+        let writer = Writer { author: None, now: self.clock.now(), states_all: false };
         let mut users = Vec::new();
         for joined in &credentials.memberships {
             let organization = joined.organization.id;

@@ -4,10 +4,10 @@ use scim::patch::{self, EdgeChanges, Operation};
 use scim::{Reading, Resource, ResourceType, Tolerance};
 use serde_json::Value;
 
-use crate::domain::audit::{AuditEvent, Change};
+use crate::domain::audit::Change;
 use crate::domain::group::{Group, GroupDraft, GroupView};
-use crate::domain::{Caller, Error, GroupId, Noun, Permission};
-use crate::store::{MemberDelta, OrganizationStore};
+use crate::domain::{Caller, Code, Error, GroupId, Noun, Permission, Refusal};
+use crate::store::{MemberDelta, OrganizationStore, OwnerWatch};
 
 use super::attempts::Attempts;
 use super::{Conditions, ListRequest, Listed, Outcome, Saved, Service, members};
@@ -44,7 +44,7 @@ impl Service {
             let group = Group::create(GroupId::new(self.entropy.id(writer.now)), draft.clone(), writer);
             let delta = members::delta(caller, &store, group.id, &wanted, reading).await?;
             let change = Change::of_group(None, Some(group.clone()));
-            let event = self.group_event(caller, &change, group.id, &delta);
+            let event = self.group_event(caller, &change, &delta);
             match store.insert_group(&group, &delta, &event).await.map_err(Error::from) {
                 Ok(()) => {
                     let view = self.view_group(&store, group, Members::Read).await?;
@@ -175,6 +175,7 @@ impl Service {
         loop {
             let before = store.find_group(id).await?.ok_or(Error::NotFound(Noun::Group))?;
             conditions.check(caller, &before.etag())?;
+            check_gives_nothing(caller, &store, &before).await?;
             let (attributes, wanted) = decide(&before, reading)?;
             let delta = members::delta(caller, &store, id, &wanted, reading).await?;
             let after = before.changed(GroupDraft::new(attributes)?, !delta.is_empty(), self.writer(caller));
@@ -182,7 +183,7 @@ impl Service {
             if change.is_nothing() {
                 return Ok(Saved { view: after, outcome: Outcome::Unchanged });
             }
-            let event = self.group_event(caller, &change, id, &delta);
+            let event = self.group_event(caller, &change, &delta);
             match store.update_group(&before, &after, &delta, &event).await.map_err(Error::from) {
                 Ok(()) => return Ok(Saved { view: after, outcome: Outcome::Updated }),
                 Err(Error::Busy) if attempts.again().await => {}
@@ -205,21 +206,13 @@ impl Service {
         loop {
             let group = store.find_group(id).await?.ok_or(Error::NotFound(Noun::Group))?;
             conditions.check(caller, &group.etag())?;
+            check_gives_nothing(caller, &store, &group).await?;
             let change = Change::of_group(Some(group.clone()), None);
-            let event = self.group_event(caller, &change, id, &MemberDelta::default());
-            match store.remove_group(&group, &event).await.map_err(Error::from) {
+            let event = self.group_event(caller, &change, &MemberDelta::default());
+            match store.remove_group(&group, OwnerWatch::Nobody, &event).await.map_err(Error::from) {
                 Err(Error::Busy) if attempts.again().await => {}
                 outcome => return outcome,
             }
-        }
-    }
-
-    fn group_event(&self, caller: &Caller, change: &Change<Group>, id: GroupId, delta: &MemberDelta) -> AuditEvent {
-        AuditEvent {
-            changed: change.changed(),
-            members_added: delta.added.len(),
-            members_removed: delta.removed.len(),
-            ..self.event(caller, change.kind(), ("group", id.to_string()))
         }
     }
 
@@ -230,6 +223,19 @@ impl Service {
         };
         Ok(GroupView { group, members })
     }
+}
+
+/// A directory keeps its hands off a group that is kept here and gives roles: otherwise it could make administrators
+/// (SC-07).
+async fn check_gives_nothing(caller: &Caller, store: &OrganizationStore, group: &Group) -> Result<(), Error> {
+    if caller.as_directory().is_none() || group.directory.is_some() {
+        return Ok(());
+    }
+    if store.list_grants(group.id.uuid()).await?.is_empty() {
+        return Ok(());
+    }
+    let message = "this group is kept in Rollcall and gives roles: an administrator changes it there";
+    Err(Refusal::new(Code::ProtectedAccount, message).into())
 }
 
 /// Takes the members out of a body: edges are not attributes. None when the body does not speak of them.

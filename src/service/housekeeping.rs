@@ -11,21 +11,30 @@ use crate::domain::Error;
 const ENDED_ARE_KEPT: TimeDelta = TimeDelta::days(90);
 /// How long a counter that nobody touches matters: longer than any window.
 const COUNTERS_ARE_KEPT: TimeDelta = TimeDelta::days(2);
+/// How long what directories asked for can be listed.
+const ENDED_RECORDS_ARE_KEPT: TimeDelta = TimeDelta::days(30);
+/// How often deleted users whose time is over are destroyed.
+const PURGE_EVERY: u32 = 60;
 /// How often: each time some hundred records go, so that nothing else waits.
 const EVERY: Duration = Duration::from_mins(1);
 
 impl Service {
     /// Forgets, until the task is dropped.
     pub async fn keep_house(&self) {
-        loop {
+        for round in 0_u32.. {
             if let Err(error) = self.forget_what_ended().await {
                 tracing::warn!(error = %error, "what ended long ago could not be forgotten");
+            }
+            if round % PURGE_EVERY == 0
+                && let Err(error) = self.purge_users().await
+            {
+                tracing::warn!(error = %error, "deleted users could not be destroyed");
             }
             tokio::time::sleep(EVERY).await;
         }
     }
 
-    /// One round: some hundred logins and links that ended 90 days ago, and counters of failures nobody added to for days.
+    /// One round: the latest audit events get their numbers; some hundred logins and links that ended 90 days ago, and counters of failures nobody added to for days.
     ///
     /// # Errors
     ///
@@ -34,6 +43,11 @@ impl Service {
         let now = self.clock.now();
         let identity = self.store.identity();
         identity.sweep(now - ENDED_ARE_KEPT).await?;
-        Ok(identity.sweep_attempts(now - COUNTERS_ARE_KEPT).await?)
+        identity.sweep_attempts(now - COUNTERS_ARE_KEPT).await?;
+        for store in self.store.open_organizations() {
+            store.seal_audit_events().await?;
+            store.sweep_provisioning_events(now - ENDED_RECORDS_ARE_KEPT).await?;
+        }
+        Ok(())
     }
 }

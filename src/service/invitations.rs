@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Service;
 use super::attempts::Attempts;
 use super::passwords::bad_link;
-use super::references::check_holds;
+use super::references::RoleRef;
 use super::session::{NewSession, required_actions};
 use crate::domain::account::{
     Account, EmailAddress, EmailSource, Membership, MembershipSource, PasswordRecord, Settings, check_locale,
@@ -13,20 +13,22 @@ use crate::domain::account::{
 };
 use crate::domain::audit::EventKind;
 use crate::domain::caller::Actor;
+use crate::domain::connection::Connection;
 use crate::domain::email::Email;
-use crate::domain::invitation::{Acceptance, Invitation, InvitationDraft, InvitationEnd, InvitationState};
+use crate::domain::invitation::{Acceptance, Invitation, InvitationEnd, InvitationState};
 use crate::domain::login::{AuthMethod, Device, Login, LoginDraft, check_device};
-use crate::domain::mail::Letter;
 use crate::domain::organization::Organization;
 use crate::domain::password::{Context, Password};
 use crate::domain::policy::AccountPolicy;
 use crate::domain::profile::ProfileEdit;
-use crate::domain::role::{self, BuiltInRole};
+use crate::domain::role::{self, Role};
 use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::user::{User, UserDraft, Writer};
 use crate::domain::user_name::UserName;
-use crate::domain::{AccountId, Caller, Code, EmailId, Error, InvitationId, LoginId, Permission, Refusal, UserId};
-use crate::store::{Joining, OneTime, OrganizationStore, Purpose, SignIn};
+use crate::domain::{
+    AccountId, Author, Caller, Code, EmailId, Error, GroupId, InvitationId, LoginId, Permission, Refusal, UserId,
+};
+use crate::store::{Joining, OrganizationStore, Purpose, SignIn};
 
 /// What the holder of an invitation link may see.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub struct InvitationPreview {
     pub organization: Organization,
     /// Which person invites.
     pub inviter: Option<String>,
+    /// What the roles offered are called.
+    pub roles: Vec<String>,
+    /// How to sign in; none: with a password.
+    pub connection: Option<Connection>,
     /// Rules for the password to be chosen.
     pub policy: AccountPolicy,
     /// Whether the address has an account, whose owner has to sign in.
@@ -83,78 +89,13 @@ struct Opened {
 }
 
 impl Service {
-    /// Invites one person by mail (S1-18): the user is made when they accept.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] without [`Permission::UserAccessInvite`]; [`Error::Refused`] with `INSUFFICIENT_RANK`,
-    /// `ALREADY_MEMBER`, `INVITATION_EXISTS`, `INVALID_DISPLAY_NAME`, `RATE_LIMITED`.
-    pub async fn invite(&self, caller: &Caller, draft: InvitationDraft) -> Result<Invitation, Error> {
-        let id = caller.require(Permission::UserAccessInvite)?;
-        let profile = ProfileEdit {
-            display_name: crate::domain::account::Edit::Set(draft.name.clone()),
-            ..ProfileEdit::default()
-        };
-        profile.check()?;
-        let permissions = draft.roles.iter().flat_map(|role| role.permissions()).collect();
-        check_holds(caller, &permissions, "roles")?;
-        self.mail_rates.check(draft.email.key())?;
-        let store = self.store.organization(id).await?;
-        let user = self.invited_user(&store, &draft.email).await?;
-        let organization = self.organization(id).await?;
-        let policy = store.find_policy().await?;
-        let now = self.clock.now();
-        let invitation = Invitation {
-            id: InvitationId::new(self.entropy.id(now)),
-            email: draft.email.as_str().to_owned(),
-            email_key: draft.email.key().to_owned(),
-            name: draft.name,
-            roles: draft.roles,
-            groups: draft.groups,
-            user: user.map(|user| user.id),
-            inviter: caller.as_person().map(|person| person.user.id),
-            state: InvitationState::Pending,
-            expires: now + chrono::TimeDelta::days(i64::from(policy.invitation_days)),
-            sent: now,
-            sent_count: 1,
-            accepted: None,
-            end_reason: None,
-            created: now,
-            updated: now,
-            version: 1,
-        };
-        let secret = self.secret(SecretKind::Invitation);
-        let link = OneTime {
-            purpose: Purpose::Invitation,
-            account: None,
-            organization: Some(id),
-            subject: Some(invitation.id.uuid()),
-            details: json!({}),
-            tries_left: 1,
-            created: now,
-            expires: invitation.expires,
-            used: None,
-        };
-        let letter = Letter::Invitation {
-            token: secret.expose().to_owned(),
-            organization: organization.name,
-            inviter: caller.as_person().map(|person| person.user.display_name().to_owned()),
-            days: policy.invitation_days,
-        };
-        let mail = self.seal_mail(&invitation.email, &invitation.name, letter)?;
-        let event = self.event(caller, EventKind::InvitationSent, ("invitation", invitation.id.to_string()));
-        store.insert_invitation(&invitation, (&secret, &link), &[mail], &event).await?;
-        self.mail_waits();
-        Ok(invitation)
-    }
-
-    async fn organization(&self, id: crate::domain::OrganizationId) -> Result<Organization, Error> {
+    pub(super) async fn organization(&self, id: crate::domain::OrganizationId) -> Result<Organization, Error> {
         let found = self.store.identity().find_organization(id).await?;
         found.ok_or(Error::NotFound(crate::domain::Noun::Organization))
     }
 
     /// The user with this address who has no account yet: the invitation is for them (a directory may have made them).
-    async fn invited_user(&self, store: &OrganizationStore, email: &Email) -> Result<Option<User>, Error> {
+    pub(super) async fn invited_user(&self, store: &OrganizationStore, email: &Email) -> Result<Option<User>, Error> {
         let member =
             || Error::from(Refusal::new(Code::AlreadyMember, "that person belongs to the organization").at("email"));
         if let Some(known) = self.store.identity().find_verified_email(email.key()).await?
@@ -205,12 +146,25 @@ impl Service {
             _ => error,
         })?;
         let inviter = match opened.invitation.inviter {
-            Some(inviter) => opened.store.find_user(inviter).await?.map(|user| user.display_name().to_owned()),
-            None => None,
+            Some(Author::User(id)) => opened.store.find_user(id).await?.map(|user| user.display_name().to_owned()),
+            Some(Author::ServiceAccount(id)) => {
+                opened.store.find_program(id).await?.map(|account| account.display_name().to_owned())
+            }
+            _ => None,
         };
+        let roles = self.roles_of(&opened).await?.iter().map(|role| role.name.clone()).collect();
+        let connection = self.connection_of(&opened).await?;
         let known = self.store.identity().find_verified_email(&opened.invitation.email_key).await?;
         let Opened { invitation, organization, policy, .. } = opened;
-        Ok(InvitationPreview { invitation, organization, inviter, policy, is_sign_in_required: known.is_some() })
+        Ok(InvitationPreview {
+            invitation,
+            organization,
+            inviter,
+            roles,
+            connection,
+            policy,
+            is_sign_in_required: known.is_some(),
+        })
     }
 
     /// Turns an invitation down, for good.
@@ -247,8 +201,9 @@ impl Service {
         }
         let mut attempts = Attempts::new(&self.entropy);
         loop {
-            let opened = self.open_invitation(token).await?;
+            let mut opened = self.open_invitation(token).await?;
             self.check_inviter(&opened).await?;
+            opened.invitation = self.still_standing(&opened.store, opened.invitation).await?;
             let known = self.store.identity().find_verified_email(&opened.invitation.email_key).await?;
             let outcome = match (caller.actor(), known) {
                 (Actor::Person(_), known) => {
@@ -272,21 +227,65 @@ impl Service {
 
     /// The inviter may still give what the invitation promises (IN-06).
     async fn check_inviter(&self, opened: &Opened) -> Result<(), Error> {
-        let Some(inviter) = opened.invitation.inviter else { return Ok(()) };
         let lost =
             || Error::from(Refusal::new(Code::InsufficientRank, "whoever invited you may no longer do so").at("token"));
-        let (user, grants, _) = opened.store.find_member(inviter).await?.ok_or_else(lost)?;
-        let held = role::permissions_of(&grants);
-        let superuser = match user.account {
-            Some(account) => {
-                self.store.identity().find_account(account).await?.is_some_and(|account| account.superuser)
+        let mut needed = role::implied([Permission::UserAccessInvite].into());
+        for role in self.roles_of(opened).await? {
+            needed.extend(role.permissions);
+        }
+        for grants in opened.store.grants_of_groups(&opened.invitation.groups).await?.into_values() {
+            needed.extend(role::permissions_of(&grants));
+        }
+        let (held, is_in) = match opened.invitation.inviter {
+            None => return Ok(()),
+            Some(Author::User(id)) => {
+                let (user, grants, _) = opened.store.find_member(id).await?.ok_or_else(lost)?;
+                let superuser = match user.account {
+                    Some(account) => {
+                        self.store.identity().find_account(account).await?.is_some_and(|account| account.superuser)
+                    }
+                    None => false,
+                };
+                if superuser && user.is_admitted() {
+                    return Ok(());
+                }
+                (role::permissions_of(&grants), user.is_admitted())
             }
-            None => false,
+            Some(Author::ServiceAccount(id)) => {
+                let (account, grants, _) = opened.store.find_program_member(id).await?.ok_or_else(lost)?;
+                (role::permissions_of(&grants), account.active)
+            }
+            Some(Author::Directory(_)) => return Err(lost()),
         };
-        let wanted = opened.invitation.roles.iter().flat_map(|role| role.permissions());
-        let mut needed = wanted.chain([Permission::UserAccessInvite]);
-        let may = user.is_admitted() && (superuser || needed.all(|permission| held.contains(&permission)));
-        if may { Ok(()) } else { Err(lost()) }
+        if is_in && needed.is_subset(&held) { Ok(()) } else { Err(lost()) }
+    }
+
+    /// The roles of an invitation. One that was deleted since ends the offer: what is left is not what was offered.
+    async fn roles_of(&self, opened: &Opened) -> Result<Vec<Role>, Error> {
+        let references: Vec<RoleRef> = opened.invitation.roles.iter().cloned().map(RoleRef::Key).collect();
+        self.find_roles_by(&opened.store, &references).await.map_err(|error| match error.code() {
+            Some(Code::NotFound) => {
+                Refusal::new(Code::InsufficientRank, "a role of the invitation is gone: ask for a new one")
+                    .at("token")
+                    .into()
+            }
+            _ => error,
+        })
+    }
+
+    async fn connection_of(&self, opened: &Opened) -> Result<Option<Connection>, Error> {
+        let Some(name) = &opened.invitation.connection else { return Ok(None) };
+        Ok(self.connections(&opened.store).await?.into_iter().find(|connection| connection.name == *name))
+    }
+
+    /// The invitation without groups that are gone.
+    pub(super) async fn still_standing(
+        &self,
+        store: &OrganizationStore,
+        invitation: Invitation,
+    ) -> Result<Invitation, Error> {
+        let there: Vec<GroupId> = store.find_groups(&invitation.groups).await?.iter().map(|group| group.id).collect();
+        Ok(Invitation { groups: there, ..invitation })
     }
 
     /// Who the person will be in the organization: the user that waits for them, or a new one.
@@ -297,10 +296,11 @@ impl Service {
         acceptor: &Acceptor,
     ) -> Result<(Option<User>, User), Error> {
         let now = self.clock.now();
-        let writer = Writer { directory: None, now, states_all: true };
+        let writer = Writer { author: None, now, states_all: true };
         let waiting = match opened.invitation.user {
             Some(user) => opened.store.find_user(user).await?.filter(|user| user.account.is_none()),
-            None => None,
+            // A directory may have made the user since.
+            None => self.invited_user(&opened.store, &Email::parse(&opened.invitation.email)?).await?,
         };
         if let Some(before) = waiting {
             if !before.is_admitted() {
@@ -325,7 +325,8 @@ impl Service {
         let attributes = attributes.as_object().cloned().unwrap_or_default();
         let draft = UserDraft::new(scim::Resource::from_stored(attributes))?;
         let user = User::create(UserId::new(self.entropy.id(now)), draft, writer).edited(&acceptor.profile, writer)?;
-        Ok((None, User { account: Some(account), version: 1, ..user }))
+        let salt = self.new_salt();
+        Ok((None, User { account: Some(account), salt, version: 1, updated_by: user.created_by, ..user }))
     }
 
     async fn join_with(
@@ -371,6 +372,11 @@ impl Service {
 
     async fn join_anew(&self, caller: &Caller, opened: &Opened, acceptor: &Acceptor) -> Result<Joined, Error> {
         let now = self.clock.now();
+        if let Some(connection) = self.connection_of(opened).await? {
+            let message = format!("this invitation is accepted by signing in with {}", connection.display_name);
+            let refusal = Refusal::new(Code::ManagedByConnection, message).at("token");
+            return Err(refusal.with("owner", connection.name).into());
+        }
         let text = acceptor
             .password
             .as_deref()
@@ -391,7 +397,7 @@ impl Service {
         };
         let account = Account {
             id,
-            managed_by: Some(opened.organization.id),
+            managed_by: (!user.external).then_some(opened.organization.id),
             superuser: false,
             onboarded: false,
             last_organization: Some(opened.organization.id),
@@ -442,18 +448,5 @@ impl Service {
         let actions = required_actions(Some(&record.state()), false, &opened.policy);
         let session = self.session(login, refresh, actions).await?;
         Ok(Joined { user, organization: opened.organization.clone(), session: Some(session) })
-    }
-
-    /// Roles that come with the server, by key, for the command line.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] with `NOT_FOUND` naming the key.
-    pub fn read_roles(keys: &[String]) -> Result<Vec<BuiltInRole>, Error> {
-        let read = |key: &String| {
-            BuiltInRole::named(key)
-                .ok_or_else(|| Refusal::new(Code::NotFound, format!("no such role: {key}")).at("roles").into())
-        };
-        keys.iter().map(read).collect()
     }
 }

@@ -38,6 +38,11 @@ pub(super) fn subject(account: AccountId) -> String {
     account.to_string()
 }
 
+/// Where it is counted that sign-in of this account is shut from everywhere.
+pub(super) fn lock_key(account: AccountId) -> String {
+    format!("{}/day", subject(account))
+}
+
 /// Tries of names that nobody has are counted too, so that they cost the same; under so few keys that junk cannot fill
 /// the store (AU-03).
 fn subject_of_nobody(identity: &str) -> String {
@@ -148,12 +153,5 @@ impl Service {
                 Ok(()) => return,
             }
         }
-    }
-
-    /// Until when sign-in of this account is shut from everywhere, if it is.
-    pub(super) async fn locked_until(&self, account: AccountId) -> Result<Option<DateTime<Utc>>, Error> {
-        let keys = vec![format!("{}/day", subject(account))];
-        let found = self.store.identity().find_attempts(&keys).await?;
-        Ok(found.first().and_then(|attempt| attempt.counter.shut_until(self.clock.now())))
     }
 }

@@ -52,7 +52,7 @@ impl Service {
     /// [`Error::Unauthenticated`].
     pub async fn list_my_logins(&self, caller: &Caller) -> Result<Vec<Login>, Error> {
         let person = caller.require_signed_in()?;
-        Ok(self.store.identity().list_logins(person.account.id).await?)
+        Ok(self.store.identity().list_logins(&[person.account.id]).await?)
     }
 
     /// The active trusted devices of the person who asks, latest use first.
@@ -63,70 +63,8 @@ impl Service {
     pub async fn list_my_devices(&self, caller: &Caller) -> Result<Vec<TrustedDevice>, Error> {
         let person = caller.require_signed_in()?;
         let now = self.clock.now();
-        let devices = self.store.identity().list_devices(person.account.id).await?;
+        let devices = self.store.identity().list_devices(&[person.account.id]).await?;
         Ok(devices.into_iter().filter(|device| device.is_active(now)).collect())
-    }
-
-    /// Logins of an account: one's own, or with the permission those of others that act in the caller's organization.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] about others without [`Permission::UserSessionsManage`].
-    pub async fn list_logins_by_account(&self, caller: &Caller, account: AccountId) -> Result<Vec<Login>, Error> {
-        let person = caller.require_signed_in()?;
-        let mut logins = self.store.identity().list_logins(account).await?;
-        if account != person.account.id {
-            let organization = caller.require(Permission::UserSessionsManage)?;
-            logins.retain(|login| login.organization == organization);
-        }
-        Ok(logins)
-    }
-
-    /// Active trusted devices of an account: one's own, or with the permission those of others in the caller's
-    /// organization.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] about others without [`Permission::UserSessionsManage`].
-    pub async fn list_devices_by_account(
-        &self,
-        caller: &Caller,
-        account: AccountId,
-    ) -> Result<Vec<TrustedDevice>, Error> {
-        let person = caller.require_signed_in()?;
-        let now = self.clock.now();
-        let mut devices = self.store.identity().list_devices(account).await?;
-        devices.retain(|device| device.is_active(now));
-        if account != person.account.id {
-            let organization = caller.require(Permission::UserSessionsManage)?;
-            devices.retain(|device| device.organization == organization);
-        }
-        Ok(devices)
-    }
-
-    /// Logins of another user that act in the caller's organization.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] without [`Permission::UserSessionsManage`].
-    pub async fn list_logins_of(&self, caller: &Caller, user: &User) -> Result<Vec<Login>, Error> {
-        caller.require(Permission::UserSessionsManage)?;
-        let Some(account) = user.account else { return Ok(Vec::new()) };
-        let logins = self.store.identity().list_logins(account).await?;
-        Ok(logins.into_iter().filter(|login| login.user == user.id).collect())
-    }
-
-    /// Active trusted devices of another user in the caller's organization.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] without [`Permission::UserSessionsManage`].
-    pub async fn list_devices_of(&self, caller: &Caller, user: &User) -> Result<Vec<TrustedDevice>, Error> {
-        caller.require(Permission::UserSessionsManage)?;
-        let Some(account) = user.account else { return Ok(Vec::new()) };
-        let now = self.clock.now();
-        let devices = self.store.identity().list_devices(account).await?;
-        Ok(devices.into_iter().filter(|device| device.user == user.id && device.is_active(now)).collect())
     }
 
     /// Ends one login; its tokens are refused from the next request on (S0-14). What the caller may not see is not there
@@ -189,7 +127,7 @@ impl Service {
         let current = person.login().map(|login| login.id).filter(|_| keep_current && own);
         let Some(account) = user.account else { return Ok((user, 0)) };
         let all = own || self.is_managed_here(person, account).await?;
-        let logins = self.store.identity().list_logins(account).await?;
+        let logins = self.store.identity().list_logins(&[account]).await?;
         let ends = |login: &&Login| login.is_active(now) && Some(login.id) != current && (all || login.user == user.id);
         let count = logins.iter().filter(ends).count();
         let which = if all { LoginEnd::OfAccount(account, current) } else { LoginEnd::OfUser(user.id, current) };
@@ -246,7 +184,7 @@ impl Service {
         let own = user.id == person.user.id;
         let Some(account) = user.account else { return Ok(TrustEnded { user: Some(user), devices: 0, logins: 0 }) };
         let now = self.clock.now();
-        let mut devices = self.store.identity().list_devices(account).await?;
+        let mut devices = self.store.identity().list_devices(&[account]).await?;
         devices.retain(|device| device.is_active(now) && (own || device.user == user.id));
         let target = ("user", user.id.to_string());
         let logins = self.end_trust(caller, person, &devices, own, logins_too, target).await?;
@@ -266,7 +204,7 @@ impl Service {
         let mut ending: Vec<LoginId> = Vec::new();
         if logins_too {
             let now = self.clock.now();
-            let all = self.store.identity().list_logins(first.account).await?;
+            let all = self.store.identity().list_logins(&[first.account]).await?;
             let on_device = |login: &&Login| {
                 let here = own || login.organization == person.organization.id;
                 here && login.is_active(now) && devices.iter().any(|device| device.device_id == login.device_id)

@@ -1,14 +1,19 @@
 //! Verbs: who may do it, what the rules are, what is written. Every door calls these methods and nothing else.
 
+mod api_tokens;
 mod attempts;
+mod audit;
 mod conditions;
+mod connections;
 mod directories;
 mod emails;
 mod groups;
 mod hashing;
 mod housekeeping;
 mod invitations;
+mod inviting;
 mod keys;
+mod local_groups;
 mod lockout;
 mod login;
 mod logins;
@@ -17,15 +22,21 @@ mod members;
 mod organizations;
 mod outbox;
 mod passwords;
-mod personal_tokens;
+mod people;
 mod policy;
 mod profile;
+mod provisioning;
+mod reading;
 mod references;
+mod roles;
 mod search;
 mod second_factors;
+mod service_accounts;
 mod session;
 mod signing_in;
 mod steps;
+mod user_lifecycle;
+mod user_list;
 mod users;
 
 use std::num::NonZeroU32;
@@ -36,31 +47,46 @@ use scim::message::Page;
 use scim::sort::Sort;
 use scim::{Reading, ResourceType, ScimType};
 
+pub use api_tokens::{ExchangedToken, TokenDraft};
+pub use audit::{ShownEvent, Span};
 pub use conditions::Conditions;
+pub use directories::{DirectoryEdit, MappingWish, MappingsSet};
 pub use groups::Members;
 pub use hashing::HashingLimits;
 pub use invitations::{Acceptor, InvitationPreview, Joined};
+pub use inviting::InvitationWish;
+pub use local_groups::{GroupsChanged, GroupsEdit, LocalGroupDraft, LocalGroupEdit};
 pub use lockout::LockoutLimits;
 pub use login::{ChallengeAnswered, IssuedChallenge, PasswordSignIn, SentFactor, SignInOutcome, SignedIn, Who};
 pub use logins::{Switched, TrustEnded};
-pub use me::{FieldState, MfaState};
+pub use me::MfaState;
 pub use organizations::NewOwner;
-pub use passwords::PasswordChanged;
+pub use passwords::{PasswordChanged, PasswordGiven};
+pub use people::{FirstCredentials, NewUser, UserMade, UserUpdate};
 pub use policy::Policies;
 pub use profile::{UpdateMe, UpdatedMe};
-pub use references::{OrganizationRef, UserRef};
+pub use provisioning::ProvisioningNote;
+pub use reading::{AccountState, ReadableMember, ReadableSession};
+pub use references::{GroupRef, OrganizationRef, RoleRef, ServiceAccountRef, UserRef};
+pub use roles::{RoleChange, RoleDraft, RoleEdit, RolesChanged};
 pub use search::Either;
 pub use second_factors::{Enrolled, Enrolment, MfaReset, Reproof};
+pub use service_accounts::{ServiceAccountDraft, ServiceAccountEdit};
 pub use session::NewSession;
+pub use user_lifecycle::{Ended, Left};
+pub use user_list::UserFilter;
+
+pub use crate::store::{
+    EventFilter, InvitationFilter, ProvisioningEvent, ProvisioningFilter, Seek, ShownState, SortKey, UserOrder,
+    UserStates, Verdict,
+};
 
 use crate::clock::{Clock, Entropy};
 use crate::crypto::seal::Sealer;
-use crate::domain::audit::EventKind;
-use crate::domain::caller::Nobody;
-use crate::domain::login::{Lifetimes, Origin};
+use crate::domain::login::Lifetimes;
 use crate::domain::user::Writer;
-use crate::domain::{AuditEventId, Caller, Error, Permission, audit::AuditEvent};
-use crate::store::{Query, Store, StoredEvent};
+use crate::domain::{Caller, Error};
+use crate::store::{Query, Store};
 use attempts::Lanes;
 use hashing::Hashing;
 use keys::Keys;
@@ -125,6 +151,7 @@ pub struct Service {
     known_people: KnownPeople,
     mail_rates: MailRates,
     mail_wakes: tokio::sync::Notify,
+    provisioning: provisioning::Waiting,
 }
 
 /// A list as a client asks for it (RFC 7644 §3.4.2), texts as sent.
@@ -182,6 +209,7 @@ impl Service {
             known_people: KnownPeople::default(),
             mail_rates,
             mail_wakes: tokio::sync::Notify::new(),
+            provisioning: provisioning::Waiting::default(),
         }
     }
 
@@ -209,28 +237,8 @@ impl Service {
         self.entropy.id(self.clock.now()).simple().to_string()
     }
 
-    /// The first audit events of the organization, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] without [`Permission::OrgManagement`].
-    pub async fn list_audit_events(&self, caller: &Caller, limit: u32) -> Result<Vec<StoredEvent>, Error> {
-        let organization = caller.require(Permission::OrgManagement)?;
-        Ok(self.store.organization(organization).await?.list_audit_events(limit).await?)
-    }
-
-    fn event(&self, caller: &Caller, kind: EventKind, target: (&'static str, String)) -> AuditEvent {
-        let now = self.clock.now();
-        AuditEvent::new(AuditEventId::new(self.entropy.id(now)), now, caller, kind, target)
-    }
-
-    /// An event of somebody who is not signed in (yet).
-    fn public_event(&self, origin: &Origin, kind: EventKind, target: (&'static str, String)) -> AuditEvent {
-        self.event(&Caller::nobody(Nobody::Unknown, origin.clone()), kind, target)
-    }
-
     fn writer(&self, caller: &Caller) -> Writer {
-        Writer { directory: caller.directory_id(), now: self.clock.now(), states_all: false }
+        Writer { author: caller.author(), now: self.clock.now(), states_all: false }
     }
 
     fn read_page(&self, request: &ListRequest) -> Result<Page, Error> {

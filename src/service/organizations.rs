@@ -5,16 +5,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::domain::account::{Account, EmailAddress, EmailSource, PasswordRecord, Settings};
-use crate::domain::audit::EventKind;
+use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
 use crate::domain::email::{Email, lookup_key};
-use crate::domain::organization::{Organization, OrganizationDraft};
+use crate::domain::organization::{Organization, OrganizationDraft, check_name, check_short_name};
 use crate::domain::password::Password;
 use crate::domain::user::{User, UserDraft};
-use crate::domain::{AccountId, Caller, EmailId, Error, Noun, OrganizationId, Permission, UserId};
+use crate::domain::{
+    AccountId, Caller, Code, EmailId, Error, Noun, OrganizationId, Permission, Refusal, Stamps, UserId,
+};
 use crate::store::{LoginEnd, Owner, PasswordSet};
 
 use super::Service;
+use super::attempts::Attempts;
 use super::passwords::home_of;
+use super::references::check_version;
 
 /// The first owner of a new organization, with a password that is shown only now.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ impl Service {
             id: OrganizationId::new(self.entropy.id(now)),
             short_name: draft.short_name,
             name: draft.name,
-            created: now,
+            stamps: Stamps::new(self.writer(caller)),
         };
         let owner = match draft.owner_email {
             Some(email) => Some(self.new_owner(caller, organization.id, &Email::parse(&email)?).await?),
@@ -90,6 +94,7 @@ impl Service {
         };
         let user = User {
             account: Some(account.id),
+            salt: self.new_salt(),
             ..User::create(UserId::new(self.entropy.id(now)), draft, self.writer(caller))
         };
         let plain = Password::read(password.expose_secret(), "password")?;
@@ -101,7 +106,7 @@ impl Service {
     }
 
     /// Five groups of four letters and digits: more than 95 bits, and can be typed.
-    fn new_password(&self) -> SecretString {
+    pub(super) fn new_password(&self) -> SecretString {
         const SYMBOLS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789-";
         let symbol = |byte: &u8| char::from(SYMBOLS[usize::from(*byte) % (SYMBOLS.len() - 1)]);
         let groups: Vec<String> =
@@ -147,6 +152,84 @@ impl Service {
     pub async fn list_organizations(&self, caller: &Caller) -> Result<Vec<Organization>, Error> {
         caller.require_operator(Permission::OrgManagement)?;
         Ok(self.store.identity().list_organizations().await?)
+    }
+
+    /// Changes the names of the current organization (S1-02).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::OrgManagement`]; [`Error::Taken`]; [`Error::Refused`] with
+    /// `VALIDATION_FAILED`, `VERSION_CONFLICT`.
+    pub async fn update_organization(
+        &self,
+        caller: &Caller,
+        name: Option<&str>,
+        short_name: Option<&str>,
+        if_version: Option<i64>,
+    ) -> Result<Organization, Error> {
+        let id = caller.require(Permission::OrgManagement)?;
+        if let Some(name) = name {
+            check_name(name)
+                .map_err(|reason| Refusal::new(Code::ValidationFailed, reason).at("name").with("max", 100))?;
+        }
+        if let Some(short_name) = short_name {
+            check_short_name(short_name)?;
+        }
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let before = self.organization(id).await?;
+            check_version(before.stamps.version, if_version)?;
+            let mut after = before.clone();
+            after.name = name.map_or(after.name, str::to_owned);
+            after.short_name = short_name.map_or(after.short_name, str::to_owned);
+            if (&after.name, &after.short_name) == (&before.name, &before.short_name) {
+                return Ok(before);
+            }
+            after.stamps = before.stamps.next(self.writer(caller));
+            let mut values = vec![
+                FieldChange::new("name", before.name.clone(), after.name.clone()),
+                FieldChange::new("shortName", before.short_name.clone(), after.short_name.clone()),
+            ];
+            values.retain(|change| change.before != change.after);
+            let event = AuditEvent {
+                values,
+                ..self.event(caller, EventKind::OrganizationUpdated, ("organization", id.to_string()))
+            };
+            match self.store.update_organization(&before, &after, &event).await.map_err(Error::from) {
+                Ok(()) => return Ok(after),
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Says that a mail domain is an organization's, for whoever holds the machine and has seen the proof.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for everyone but the operator; [`Error::Refused`] with `VALIDATION_FAILED`, `NAME_TAKEN`.
+    pub async fn add_domain(&self, caller: &Caller, id: OrganizationId, domain: &str) -> Result<String, Error> {
+        caller.require_operator(Permission::OrgManagement)?;
+        let probe = Email::parse(&format!("x@{}", domain.trim())).map_err(|_| {
+            Error::from(Refusal::new(Code::ValidationFailed, "not a domain such as example.com").at("domain"))
+        })?;
+        let name = probe.domain().to_owned();
+        let event = AuditEvent {
+            values: vec![FieldChange::new("domain", json!(null), name.clone())],
+            ..self.event(caller, EventKind::DomainVerified, ("organization", id.to_string()))
+        };
+        self.store.insert_domain(id, &name, &event).await?;
+        Ok(name)
+    }
+
+    /// Mail domains that are the organization's own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`].
+    pub async fn list_domains(&self, caller: &Caller, id: OrganizationId) -> Result<Vec<String>, Error> {
+        caller.require_known()?;
+        Ok(self.store.identity().list_domains(id).await?)
     }
 
     /// Whether directories took away the last owner of an organization and nobody has claimed it since.

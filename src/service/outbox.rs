@@ -75,7 +75,7 @@ impl Service {
         if account.settings.new_device == Some(false) {
             return Ok(Vec::new());
         }
-        let known = self.store.identity().list_logins(account.id).await?;
+        let known = self.store.identity().list_logins(&[account.id]).await?;
         if known.is_empty() || known.iter().any(|known| known.device_id == login.device_id) {
             return Ok(Vec::new());
         }

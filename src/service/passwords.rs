@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
 use super::references::UserRef;
 use super::session::NewSession;
-use crate::domain::account::PasswordRecord;
-use crate::domain::audit::EventKind;
+use crate::domain::account::{ChangeReason, PasswordRecord};
+use crate::domain::audit::{EventKind, FieldChange};
 use crate::domain::caller::Person;
 use crate::domain::email::{self, Email};
 use crate::domain::login::{AuthMethod, Login, Origin};
@@ -34,6 +35,19 @@ pub struct PasswordChanged {
     pub user: User,
     /// New tokens of the calling login, if it was one's own.
     pub session: Option<NewSession>,
+    /// How many logins ended.
+    pub logins: usize,
+}
+
+/// A temporary password, shown only now.
+#[derive(Debug)]
+pub struct PasswordGiven {
+    /// Whose.
+    pub user: User,
+    /// The password.
+    pub password: SecretString,
+    /// Until when it works.
+    pub expires: chrono::DateTime<chrono::Utc>,
     /// How many logins ended.
     pub logins: usize,
 }
@@ -159,7 +173,7 @@ impl Service {
         but: Option<crate::domain::LoginId>,
     ) -> Result<usize, Error> {
         let now = self.clock.now();
-        let logins = self.store.identity().list_logins(account).await?;
+        let logins = self.store.identity().list_logins(&[account]).await?;
         Ok(logins.iter().filter(|login| login.is_active(now) && Some(login.id) != but).count())
     }
 
@@ -224,19 +238,7 @@ impl Service {
         if credentials.password.is_none() {
             return Ok(());
         }
-        let now = self.clock.now();
-        let secret = self.secret(SecretKind::Reset);
-        let link = OneTime {
-            purpose: Purpose::Reset,
-            account: Some(found.account),
-            organization: None,
-            subject: Some(found.account.uuid()),
-            details: json!({}),
-            tries_left: 1,
-            created: now,
-            expires: now + RESET_LIFETIME,
-            used: None,
-        };
+        let (secret, link) = self.reset_link(found.account);
         let (home, user) = home_of(&credentials);
         // To the address as it is kept, whatever was typed (UN-02).
         let letter = Letter::ResetPassword { token: secret.expose().to_owned() };
@@ -245,6 +247,22 @@ impl Service {
         self.store.send_link(home, &secret, &link, &[mail], &event).await?;
         self.mail_waits();
         Ok(())
+    }
+
+    fn reset_link(&self, account: AccountId) -> (BearerSecret, OneTime) {
+        let now = self.clock.now();
+        let link = OneTime {
+            purpose: Purpose::Reset,
+            account: Some(account),
+            organization: None,
+            subject: Some(account.uuid()),
+            details: json!({}),
+            tries_left: 1,
+            created: now,
+            expires: now + RESET_LIFETIME,
+            used: None,
+        };
+        (self.secret(SecretKind::Reset), link)
     }
 
     /// Whether the link of a reset mail still works; asking uses nothing up (IN-10).
@@ -321,7 +339,172 @@ impl Service {
         Ok(logins)
     }
 
-    /// One of the person's users, and the strictest rules of all their organizations.
+    /// Somebody whose credentials an administrator may touch here, and their account.
+    async fn credentials_target(
+        &self,
+        caller: &Caller,
+        who: &UserRef,
+    ) -> Result<(OrganizationId, User, Option<Credentials>), Error> {
+        let organization = caller.require(Permission::UserCredentialsManage)?;
+        let (_, user) = self.find_managed(caller, who, Permission::UserCredentialsManage, None).await?;
+        let credentials = match self.managed_account(caller, &user).await? {
+            Some(account) => self.store.identity().find_credentials(account).await?,
+            None => None,
+        };
+        Ok((organization, user, credentials))
+    }
+
+    /// Somebody who signs in through a provider has no password here.
+    async fn check_has_own_password(&self, credentials: &Credentials) -> Result<(), Error> {
+        if credentials.password.is_some() {
+            return Ok(());
+        }
+        match self.provider_of(credentials.account.id).await? {
+            Some(provider) => Err(super::people::managed_by_connection(&provider, "user")),
+            None => Ok(()),
+        }
+    }
+
+    /// Replaces somebody's password with a temporary one, shown only now (S0-29). Logins, trusted devices and reset links
+    /// end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with `STEP_UP_REQUIRED`,
+    /// `NOT_FOUND`, `USE_CHANGE_PASSWORD`, `MANAGED_BY_CONNECTION`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`,
+    /// `PROTECTED_ACCOUNT`.
+    pub async fn reset_password(&self, caller: &Caller, who: &UserRef) -> Result<PasswordGiven, Error> {
+        caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_reset_password(caller, who).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_reset_password(&self, caller: &Caller, who: &UserRef) -> Result<PasswordGiven, Error> {
+        let (organization, user, credentials) = self.credentials_target(caller, who).await?;
+        if caller.as_person().is_some_and(|person| person.user.id == user.id) {
+            return Err(Refusal::new(Code::UseChangePassword, "one's own is changed with changePassword")
+                .at("user")
+                .into());
+        }
+        let missing = || Refusal::new(Code::ProtectedAccount, "that user has not joined yet: invite them").at("user");
+        let credentials = credentials.ok_or_else(missing)?;
+        self.check_has_own_password(&credentials).await?;
+        let account = credentials.account.id;
+        let (record, password) = self.temporary_password().await?;
+        let expires = record.expires.unwrap_or_else(|| self.clock.now());
+        let logins = self.count_other_logins(account, None).await?;
+        let mails = self.notices(account, Notice::PasswordReset).await?;
+        let event = self.event_about(caller, EventKind::PasswordReset, &user, Vec::new(), None);
+        let ending = LoginEnd::OfAccount(account, None);
+        let set = PasswordSet {
+            home: Some(organization),
+            account: &credentials.account,
+            password: &record,
+            link: None,
+            ending: Some(&ending),
+            tokens: None,
+            mails: &mails,
+        };
+        self.store.set_password(&set, &event).await?;
+        self.forget_failures(account).await;
+        self.mail_waits();
+        Ok(PasswordGiven { user, password, expires, logins })
+    }
+
+    /// Mails somebody a link to set a new password (S1-14); the present one works until then. Answers where to, masked,
+    /// and until when the link works.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with `NOT_FOUND`,
+    /// `MANAGED_BY_CONNECTION`, `EMAIL_UNVERIFIED`, `RATE_LIMITED`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
+    pub async fn send_password_reset(
+        &self,
+        caller: &Caller,
+        who: &UserRef,
+    ) -> Result<(User, String, chrono::DateTime<chrono::Utc>), Error> {
+        caller.require(Permission::UserCredentialsManage)?;
+        let (organization, user, credentials) = self.credentials_target(caller, who).await?;
+        let unverified = || Refusal::new(Code::EmailUnverified, "that user has no verified address").at("user");
+        let credentials = credentials.ok_or_else(unverified)?;
+        self.check_has_own_password(&credentials).await?;
+        let account = credentials.account.id;
+        let emails = self.store.identity().list_emails(account).await?;
+        let verified = emails.iter().filter(|email| email.verified.is_some());
+        let email = verified.max_by_key(|email| email.is_primary).ok_or_else(unverified)?;
+        self.mail_rates.check(&email.key)?;
+        let (secret, link) = self.reset_link(account);
+        let letter = Letter::ResetPassword { token: secret.expose().to_owned() };
+        let mail = self.seal_mail(&email.address, user.display_name(), letter)?;
+        let event = self.event_about(caller, EventKind::PasswordResetSent, &user, Vec::new(), None);
+        self.store.send_link(Some(organization), &secret, &link, &[mail], &event).await?;
+        self.mail_waits();
+        Ok((user, masked(&email.address), link.expires))
+    }
+
+    /// Demands a new password at the next sign-in, or takes that back (S2-04).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with `NOT_FOUND`,
+    /// `NO_PASSWORD`, `MANAGED_BY_CONNECTION`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
+    pub async fn set_password_expired(
+        &self,
+        caller: &Caller,
+        who: &UserRef,
+        expired: bool,
+        reason: ChangeReason,
+    ) -> Result<User, Error> {
+        caller.require(Permission::UserCredentialsManage)?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let (organization, user, credentials) = self.credentials_target(caller, who).await?;
+            let none = || Refusal::new(Code::NoPassword, "that user has no password").at("user");
+            let credentials = credentials.ok_or_else(none)?;
+            self.check_has_own_password(&credentials).await?;
+            let before = credentials.password.ok_or_else(none)?;
+            // A temporary password stays one: it has to be changed in any case.
+            if before.must_change.is_some() == expired || before.expires.is_some() {
+                return Ok(user);
+            }
+            let record = PasswordRecord { must_change: expired.then_some(reason), ..before };
+            let values = vec![FieldChange::new("isExpired", !expired, expired)];
+            let event = self.event_about(caller, EventKind::PasswordExpired, &user, values, None);
+            match self
+                .store
+                .mark_password(organization, &credentials.account, &record, &event)
+                .await
+                .map_err(Error::from)
+            {
+                Ok(()) => return Ok(user),
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Lifts the lock after too many failures, and counts from zero again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with `NOT_FOUND`,
+    /// `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
+    pub async fn unlock_user(&self, caller: &Caller, who: &UserRef) -> Result<User, Error> {
+        caller.require(Permission::UserCredentialsManage)?;
+        let (organization, user, credentials) = self.credentials_target(caller, who).await?;
+        if let Some(credentials) = credentials {
+            let event = self.event_about(caller, EventKind::AccountUnlocked, &user, Vec::new(), None);
+            self.store.send_mails(Some(organization), &[], &event).await?;
+            self.forget_failures(credentials.account.id).await;
+        }
+        Ok(user)
+    }
+
     /// The rules of all organizations of a person together.
     pub(super) async fn strictest(&self, credentials: &Credentials) -> Result<(Option<User>, AccountPolicy), Error> {
         let mut strictest = AccountPolicy::default();
@@ -330,7 +513,7 @@ impl Service {
             let store = self.store.organization(joined.organization.id).await?;
             let policy = store.find_policy().await?;
             if index == 0 {
-                strictest = policy;
+                strictest = policy.clone();
                 one = store.find_user(joined.membership.user).await?;
             }
             strictest.mfa_required |= policy.mfa_required;

@@ -1,18 +1,24 @@
 //! An organization's own rules, and what the operator set for all.
 
+use serde_json::json;
+
 use super::Service;
 use super::attempts::Attempts;
 use super::lockout::LockoutLimits;
-use crate::domain::audit::EventKind;
+use super::references::check_version;
+use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
+use crate::domain::connection::Connection;
 use crate::domain::login::Lifetimes;
 use crate::domain::policy::AccountPolicy;
-use crate::domain::{Caller, Error, Permission};
+use crate::domain::{Caller, Code, Error, Permission, Refusal};
 
 /// Rules and limits in force, as people may read them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policies {
     /// The organization's.
     pub account: AccountPolicy,
+    /// The organization's login providers.
+    pub connections: Vec<Connection>,
     /// The operator's: how long things last.
     pub lifetimes: Lifetimes,
     /// The operator's: when sign-in is refused.
@@ -25,9 +31,46 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Unauthenticated`].
-    pub fn get_policies(&self, caller: &Caller) -> Result<Policies, Error> {
-        let person = caller.require_signed_in()?;
-        Ok(Policies { account: person.policy, lifetimes: self.settings.lifetimes, lockout: self.settings.lockout })
+    pub async fn get_policies(&self, caller: &Caller) -> Result<Policies, Error> {
+        let member = caller.require_known()?;
+        let store = self.store.organization(member.organization().id).await?;
+        Ok(Policies {
+            account: member.policy().clone(),
+            connections: self.connections(&store).await?,
+            lifetimes: self.settings.lifetimes,
+            lockout: self.settings.lockout,
+        })
+    }
+
+    /// The rules as a change by an administrator of the organization left them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::update_policy`]; [`Error::Refused`] with `STEP_UP_REQUIRED`, `NOT_FOUND` for a connection,
+    /// `VERSION_CONFLICT`.
+    pub async fn update_account_policy(
+        &self,
+        caller: &Caller,
+        change: impl Fn(&mut AccountPolicy) + Send,
+        if_version: Option<i64>,
+    ) -> Result<Policies, Error> {
+        let organization = caller.require(Permission::OrgManagement)?;
+        caller.require_fresh(Permission::OrgManagement, self.clock.now())?;
+        let store = self.store.organization(organization).await?;
+        let before = store.find_policy().await?;
+        check_version(before.version, if_version)?;
+        let mut wanted = before.clone();
+        change(&mut wanted);
+        let connections = self.connections(&store).await?;
+        if let Some(name) = &wanted.default_connection
+            && wanted.default_connection != before.default_connection
+            && !connections.iter().any(|connection| connection.name == *name)
+        {
+            let refusal = Refusal::new(Code::NotFound, "there is no such login provider").at("defaultConnection");
+            return Err(refusal.below(&["invitation"]).into());
+        }
+        let account = self.update_policy(caller, change).await?;
+        Ok(Policies { account, connections, lifetimes: self.settings.lifetimes, lockout: self.settings.lockout })
     }
 
     /// Changes the organization's rules. Stricter ones hold from now on; nobody is signed out.
@@ -45,13 +88,17 @@ impl Service {
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let before = store.find_policy().await?;
-            let mut after = before;
+            let mut after = before.clone();
             change(&mut after);
             after.check()?;
             if after == before {
                 return Ok(after);
             }
-            let event = self.event(caller, EventKind::PolicyChanged, ("organization", organization.to_string()));
+            let values = vec![FieldChange::new("accountPolicy", json!(before), json!(after))];
+            let event = AuditEvent {
+                values,
+                ..self.event(caller, EventKind::OrganizationUpdated, ("organization", organization.to_string()))
+            };
             match store.update_policy(&before, &after, &event).await.map_err(Error::from) {
                 Ok(()) => return Ok(AccountPolicy { version: before.version + 1, ..after }),
                 Err(Error::Busy) if attempts.again().await => {}

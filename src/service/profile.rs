@@ -9,14 +9,15 @@ use crate::domain::email::Email;
 use crate::domain::mail::{Letter, Notice};
 use crate::domain::organization::Organization;
 use crate::domain::profile::{ProfileEdit, ProfileField};
-use crate::domain::role::BuiltInRole;
+use crate::domain::role;
 use crate::domain::user::{Hold, User, Writer};
 use crate::domain::user_name::UserName;
-use crate::domain::{Actor, Caller, Code, Error, OrganizationId, Permission, Refusal};
-use crate::store::EmailChange;
+use crate::domain::{Actor, Author, Caller, Code, Error, OrganizationId, Permission, Refusal};
+use crate::store::{AccountEnd, Departure, EmailChange, OwnerWatch, Remains};
 
 use super::emails::NewAddress;
 use super::passwords::masked;
+use super::references::check_version;
 
 /// A change of one's own profile.
 #[derive(Clone, Debug, Default)]
@@ -142,8 +143,9 @@ impl Service {
         let credentials = self.own_credentials(asking).await?;
         let store = self.store.organization(home).await?;
         let user = store.find_user(asking.user.id).await?.filter(User::is_admitted).ok_or(Error::Unauthenticated)?;
-        check_version(&user, update.if_version)?;
+        check_version(user.version, update.if_version)?;
         self.check_editable(&user, home, &update.profile, email.is_some()).await?;
+        self.check_provider(&user, &update.profile, email.is_some()).await?;
         self.check_user_name(asking, &user, &update.profile).await?;
         let person = Person { user: user.clone(), ..(**asking).clone() };
         let (mut users, mut skipped) = self.edited_everywhere(&credentials, &person, &update.profile).await?;
@@ -152,7 +154,7 @@ impl Service {
             let edit = ProfileEdit { email: Some(address.address.clone()), ..ProfileEdit::default() };
             for (organization, before, after) in &mut users {
                 if before.claim_on(ProfileField::Email).is_none() {
-                    *after = after.edited(&edit, self.local_writer())?;
+                    *after = after.edited(&edit, self.local_writer(&person, *organization))?;
                 } else if !skipped.iter().any(|known| known.id == *organization) {
                     let joined = credentials.memberships.iter().find(|joined| joined.organization.id == *organization);
                     skipped.extend(joined.map(|joined| joined.organization.clone()));
@@ -179,12 +181,14 @@ impl Service {
         Ok(updated)
     }
 
-    fn local_writer(&self) -> Writer {
-        Writer { directory: None, now: self.clock.now(), states_all: false }
+    /// Who writes for oneself everywhere: elsewhere one is another user, so that nobody is named.
+    fn local_writer(&self, person: &Person, organization: OrganizationId) -> Writer {
+        let author = (organization == person.organization.id).then_some(Author::User(person.user.id));
+        Writer { author, now: self.clock.now(), states_all: false }
     }
 
     /// In the organization where one acts, a value that a directory keeps is refused (G6).
-    async fn check_editable(
+    pub(super) async fn check_editable(
         &self,
         user: &User,
         organization: OrganizationId,
@@ -270,7 +274,7 @@ impl Service {
                     claimed.push(ProfileField::UserName);
                 }
             }
-            let after = before.edited(&edit.without(&claimed), self.local_writer())?;
+            let after = before.edited(&edit.without(&claimed), self.local_writer(person, organization.id))?;
             users.push((organization.id, before, after));
         }
         Ok((users, skipped))
@@ -343,8 +347,7 @@ impl Service {
             let message = format!("the directory {} keeps you here", directory.name);
             return Err(Refusal::new(Code::ManagedByDirectory, message).with("owner", directory.name).into());
         }
-        let is_owner = person.grants.iter().any(|grant| grant.role.key == BuiltInRole::Owner.as_str());
-        if is_owner && store.count_other_owners(person.user.id).await? == 0 {
+        if role::owns(&person.grants) && store.count_other_owners(person.user.id).await? == 0 {
             return Err(Refusal::new(Code::LastOwner, "the organization would have no owner").into());
         }
         Ok(())
@@ -353,14 +356,15 @@ impl Service {
     async fn hold_oneself(&self, caller: &Caller, before: &User) -> Result<User, Error> {
         let now = self.clock.now();
         let hold = Hold { by: Some(before.id), since: now, reason: None };
-        let after = User { hold: Some(hold), version: before.version + 1, last_modified: now, ..before.clone() };
+        let after = User { hold: Some(hold), ..before.next(self.writer(caller)) };
         let Actor::Person(person) = caller.actor() else { return Err(Error::Unauthenticated) };
         let change = Change::of_user(Some(before.clone()), Some(after.clone()));
         let event = AuditEvent {
             consequences: change.consequences.clone(),
             ..self.event(caller, EventKind::UserDisabled, ("user", before.id.to_string()))
         };
-        self.store.organization(person.organization.id).await?.update_user(before, &after, &event).await?;
+        let store = self.store.organization(person.organization.id).await?;
+        store.update_user(before, &after, OwnerWatch::Users(&[before.id]), &event).await?;
         Ok(after)
     }
 
@@ -442,21 +446,18 @@ impl Service {
                 consequences: vec![Consequence::AccessEnded],
                 ..self.event(caller, EventKind::MembershipRemoved, ("user", user.id.to_string()))
             };
-            match store.remove_user(&user, &event).await.map_err(Error::from) {
+            let departure = Departure {
+                user: &user,
+                remains: Remains::Nothing,
+                account: AccountEnd::Kept,
+                watch: OwnerWatch::Users(&[user.id]),
+                mails: &[],
+            };
+            match self.store.remove_user(organization, &departure, &event).await.map_err(Error::from) {
                 Ok(()) => return Ok(organization),
                 Err(Error::Busy) if attempts.again().await => {}
                 Err(error) => return Err(error),
             }
         }
-    }
-}
-
-fn check_version(user: &User, expected: Option<i64>) -> Result<(), Error> {
-    match expected {
-        Some(version) if u64::try_from(version) != Ok(user.version) => {
-            let refusal = Refusal::new(Code::VersionConflict, "it changed since you read it").at("ifVersion");
-            Err(refusal.with("currentVersion", user.version).into())
-        }
-        _ => Ok(()),
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::Service;
-use crate::domain::caller::Actor;
+use crate::domain::group::Group;
 use crate::domain::organization::Organization;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::role::{MOST_NAMED, Role};
+use crate::domain::service_account::ServiceAccount;
 use crate::domain::user::User;
 use crate::domain::{Caller, Error, OrganizationId, Permission, UserId, email, role};
 use crate::store::OrganizationStore;
@@ -27,6 +29,33 @@ impl OrganizationRef {
             Self::ShortName(name) => scim::fold(name) == scim::fold(&organization.short_name),
         }
     }
+}
+
+/// Names one role.
+#[derive(Clone, Debug)]
+pub enum RoleRef {
+    /// By id.
+    Id(String),
+    /// By key.
+    Key(String),
+}
+
+/// Names one group.
+#[derive(Clone, Debug)]
+pub enum GroupRef {
+    /// By id.
+    Id(String),
+    /// By name, without case.
+    Name(String),
+}
+
+/// Names one service account.
+#[derive(Clone, Debug)]
+pub enum ServiceAccountRef {
+    /// By id.
+    Id(String),
+    /// By name, without case.
+    UserName(String),
 }
 
 /// Names one user.
@@ -108,11 +137,12 @@ impl Service {
         store: &OrganizationStore,
         user: &User,
     ) -> Result<(), Error> {
-        let Actor::Person(person) = caller.actor() else { return Ok(()) };
-        if person.account.superuser || person.user.id == user.id {
+        let Some(member) = caller.as_member() else { return Ok(()) };
+        if member.is_superuser() || member.id() == user.id.uuid() {
             return Ok(());
         }
-        let grants = store.find_member(user.id).await?.map(|(_, grants, _)| grants).unwrap_or_default();
+        let mut held = store.grants_of_users(std::slice::from_ref(user)).await?;
+        let grants = held.remove(&user.id).unwrap_or_default();
         let theirs = match user.account {
             Some(account) => match self.store.identity().find_account(account).await? {
                 Some(account) if account.superuser => Permission::ALL.into_iter().collect(),
@@ -120,12 +150,127 @@ impl Service {
             },
             None => role::permissions_of(&grants),
         };
-        let lacking: Vec<&str> = theirs.difference(&person.permissions).map(|permission| permission.key()).collect();
+        let lacking: Vec<&str> = theirs.difference(member.permissions()).map(|permission| permission.key()).collect();
         if lacking.is_empty() {
             return Ok(());
         }
         let refusal = Refusal::new(Code::InsufficientRank, "that user may do things you may not");
         Err(refusal.with("requiredPermissions", lacking).into())
+    }
+
+    /// Whom an administrator's verb is about. Whoever may do it to nobody is told so, and not who exists (TN-08).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`]; [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`, `VERSION_CONFLICT`.
+    pub(super) async fn find_managed(
+        &self,
+        caller: &Caller,
+        who: &UserRef,
+        right: Permission,
+        if_version: Option<i64>,
+    ) -> Result<(OrganizationStore, User), Error> {
+        let organization = caller.require(right)?;
+        let store = self.store.organization(organization).await?;
+        let user = self.find_user(caller, &store, who).await?;
+        self.check_rank(caller, &store, &user).await?;
+        check_version(user.version, if_version)?;
+        Ok((store, user))
+    }
+
+    /// A role by id or key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `NOT_FOUND`.
+    pub(super) async fn find_role_by(&self, store: &OrganizationStore, reference: &RoleRef) -> Result<Role, Error> {
+        let found = match reference {
+            RoleRef::Id(id) => match id.parse() {
+                Ok(id) => store.find_role(id).await?,
+                Err(_) => None,
+            },
+            RoleRef::Key(key) => store.find_role_by_key(key).await?,
+        };
+        found.ok_or_else(|| Refusal::new(Code::NotFound, "no such role").at("role").into())
+    }
+
+    /// Several roles, each once; at most 50.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `NOT_FOUND` naming the place in the list, `LIMIT_EXCEEDED`.
+    pub(super) async fn find_roles_by(
+        &self,
+        store: &OrganizationStore,
+        references: &[RoleRef],
+    ) -> Result<Vec<Role>, Error> {
+        check_count(references.len(), MOST_NAMED, "roles")?;
+        let mut roles: Vec<Role> = Vec::new();
+        for (index, reference) in references.iter().enumerate() {
+            let role = self.find_role_by(store, reference).await.map_err(|error| blame(error, "roles", index))?;
+            if !roles.iter().any(|known| known.id == role.id) {
+                roles.push(role);
+            }
+        }
+        Ok(roles)
+    }
+
+    /// A group by id or name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `NOT_FOUND`.
+    pub(super) async fn find_group_by(&self, store: &OrganizationStore, reference: &GroupRef) -> Result<Group, Error> {
+        let found = match reference {
+            GroupRef::Id(id) => match id.parse() {
+                Ok(id) => store.find_group(id).await?,
+                Err(_) => None,
+            },
+            GroupRef::Name(name) => store.find_group_by_name_key(&scim::fold(name.trim())).await?,
+        };
+        found.ok_or_else(|| Refusal::new(Code::NotFound, "no such group").at("group").into())
+    }
+
+    /// Several groups, each once; at most 50.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `NOT_FOUND` naming the place in the list, `LIMIT_EXCEEDED`.
+    pub(super) async fn find_groups_by(
+        &self,
+        store: &OrganizationStore,
+        references: &[GroupRef],
+        field: &'static str,
+    ) -> Result<Vec<Group>, Error> {
+        check_count(references.len(), MOST_NAMED, field)?;
+        let mut groups: Vec<Group> = Vec::new();
+        for (index, reference) in references.iter().enumerate() {
+            let group = self.find_group_by(store, reference).await.map_err(|error| blame(error, field, index))?;
+            if !groups.iter().any(|known| known.id == group.id) {
+                groups.push(group);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// A service account by id or name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `NOT_FOUND`.
+    pub(super) async fn find_program_by(
+        &self,
+        store: &OrganizationStore,
+        reference: &ServiceAccountRef,
+    ) -> Result<ServiceAccount, Error> {
+        let found = match reference {
+            ServiceAccountRef::Id(id) => match id.parse() {
+                Ok(id) => store.find_program(id).await?,
+                Err(_) => None,
+            },
+            ServiceAccountRef::UserName(name) => store.find_program_by_name_key(&scim::fold(name.trim())).await?,
+        };
+        found.ok_or_else(|| Refusal::new(Code::NotFound, "no such service account").at("serviceAccount").into())
     }
 
     /// Whom a verb is about: oneself, or somebody else whom the caller may do this to. Whoever may do it to nobody is told
@@ -156,6 +301,60 @@ impl Service {
 
 fn only_one(mut users: Vec<User>) -> Option<User> {
     if users.len() == 1 { users.pop() } else { None }
+}
+
+fn blame(error: Error, list: &'static str, index: usize) -> Error {
+    match error {
+        Error::Refused(refusals) => {
+            Error::Refused(refusals.into_iter().map(|refusal| refusal.at_item(list, index)).collect())
+        }
+        other => other,
+    }
+}
+
+/// # Errors
+///
+/// [`Error::Refused`] with `LIMIT_EXCEEDED`.
+pub(super) fn check_count(count: usize, most: usize, field: &'static str) -> Result<(), Error> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::LimitExceeded, format!("at most {most} at once")).at(field).with("limit", most).into())
+}
+
+/// # Errors
+///
+/// [`Error::Refused`] with `VERSION_CONFLICT` and the current version.
+pub(super) fn check_version(current: u64, expected: Option<i64>) -> Result<(), Error> {
+    match expected {
+        Some(version) if u64::try_from(version) != Ok(current) => {
+            let refusal = Refusal::new(Code::VersionConflict, "it changed since you read it").at("ifVersion");
+            Err(refusal.with("currentVersion", current).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the caller may give or take these roles: holds all their permissions, and, to make an owner, is one (G4).
+///
+/// # Errors
+///
+/// [`Error::Refused`] with `INSUFFICIENT_RANK` and what is lacking.
+pub(super) fn check_may_give<'r>(
+    caller: &Caller,
+    roles: impl IntoIterator<Item = &'r Role>,
+    field: &'static str,
+) -> Result<(), Error> {
+    for role in roles {
+        check_holds(caller, &role.permissions, field)?;
+        let Some(member) = caller.as_member().filter(|_| role.is_owner()) else { continue };
+        if !member.is_superuser() && !role::owns(member.grants()) {
+            return Err(Refusal::new(Code::InsufficientRank, "only an owner gives or takes ownership")
+                .at(field)
+                .into());
+        }
+    }
+    Ok(())
 }
 
 /// Whether the caller holds all of these, so that they can be given on (G4).

@@ -258,8 +258,8 @@ impl Service {
             user: user.clone(),
             factors: usize::from(credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled)),
             recovery_codes: identity.count_recovery_codes(account).await?,
-            logins: identity.list_logins(account).await?.iter().filter(|login| login.is_active(now)).count(),
-            devices: identity.list_devices(account).await?.iter().filter(|device| device.is_active(now)).count(),
+            logins: identity.list_logins(&[account]).await?.iter().filter(|login| login.is_active(now)).count(),
+            devices: identity.list_devices(&[account]).await?.iter().filter(|device| device.is_active(now)).count(),
         };
         if reset.factors + reset.recovery_codes + reset.logins + reset.devices == 0
             && credentials.authenticator.is_none()

@@ -12,8 +12,9 @@ use super::Service;
 use super::attempts::Attempts;
 use crate::crypto::jwt::Claims;
 use crate::domain::account::{Account, PasswordState};
+use crate::domain::api_token::{ApiToken, Holder};
 use crate::domain::audit::EventKind;
-use crate::domain::caller::{Nobody, Person, Proof};
+use crate::domain::caller::{Nobody, Person, Program, Proof};
 use crate::domain::login::{EndReason, Login, LoginState, Origin};
 use crate::domain::mail::Notice;
 use crate::domain::organization::Organization;
@@ -92,7 +93,11 @@ impl Service {
             return Ok(Caller::person(known.person, origin));
         }
         let found = match BearerSecret::parse(SecretKind::Api, token) {
-            Some(secret) => self.find_token_holder(&secret, now).await?,
+            Some(secret) => match self.find_token(&secret, now).await? {
+                Some(found) if found.person().is_none() => return self.program(found, origin, now).await,
+                Some(found) => self.find_token_holder(found, now).await?,
+                None => None,
+            },
             None => self.find_login_holder(token, now).await?,
         };
         let Some(person) = found.map(Arc::new) else { return Ok(Caller::nobody(Nobody::Unknown, origin)) };
@@ -128,23 +133,48 @@ impl Service {
         )))
     }
 
-    async fn find_token_holder(&self, secret: &BearerSecret, now: DateTime<Utc>) -> Result<Option<Person>, Error> {
-        let identity = self.store.identity();
-        let Some(found) = identity.find_personal_token(secret).await? else { return Ok(None) };
-        let token = found.token;
-        if !token.is_live(now) || found.replaced.is_some_and(|until| now >= until) {
-            return Ok(None);
+    /// The token with this secret, if both work now.
+    async fn find_token(&self, secret: &BearerSecret, now: DateTime<Utc>) -> Result<Option<ApiToken>, Error> {
+        let found = self.store.identity().find_token(secret).await?;
+        let live = found.filter(|found| found.token.is_live(now) && found.replaced.is_none_or(|until| now < until));
+        Ok(live.map(|found| found.token))
+    }
+
+    /// The service account of a token; nobody, if it is off.
+    async fn program(&self, token: ApiToken, origin: Origin, now: DateTime<Utc>) -> Result<Caller, Error> {
+        let nobody = |origin| Ok(Caller::nobody(Nobody::Unknown, origin));
+        let Holder::ServiceAccount(id) = token.holder else { return nobody(origin) };
+        let store = self.store.organization(token.organization).await?;
+        let Some((account, grants, policy)) = store.find_program_member(id).await? else { return nobody(origin) };
+        let Some(organization) = self.store.identity().find_organization(token.organization).await? else {
+            return nobody(origin);
+        };
+        // Off means off: whatever token it is (AC-05).
+        if !account.active {
+            return nobody(origin);
         }
-        let Some(credentials) = identity.find_credentials(token.account).await? else { return Ok(None) };
+        if token.last_used.is_none_or(|used| now - used >= LAST_USED_RESOLUTION) {
+            drop(self.store.identity().touch_token(token.id, now).await);
+            drop(store.touch_program(id, now).await);
+        }
+        let scopes = role::implied(token.scopes.clone());
+        let permissions = role::permissions_of(&grants).intersection(&scopes).copied().collect();
+        Ok(Caller::program(Arc::new(Program { account, organization, policy, grants, permissions, token }), origin))
+    }
+
+    async fn find_token_holder(&self, token: ApiToken, now: DateTime<Utc>) -> Result<Option<Person>, Error> {
+        let identity = self.store.identity();
+        let Some((account, user)) = token.person() else { return Ok(None) };
+        let Some(credentials) = identity.find_credentials(account).await? else { return Ok(None) };
         let joined = credentials.memberships.into_iter().find(|joined| joined.organization.id == token.organization);
         let Some(joined) = joined else { return Ok(None) };
-        let Some(member) = self.find_member(token.organization, token.user, token.account).await? else {
+        let Some(member) = self.find_member(token.organization, user, account).await? else {
             return Ok(None);
         };
         if token.last_used.is_none_or(|used| now - used >= LAST_USED_RESOLUTION) {
             // Several requests may note it at once; none may fail for it.
             drop(identity.touch_token(token.id, now).await);
-            self.touch_user(token.organization, token.user, now).await;
+            self.touch_user(token.organization, user, now).await;
         }
         Ok(Some(person(
             credentials.account,
@@ -359,7 +389,8 @@ fn person(
         role::permissions_of(&member.grants)
     };
     if let Proof::Token(token) = &proof {
-        permissions.retain(|permission| token.scopes.contains(permission));
+        let scopes = role::implied(token.scopes.clone());
+        permissions.retain(|permission| scopes.contains(permission));
     }
     Person {
         account,

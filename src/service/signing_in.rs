@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 
+use crate::domain::api_token::Holder;
 use crate::domain::directory::Directory;
 use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::{Caller, Error, OrganizationId};
@@ -25,6 +26,7 @@ pub(super) struct KnownTokens(Cache<String, Known>);
 struct Known {
     organization: OrganizationId,
     directory: Directory,
+    expires: Option<DateTime<Utc>>,
     at: DateTime<Utc>,
 }
 
@@ -46,12 +48,13 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Unauthenticated`] for whatever is not a live token of an enabled directory.
+    /// [`Error::Unauthenticated`] for whatever is not a live token; [`Error::DirectoryDisabled`].
     pub async fn sign_in_directory(&self, token: &str, request: String) -> Result<Caller, Error> {
         let secret = BearerSecret::parse(SecretKind::Directory, token).ok_or(Error::Unauthenticated)?;
         let now = self.clock.now();
         let hash = secret.hash();
-        let known = self.known_tokens.0.get(&hash).filter(|known| is_within(KNOWN_FOR, known.at, now));
+        let is_good = |known: &Known| is_within(KNOWN_FOR, known.at, now) && known.expires.is_none_or(|end| now < end);
+        let known = self.known_tokens.0.get(&hash).filter(is_good);
         let known = if let Some(known) = known {
             known
         } else {
@@ -63,15 +66,22 @@ impl Service {
     }
 
     async fn look_up(&self, secret: &BearerSecret, now: DateTime<Utc>) -> Result<Known, Error> {
-        let bearer = self.store.identity().find_bearer(secret).await?.ok_or(Error::Unauthenticated)?;
-        let organization = self.store.organization(bearer.organization).await?;
-        let directory = organization.find_directory(bearer.directory).await?;
-        let directory = directory.filter(|directory| directory.enabled).ok_or(Error::Unauthenticated)?;
-        if !bearer.last_used.is_some_and(|used| is_within(LAST_USED_RESOLUTION, used, now)) {
-            // Several requests may note it at once; one of them succeeding is enough, none may fail for it.
-            drop(self.store.identity().touch_bearer(secret, now).await);
+        let found = self.store.identity().find_token(secret).await?.ok_or(Error::Unauthenticated)?;
+        let token = found.token;
+        let Holder::Directory(id) = token.holder else { return Err(Error::Unauthenticated) };
+        if !token.is_live(now) {
+            return Err(Error::Unauthenticated);
         }
-        Ok(Known { organization: bearer.organization, directory, at: now })
+        let organization = self.store.organization(token.organization).await?;
+        let directory = organization.find_directory(id).await?.ok_or(Error::Unauthenticated)?;
+        if !directory.enabled {
+            return Err(Error::DirectoryDisabled);
+        }
+        if !token.last_used.is_some_and(|used| is_within(LAST_USED_RESOLUTION, used, now)) {
+            // Several requests may note it at once; one of them succeeding is enough, none may fail for it.
+            drop(self.store.identity().touch_token(token.id, now).await);
+        }
+        Ok(Known { organization: token.organization, directory, expires: token.expires, at: now })
     }
 }
 

@@ -3,10 +3,13 @@
 use scim::patch::{self, Operation};
 use scim::{Reading, Resource, ResourceType};
 
-use crate::domain::audit::{AuditEvent, Change};
+use crate::domain::audit::{AuditEvent, Change, Consequence};
+use crate::domain::directory::{AttributeAuthority, LastOwnerPolicy};
+use crate::domain::email;
+use crate::domain::invitation::Acceptance;
 use crate::domain::user::{Related, User, UserDraft, UserView, Writer};
 use crate::domain::{Caller, Error, Field, Noun, OrganizationId, Permission, UserId, id};
-use crate::store::OrganizationStore;
+use crate::store::{OrganizationStore, OwnerWatch, StoreError};
 
 use super::attempts::Attempts;
 use super::{Conditions, ListRequest, Listed, Outcome, Saved, Service};
@@ -40,8 +43,16 @@ impl Service {
         let store = self.store.organization(organization).await?;
         let writer = self.writer(caller).stating_all();
         let user = User::create(UserId::new(self.entropy.id(writer.now)), draft, writer);
+        let external = caller.as_directory().is_some_and(|directory| directory.settings.external_accounts);
+        let user = with_authority(caller, None, User { salt: self.new_salt(), external, ..user });
+        self.check_domains(caller, organization, &user).await?;
         let change = Change::of_user(None, Some(user.clone()));
-        match store.insert_user(&user, &self.user_event(caller, &change, user.id)).await.map_err(Error::from) {
+        let event = self.user_event(caller, &change, user.id);
+        let inserted = match store.insert_user(&user, caller.as_directory().is_some(), &event).await {
+            Err(StoreError::Invited) => self.close_invitation(organization, &store, &user, &event).await,
+            outcome => outcome.map_err(Error::from),
+        };
+        match inserted {
             Ok(()) => Ok(Saved { view: self.view_new_user(&store, user).await?, outcome: Outcome::Created }),
             Err(Error::Taken(field @ (Field::UserName | Field::ExternalId))) => {
                 self.key_is_taken(caller, &store, &user, field).await
@@ -164,6 +175,8 @@ impl Service {
             self.check_conditions(caller, &store, &user, conditions).await?;
             check_unprotected(caller, &user)?;
             let after = user.with_attributes(UserDraft::new(attributes(&user)?)?, writer);
+            let after = with_authority(caller, Some(&user), after);
+            self.check_domains(caller, organization, &after).await?;
             match self.save_user(caller, &store, user, after).await {
                 Err(Error::Busy) if attempts.again().await => {}
                 outcome => return outcome,
@@ -198,7 +211,11 @@ impl Service {
         if change.is_nothing() {
             return Ok(Saved { view: self.view_user(store, after).await?, outcome: Outcome::Unchanged });
         }
-        store.update_user(&before, &after, &self.user_event(caller, &change, after.id)).await?;
+        let event = self.user_event(caller, &change, after.id);
+        let subjects = [after.id];
+        let ends = change.consequences.contains(&Consequence::AccessEnded);
+        let watch = if ends { watch(caller, &subjects) } else { OwnerWatch::Nobody };
+        store.update_user(&before, &after, watch, &event).await?;
         Ok(Saved { view: self.view_user(store, after).await?, outcome: Outcome::Updated })
     }
 
@@ -217,8 +234,7 @@ impl Service {
             let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
             self.check_conditions(caller, &store, &user, conditions).await?;
             check_unprotected(caller, &user)?;
-            let change = Change::of_user(Some(user.clone()), None);
-            match store.remove_user(&user, &self.user_event(caller, &change, id)).await.map_err(Error::from) {
+            match self.deprovision(caller, organization, &user).await {
                 Err(Error::Busy) if attempts.again().await => {}
                 outcome => return outcome,
             }
@@ -244,12 +260,43 @@ impl Service {
         self.save_user(caller, &store, before, after).await.map(|saved| saved.view.user)
     }
 
-    fn user_event(&self, caller: &Caller, change: &Change<User>, id: UserId) -> AuditEvent {
-        AuditEvent {
-            changed: change.changed(),
-            consequences: change.consequences.clone(),
-            ..self.event(caller, change.kind(), ("user", id.to_string()))
+    /// A directory provisions somebody who was invited. In a domain of the organization that answers the invitation, and
+    /// carries its roles and groups; otherwise it stays, and the person proves the address (account model 3.5).
+    async fn close_invitation(
+        &self,
+        organization: OrganizationId,
+        store: &OrganizationStore,
+        user: &User,
+        event: &AuditEvent,
+    ) -> Result<(), Error> {
+        let own = self.store.identity().list_domains(organization).await?;
+        let keys: Vec<String> = user.email_keys().iter().map(|address| email::lookup_key(address)).collect();
+        let is_own =
+            |key: &&String| key.rsplit_once('@').is_some_and(|(_, domain)| own.iter().any(|name| name == domain));
+        let mut answered = Vec::new();
+        for key in keys.iter().filter(is_own) {
+            if let Some(before) = store.find_pending_invitation(key).await? {
+                let before = self.still_standing(store, before).await?;
+                let after = before.accepted(user.id, Acceptance::Directory, event.at);
+                answered.push((before, after));
+            }
         }
+        Ok(store.insert_invited_user(user, &answered, event).await?)
+    }
+
+    /// A directory may be held to the organization's own mail domains (C31).
+    async fn check_domains(&self, caller: &Caller, organization: OrganizationId, user: &User) -> Result<(), Error> {
+        if !caller.as_directory().is_some_and(|directory| directory.settings.verified_domains_only) {
+            return Ok(());
+        }
+        let own = self.store.identity().list_domains(organization).await?;
+        let is_own = |address: &String| {
+            email::lookup_key(address).rsplit_once('@').is_some_and(|(_, domain)| own.iter().any(|name| name == domain))
+        };
+        if user.email_keys().iter().all(is_own) {
+            return Ok(());
+        }
+        Err(Error::Invalid { field: Field::Email, reason: "is not in a domain of the organization" })
     }
 
     /// A user that was just made is in no group.
@@ -285,4 +332,24 @@ impl Service {
 /// Directories keep their hands off protected users (C120, SC-08).
 fn check_unprotected(caller: &Caller, user: &User) -> Result<(), Error> {
     if user.protected && caller.as_directory().is_some() { Err(Error::Protected) } else { Ok(()) }
+}
+
+/// Whether an owner has to be left when access of these ends: always, but where a directory's policy lets it happen.
+pub(super) fn watch<'u>(caller: &Caller, users: &'u [UserId]) -> OwnerWatch<'u> {
+    match caller.as_directory().map(|directory| directory.settings.last_owner_policy) {
+        Some(LastOwnerPolicy::SuspendAndAlert) => OwnerWatch::Nobody,
+        Some(LastOwnerPolicy::Reject) | None => OwnerWatch::Users(users),
+    }
+}
+
+/// What a directory takes over, as its settings say (account model 3.5).
+fn with_authority(caller: &Caller, before: Option<&User>, after: User) -> User {
+    let Some(directory) = caller.as_directory() else { return after };
+    match (directory.settings.attribute_authority, before) {
+        (AttributeAuthority::Requested, _) => after,
+        (AttributeAuthority::Full, _) => after.claimed_whole(directory.id),
+        (AttributeAuthority::Initial, None) => User { authority: std::collections::BTreeMap::new(), ..after },
+        // It filled them at creation; from then on it says only who is in.
+        (AttributeAuthority::Initial, Some(before)) => after.with_profile_of(before),
+    }
 }

@@ -1,22 +1,34 @@
 //! Accounts: who a person is across organizations, and everything one request needs to know about them at once.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 use surrealdb::types::{Datetime, RecordId, SurrealValue};
 
+use super::emails::push_email;
 use super::error::settle;
 use super::logins::{LoginRow, login_record};
+use super::members::push_belongings;
+use super::one_time::push_one_time;
 use super::organizations::OrganizationRow;
+use super::outbox::push_mails;
+use super::roles::push_grants;
 use super::second_factors::TotpRow;
 use super::users::{instant, key};
-use super::{IdentityStore, Store, StoreError, counted, millis, stored, unreadable, uuid};
+use super::{
+    Belongings, DatabaseName, GrantChange, IdentityStore, OneTime, SealedMail, Store, StoreError, counted, millis,
+    stored, unreadable, uuid,
+};
 use crate::domain::account::{
-    Account, ChangeReason, Joined, Membership, MembershipSource, PasswordRecord, PasswordState, Settings,
+    Account, ChangeReason, EmailAddress, Joined, Membership, MembershipSource, PasswordRecord, PasswordState, Settings,
 };
 use crate::domain::audit::AuditEvent;
 use crate::domain::login::Login;
 use crate::domain::organization::Organization;
 use crate::domain::second_factor::Authenticator;
+use crate::domain::token::BearerSecret;
+use crate::domain::user::User;
 use crate::domain::{AccountId, LoginId, OrganizationId, UserId};
 
 /// What `identity` says about a request made with a login.
@@ -45,6 +57,36 @@ pub struct Credentials {
     pub authenticator: Option<Authenticator>,
     /// Where they belong, oldest first.
     pub memberships: Vec<Joined>,
+}
+
+/// What can be said about a person without signing them in.
+#[derive(Clone, Debug)]
+pub struct KnownAccount {
+    /// The person.
+    pub account: Account,
+    /// What can be said about the password.
+    pub password: Option<PasswordState>,
+    /// The authenticator app, enrolled or about to be.
+    pub authenticator: Option<Authenticator>,
+    /// Unused recovery codes.
+    pub recovery_codes: usize,
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct PasswordOf {
+    account: uuid::Uuid,
+    hash: String,
+    changed: Datetime,
+    must_change: Option<String>,
+    expires: Option<i64>,
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct CodesOf {
+    account: uuid::Uuid,
+    left: i64,
 }
 
 #[derive(SurrealValue)]
@@ -212,6 +254,69 @@ impl IdentityStore {
         Ok(Some(Credentials { account, password, authenticator, memberships: join(memberships, organizations)? }))
     }
 
+    /// What can be said about these people: as many queries for many as for one.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_accounts(&self, ids: &[AccountId]) -> Result<HashMap<AccountId, KnownAccount>, StoreError> {
+        let query = self
+            .0
+            .query(
+                "SELECT * FROM $accounts; \
+                 SELECT *, record::id(id) AS account FROM $passwords; \
+                 SELECT * FROM totp WHERE account IN $keys; \
+                 SELECT account, count() AS left FROM recovery_code WHERE account IN $keys GROUP BY account;",
+            )
+            .bind(("accounts", ids.iter().map(|id| account_record(*id)).collect::<Vec<_>>()))
+            .bind(("passwords", ids.iter().map(|id| password_record(*id)).collect::<Vec<_>>()))
+            .bind(("keys", ids.iter().map(|id| uuid(id.uuid())).collect::<Vec<_>>()));
+        let mut results = settle(query.await?)?;
+        let accounts: Vec<AccountRow> = results.take(0)?;
+        let passwords: Vec<PasswordOf> = results.take(1)?;
+        let authenticators: Vec<TotpRow> = results.take(2)?;
+        let codes: Vec<CodesOf> = results.take(3)?;
+        let mut found = HashMap::new();
+        for row in accounts {
+            let account = row.into_account()?;
+            let left = codes.iter().find(|codes| codes.account == account.id.uuid()).map_or(0, |codes| codes.left);
+            let recovery_codes = usize::try_from(left).unwrap_or_default();
+            found.insert(account.id, KnownAccount { account, password: None, authenticator: None, recovery_codes });
+        }
+        for row in passwords {
+            if let Some(known) = found.get_mut(&AccountId::new(row.account)) {
+                let PasswordOf { hash, changed, must_change, expires, .. } = row;
+                known.password = Some(PasswordRow { hash, changed, must_change, expires }.into_record().state());
+            }
+        }
+        for row in authenticators {
+            let authenticator = row.into_authenticator()?;
+            if let Some(known) = found.get_mut(&authenticator.account) {
+                known.authenticator = Some(authenticator);
+            }
+        }
+        Ok(found)
+    }
+
+    /// How these people belong to an organization.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_memberships(
+        &self,
+        organization: OrganizationId,
+        accounts: &[AccountId],
+    ) -> Result<HashMap<AccountId, Membership>, StoreError> {
+        let query = self
+            .0
+            .query("SELECT * FROM membership WHERE account IN $accounts AND organization = $organization")
+            .bind(("accounts", accounts.iter().map(|id| uuid(id.uuid())).collect::<Vec<_>>()))
+            .bind(("organization", uuid(organization.uuid())));
+        let rows: Vec<MembershipRow> = settle(query.await?)?.take(0)?;
+        rows.into_iter().map(|row| Ok((AccountId::new(row.account), row.into_membership()?))).collect()
+    }
+
     /// Where a person belongs, oldest first.
     ///
     /// # Errors
@@ -259,16 +364,55 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         self.change_identity(Some(home), event, |write| {
-            write.push("IF (SELECT VALUE settings_version FROM ONLY $account) != $before { THROW 'outdated' };");
-            write.push(
-                "UPDATE $account SET settings = $settings, settings_version = $after, settings_updated = $now \
-                 RETURN NONE;",
-            );
             write.bind("account", account_record(account));
-            write.bind("before", stored(before.version));
-            write.bind("after", stored(after.version));
-            write.bind("settings", after.stored());
-            write.bind("now", after.updated.map(millis));
+            push_settings(write, before, after);
+        })
+        .await
+    }
+
+    /// Makes somebody superuser, or no longer. Whoever does it is written too: two who take it from each other at once are
+    /// a conflict, and one of them is left.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when whoever does it is no superuser any more.
+    pub(crate) async fn set_superuser(
+        &self,
+        home: OrganizationId,
+        by: AccountId,
+        account: AccountId,
+        value: bool,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        self.change_identity(Some(home), event, |write| {
+            write.push(
+                "IF (SELECT VALUE superuser FROM ONLY $super_by) != true { THROW 'outdated' }; \
+                 UPDATE $super_by SET touched_by = $event RETURN NONE; \
+                 UPDATE $super_account SET superuser = $super_value, touched_by = $event RETURN NONE;",
+            );
+            write.bind("super_by", account_record(by));
+            write.bind("super_account", account_record(account));
+            write.bind("super_value", value);
+        })
+        .await
+    }
+
+    /// The same, for whoever holds the machine.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub(crate) async fn appoint_superuser(
+        &self,
+        home: Option<OrganizationId>,
+        account: AccountId,
+        value: bool,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        self.change_identity(home, event, |write| {
+            write.push("UPDATE $super_account SET superuser = $super_value, touched_by = $event RETURN NONE;");
+            write.bind("super_account", account_record(account));
+            write.bind("super_value", value);
         })
         .await
     }
@@ -291,6 +435,74 @@ impl Store {
             write.bind("onboarded", onboarded);
         })
         .await
+    }
+}
+
+/// Puts preferences in the place of those that were read. `$account` is bound by the caller.
+pub(super) fn push_settings(write: &mut super::write::Write, before: &Settings, after: &Settings) {
+    write.push(
+        "IF (SELECT VALUE settings_version FROM ONLY $account) != $settings_before { THROW 'outdated' }; \
+         UPDATE $account SET settings = $settings, settings_version = $settings_after, \
+         settings_updated = $settings_now RETURN NONE;",
+    );
+    write.bind("settings_before", stored(before.version));
+    write.bind("settings_after", stored(after.version));
+    write.bind("settings", after.stored());
+    write.bind("settings_now", after.updated.map(millis));
+}
+
+/// Somebody an administrator makes.
+pub(crate) struct NewPerson<'a> {
+    /// Who they are there.
+    pub(crate) user: &'a User,
+    /// Account, address and password, if they can sign in from the start.
+    pub(crate) account: Option<(&'a Account, Option<&'a EmailAddress>, &'a PasswordRecord)>,
+    /// That they belong there.
+    pub(crate) membership: Option<&'a Membership>,
+    /// The secret that verifies the address.
+    pub(crate) link: Option<(&'a BearerSecret, &'a OneTime)>,
+    /// Their direct roles.
+    pub(crate) grants: &'a [GrantChange<'a>],
+    /// Their groups.
+    pub(crate) belongings: &'a Belongings,
+    /// What is to be sent.
+    pub(crate) mails: &'a [SealedMail],
+}
+
+impl Store {
+    /// Makes somebody: user, account, roles and groups, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Taken`] for the name; [`StoreError::Outdated`] when a role or group has gone.
+    pub(crate) async fn insert_person(
+        &self,
+        organization: OrganizationId,
+        new: &NewPerson<'_>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        let bound = self.organization(organization).await?;
+        let mut write = super::write::Write::new(organization, event);
+        super::users::push_new_user(&mut write, new.user);
+        push_grants(&mut write, new.grants);
+        push_belongings(&mut write, new.belongings);
+        write.use_database(&DatabaseName::identity());
+        if let Some((account, email, password)) = new.account {
+            push_account(&mut write, account, event.at);
+            push_password(&mut write, account.id, password);
+            if let Some(email) = email {
+                push_email(&mut write, email);
+            }
+        }
+        if let Some(membership) = new.membership {
+            push_membership(&mut write, membership);
+        }
+        if let Some((secret, link)) = new.link {
+            push_one_time(&mut write, secret, link);
+        }
+        push_mails(&mut write, new.mails);
+        write.use_database(&DatabaseName::of(organization));
+        write.commit(&bound.0).await
     }
 }
 

@@ -1,19 +1,34 @@
-//! The audit trail, for reading. Events are written with the change they are about, in `write.rs`.
+//! The audit trail. Events are written with the change they are about, in `write.rs`; here they get their numbers and
+//! hashes, shortly after and in one order, so that writers do not wait for each other; and here they are read.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
-use surrealdb::types::{Datetime, SurrealValue};
+use sha2::{Digest as _, Sha256};
+use std::sync::atomic::Ordering;
+use surrealdb::types::{Datetime, RecordId, SurrealValue, Variables};
 
 use super::error::settle;
-use super::{OrganizationStore, StoreError};
+use super::users::key;
+use super::{Bound, IdentityStore, OrganizationStore, StoreError, unreadable};
+use crate::domain::audit::FieldChange;
+use crate::domain::{AuditEventId, UserId};
+
+/// How many events are read or chained at a time.
+const CHUNK: usize = 500;
 
 /// An audit event as it is kept.
 #[derive(Clone, Debug)]
 pub struct StoredEvent {
+    /// Its id.
+    pub id: AuditEventId,
+    /// Its number in the trail, from 1; none: not chained yet.
+    pub sequence: Option<u64>,
     /// When.
     pub at: DateTime<Utc>,
     /// Who: kind, id and name.
     pub actor: Json,
+    /// Which way it came in.
+    pub door: String,
     /// In which request.
     pub request: Option<String>,
     /// What: `user.created`, …
@@ -22,51 +37,392 @@ pub struct StoredEvent {
     pub target: Json,
     /// Which attributes, by name.
     pub changed: Vec<String>,
+    /// Values that are nobody's.
+    pub values: Vec<FieldChange>,
+    /// Values about a person, sealed, and whose salt opens them.
+    pub sealed: Option<(UserId, String)>,
+    /// Why.
+    pub reason: Option<String>,
     /// With which consequences.
     pub consequences: Vec<String>,
     /// How many members came.
     pub members_added: i64,
     /// How many members went.
     pub members_removed: i64,
+    /// Hash of the event before.
+    pub previous: Option<String>,
+    /// SHA-256 over the event and the hash before it.
+    pub hash: Option<String>,
 }
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
 struct EventRow {
+    id: RecordId,
+    seq: i64,
     at: Datetime,
     actor: Json,
+    door: String,
     request: Option<String>,
     kind: String,
     target: Json,
     changed: Vec<String>,
+    changes: Vec<Json>,
+    sealed: Option<String>,
+    subject: Option<uuid::Uuid>,
+    reason: Option<String>,
     consequences: Vec<String>,
     members_added: i64,
     members_removed: i64,
+    previous: Option<String>,
+    hash: Option<String>,
 }
 
-impl OrganizationStore {
-    /// The first events, oldest first.
+impl EventRow {
+    /// The hash of this event in its place: over everything it says, in one spelling.
+    fn hash(&self, seq: i64, previous: Option<&str>) -> Result<String, StoreError> {
+        let whole = serde_json::json!([
+            previous,
+            seq,
+            key(&self.id)?.to_string(),
+            self.at.into_inner().timestamp_millis(),
+            canonical(&self.actor),
+            self.door,
+            self.request,
+            self.kind,
+            canonical(&self.target),
+            self.changed,
+            self.changes.iter().map(canonical).collect::<Vec<_>>(),
+            self.sealed,
+            self.subject.map(|id| id.to_string()),
+            self.reason,
+            self.consequences,
+            self.members_added,
+            self.members_removed,
+        ]);
+        let digest = Sha256::digest(whole.to_string().as_bytes());
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn into_event(self) -> Result<StoredEvent, StoreError> {
+        Ok(StoredEvent {
+            id: AuditEventId::new(key(&self.id)?),
+            sequence: u64::try_from(self.seq).ok(),
+            at: self.at.into_inner(),
+            actor: self.actor,
+            door: self.door,
+            request: self.request,
+            kind: self.kind,
+            target: self.target,
+            changed: self.changed,
+            values: self.changes.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect(),
+            sealed: self.subject.map(UserId::new).zip(self.sealed),
+            reason: self.reason,
+            consequences: self.consequences,
+            members_added: self.members_added,
+            members_removed: self.members_removed,
+            previous: self.previous,
+            hash: self.hash,
+        })
+    }
+}
+
+/// A value in one spelling: keys in order.
+fn canonical(value: &Json) -> String {
+    match value {
+        Json::Object(object) => {
+            let mut keys: Vec<&String> = object.keys().collect();
+            keys.sort_unstable();
+            let parts: Vec<String> = keys
+                .into_iter()
+                .map(|key| format!("{}:{}", Json::from(key.as_str()), canonical(&object[key])))
+                .collect();
+            format!("{{{}}}", parts.join(","))
+        }
+        Json::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
+/// Which events are asked for; all given conditions must hold.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Any of these kinds, or families that end in a dot.
+    pub kinds: Vec<String>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// To this target.
+    pub target: Option<String>,
+    /// Through this door.
+    pub door: Option<&'static str>,
+    /// In this request.
+    pub request: Option<String>,
+    /// At this instant or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this instant.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl EventFilter {
+    fn clause(&self, variables: &mut Variables) -> String {
+        let mut clauses = vec!["seq > 0".to_owned()];
+        let mut add = |clause: &str, name: &str, value: surrealdb::types::Value| {
+            clauses.push(clause.to_owned());
+            variables.insert(name, value);
+        };
+        if let Some(target) = &self.target {
+            add("target.id = $target", "target", target.clone().into_value());
+        }
+        if let Some(actor) = &self.actor {
+            add("actor.id = $actor", "actor", actor.clone().into_value());
+        }
+        if let Some(door) = self.door {
+            add("door = $door", "door", door.to_owned().into_value());
+        }
+        if let Some(request) = &self.request {
+            add("request = $request", "request", request.clone().into_value());
+        }
+        if let Some(from) = self.from {
+            add("at >= $from", "from", Datetime::from(from).into_value());
+        }
+        if let Some(to) = self.to {
+            add("at < $to", "to", Datetime::from(to).into_value());
+        }
+        if !self.kinds.is_empty() {
+            let (families, kinds): (Vec<String>, Vec<String>) =
+                self.kinds.iter().cloned().partition(|kind| kind.ends_with('.'));
+            clauses.push(
+                "(kind IN $kinds OR array::any($families.map(|$family| string::starts_with(kind, $family))))"
+                    .to_owned(),
+            );
+            variables.insert("kinds", kinds);
+            variables.insert("families", families);
+        }
+        clauses.join(" AND ")
+    }
+}
+
+/// What reading a whole trail came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every event is there and is what was written.
+    Whole {
+        /// How many events there are.
+        events: u64,
+        /// The last hash.
+        head: Option<String>,
+    },
+    /// The event with this number is missing or is not what was written.
+    Broken {
+        /// Its number.
+        sequence: u64,
+    },
+}
+
+impl Bound {
+    /// Gives numbers and hashes to the events that have none, in order of their ids.
+    async fn seal_events(&self) -> Result<(), StoreError> {
+        if !self.unsealed.swap(false, Ordering::AcqRel) && !self.shared {
+            return Ok(());
+        }
+        loop {
+            match self.seal_some().await {
+                Ok(0) => return Ok(()),
+                // Another node was faster, or there is more.
+                Ok(_) | Err(StoreError::Outdated) => {}
+                Err(error) => {
+                    self.unsealed.store(true, Ordering::Release);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn seal_some(&self) -> Result<usize, StoreError> {
+        let query = self.query(
+            "SELECT * FROM ONLY audit_head:current; \
+             SELECT * FROM audit_event WHERE seq = -1 ORDER BY id LIMIT 500;",
+        );
+        let mut results = settle(query.await?)?;
+        let head: Option<HeadRow> = results.take(0)?;
+        let rows: Vec<EventRow> = results.take(1)?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let before = head.as_ref().map_or(0, |head| head.seq);
+        let mut seq = before;
+        let mut previous = head.map(|head| head.hash);
+        let mut links = Vec::with_capacity(rows.len());
+        for row in &rows {
+            seq += 1;
+            let hash = row.hash(seq, previous.as_deref())?;
+            links.push(Link { id: row.id.clone(), seq, previous: previous.replace(hash.clone()), hash });
+        }
+        let query = self
+            .query(
+                "BEGIN; \
+                 IF ((SELECT VALUE seq FROM ONLY audit_head:current) ?? 0) != $before { THROW 'outdated' }; \
+                 FOR $link IN $links { UPDATE $link.id SET seq = $link.seq, previous = $link.previous, \
+                 hash = $link.hash WHERE seq = -1 RETURN NONE; }; \
+                 UPSERT audit_head:current SET seq = $after, hash = $head RETURN NONE; COMMIT;",
+            )
+            .bind(("before", before))
+            .bind(("after", seq))
+            .bind(("head", previous))
+            .bind(("links", links));
+        settle(query.await?)?;
+        Ok(rows.len())
+    }
+
+    async fn list_events(
+        &self,
+        filter: &EventFilter,
+        before: Option<u64>,
+        after: Option<u64>,
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.seal_events().await?;
+        let mut variables = Variables::new();
+        let mut clause = filter.clause(&mut variables);
+        if let Some(before) = before {
+            clause.push_str(" AND seq < $before");
+            variables.insert("before", super::stored(before));
+        }
+        if let Some(after) = after {
+            clause.push_str(" AND seq > $after");
+            variables.insert("after", super::stored(after));
+        }
+        let order = if newest_first { "DESC" } else { "ASC" };
+        variables.insert("limit", i64::try_from(limit).unwrap_or(i64::MAX));
+        let text = format!("SELECT * FROM audit_event WHERE {clause} ORDER BY seq {order} LIMIT $limit");
+        let rows: Vec<EventRow> = settle(self.query(text).bind(variables).await?)?.take(0)?;
+        rows.into_iter().map(EventRow::into_event).collect()
+    }
+
+    async fn verify_events(&self, seen: &(dyn Fn(u64) + Sync)) -> Result<Verdict, StoreError> {
+        self.seal_events().await?;
+        let (mut last, mut previous): (u64, Option<String>) = (0, None);
+        loop {
+            let query = self
+                .query("SELECT * FROM audit_event WHERE seq > $after ORDER BY seq LIMIT $limit")
+                .bind(("after", super::stored(last)))
+                .bind(("limit", CHUNK));
+            let rows: Vec<EventRow> = settle(query.await?)?.take(0)?;
+            let full = rows.len() == CHUNK;
+            for row in rows {
+                let expected = last + 1;
+                let is_next = row.seq == super::stored(expected);
+                let hash = row.hash(row.seq, previous.as_deref())?;
+                if !is_next || row.previous != previous || row.hash.as_deref() != Some(&hash) {
+                    return Ok(Verdict::Broken { sequence: expected });
+                }
+                (last, previous) = (expected, Some(hash));
+            }
+            seen(last);
+            if !full {
+                break;
+            }
+        }
+        let head: Option<HeadRow> = settle(self.query("SELECT * FROM ONLY audit_head:current").await?)?.take(0)?;
+        let known = head.map(|head| (super::counted(head.seq), Some(head.hash))).unwrap_or_default();
+        if known != (last, previous.clone()) {
+            return Ok(Verdict::Broken { sequence: last + 1 });
+        }
+        Ok(Verdict::Whole { events: last, head: previous })
+    }
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct HeadRow {
+    seq: i64,
+    hash: String,
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct Link {
+    id: RecordId,
+    seq: i64,
+    previous: Option<String>,
+    hash: String,
+}
+
+impl IdentityStore {
+    /// Reads the whole trail of people who are in no organization. `seen` is told how far it got.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn list_audit_events(&self, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        let query =
-            self.0.query("SELECT * FROM audit_event ORDER BY id LIMIT $limit").bind(("limit", i64::from(limit)));
-        let rows: Vec<EventRow> = settle(query.await?)?.take(0)?;
-        Ok(rows
-            .into_iter()
-            .map(|row| StoredEvent {
-                at: row.at.into_inner(),
-                actor: row.actor,
-                request: row.request,
-                kind: row.kind,
-                target: row.target,
-                changed: row.changed,
-                consequences: row.consequences,
-                members_added: row.members_added,
-                members_removed: row.members_removed,
-            })
-            .collect())
+    pub async fn verify_audit_events(&self, seen: &(dyn Fn(u64) + Sync)) -> Result<Verdict, StoreError> {
+        self.0.verify_events(seen).await
+    }
+}
+
+impl OrganizationStore {
+    /// Events with a number below `before` and above `after`, newest or oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn list_audit_events(
+        &self,
+        filter: &EventFilter,
+        before: Option<u64>,
+        after: Option<u64>,
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.0.list_events(filter, before, after, newest_first, limit).await
+    }
+
+    /// How many events there are, and how many of them match.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn count_audit_events(&self, filter: &EventFilter) -> Result<u64, StoreError> {
+        self.0.seal_events().await?;
+        let mut variables = Variables::new();
+        let clause = filter.clause(&mut variables);
+        let text = format!("SELECT count() FROM audit_event WHERE {clause} GROUP ALL");
+        let count: Option<i64> = settle(self.0.query(text).bind(variables).await?)?.take((0, "count"))?;
+        Ok(count.map(super::counted).unwrap_or_default())
+    }
+
+    /// The event with this id.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_audit_event(&self, id: AuditEventId) -> Result<Option<StoredEvent>, StoreError> {
+        self.0.seal_events().await?;
+        let record = RecordId::new("audit_event", super::uuid(id.uuid()));
+        let row: Option<EventRow> =
+            settle(self.0.query("SELECT * FROM ONLY $id").bind(("id", record)).await?)?.take(0)?;
+        let event = row.map(EventRow::into_event).transpose()?;
+        match event {
+            Some(event) if event.hash.is_none() => Err(unreadable("an audit event")),
+            event => Ok(event),
+        }
+    }
+
+    /// Gives the latest events their numbers and hashes.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn seal_audit_events(&self) -> Result<(), StoreError> {
+        self.0.seal_events().await
+    }
+
+    /// Reads the whole trail. `seen` is told how far it got.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn verify_audit_events(&self, seen: &(dyn Fn(u64) + Sync)) -> Result<Verdict, StoreError> {
+        self.0.verify_events(seen).await
     }
 }

@@ -1,35 +1,24 @@
-//! Bearer tokens: looked up by the hash of the secret, in `identity`, because the token says which organization it is.
+//! API tokens: looked up by the hash of the secret, in `identity`, because the token says which organization it is.
 
 use chrono::{DateTime, Utc};
 use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Uuid, Value};
 
 use super::error::settle;
 use super::sign_in::push_user_here;
-use super::users::instant;
+use super::users::{author, instant};
 use super::write::Write;
 use super::{DatabaseName, IdentityStore, StoreError, counted, millis, stored, unreadable, uuid};
-use crate::domain::api_token::ApiToken;
+use crate::domain::api_token::{ApiToken, Holder};
 use crate::domain::audit::AuditEvent;
-use crate::domain::directory::TokenInfo;
 use crate::domain::token::BearerSecret;
 use crate::domain::user::User;
-use crate::domain::{AccountId, DirectoryId, OrganizationId, Permission, TokenId, UserId};
-
-/// Whose token it is.
-#[derive(Clone, Debug)]
-pub struct Bearer {
-    /// The organization.
-    pub organization: OrganizationId,
-    /// The directory.
-    pub directory: DirectoryId,
-    /// When it was last used, to the minute.
-    pub last_used: Option<DateTime<Utc>>,
-}
+use crate::domain::{AccountId, Author, DirectoryId, OrganizationId, Permission, ServiceAccountId, TokenId, UserId};
 
 const DIRECTORY: &str = "directory";
 const PERSONAL: &str = "personal";
+const SERVICE_ACCOUNT: &str = "service_account";
 
-/// What `identity` says about a request made with a personal token.
+/// What `identity` says about a request made with a token.
 #[derive(Clone, Debug)]
 pub struct TokenSession {
     /// The token.
@@ -50,46 +39,41 @@ struct BearerRow {
     expires: Option<i64>,
     revoked: Option<i64>,
     replaced: Option<i64>,
+    issued: Option<bool>,
     version: Option<i64>,
     updated: Option<i64>,
     organization: Uuid,
     principal: Uuid,
     created: Datetime,
+    created_by: Option<String>,
+    updated_by: Option<String>,
     last_used: Option<Datetime>,
 }
 
 /// The record of a secret.
-pub(super) fn bearer_record(secret: &BearerSecret) -> RecordId {
+fn bearer_record(secret: &BearerSecret) -> RecordId {
     RecordId::new("bearer", secret.hash())
 }
 
-/// The content of a bearer's record.
-pub(super) fn bearer_content(
-    secret: &BearerSecret,
-    token: TokenId,
-    organization: OrganizationId,
-    directory: DirectoryId,
-    now: DateTime<Utc>,
-) -> Object {
-    let mut content = Object::new();
-    content.insert("token", Value::Uuid(uuid(token.uuid())));
-    content.insert("hint", secret.hint());
-    content.insert("kind", DIRECTORY.to_owned());
-    content.insert("organization", Value::Uuid(uuid(organization.uuid())));
-    content.insert("principal", Value::Uuid(uuid(directory.uuid())));
-    content.insert("created", Datetime::from(now));
-    content
-}
-
 impl BearerRow {
-    /// A personal token of which this is the secret in use; `previous`: until when the one before works.
+    fn holder(&self) -> Result<Holder, StoreError> {
+        let principal = self.principal.into_inner();
+        match (self.kind.as_str(), self.account) {
+            (PERSONAL, Some(account)) => Ok(Holder::Person(AccountId::new(account), UserId::new(principal))),
+            (SERVICE_ACCOUNT, _) => Ok(Holder::ServiceAccount(ServiceAccountId::new(principal))),
+            (DIRECTORY, _) => Ok(Holder::Directory(DirectoryId::new(principal))),
+            _ => Err(unreadable("a token")),
+        }
+    }
+
+    /// A token of which this is the secret in use; `previous`: until when the one before works.
     fn into_token(self, previous: Option<DateTime<Utc>>) -> Result<ApiToken, StoreError> {
+        let holder = self.holder()?;
         let created = self.created.into_inner();
         Ok(ApiToken {
             id: TokenId::new(self.token.into_inner()),
             organization: OrganizationId::new(self.organization.into_inner()),
-            account: AccountId::new(self.account.ok_or_else(|| unreadable("a token"))?),
-            user: UserId::new(self.principal.into_inner()),
+            holder,
             name: self.name.unwrap_or_default(),
             hint: self.hint,
             scopes: self.scopes.unwrap_or_default().iter().filter_map(|key| Permission::named(key)).collect(),
@@ -98,58 +82,74 @@ impl BearerRow {
             previous_until: previous,
             revoked: self.revoked.map(instant),
             created,
+            created_by: author(self.created_by.as_deref()),
             updated: self.updated.map_or(created, instant),
+            updated_by: author(self.updated_by.as_deref()),
             version: counted(self.version.unwrap_or(1)),
         })
     }
 }
 
-/// The content of a personal token's record.
+/// The content of a token's record.
 fn token_content(token: &ApiToken) -> Object {
+    let (kind, principal, account) = match token.holder {
+        Holder::Person(account, user) => (PERSONAL, user.uuid(), Some(account)),
+        Holder::ServiceAccount(id) => (SERVICE_ACCOUNT, id.uuid(), None),
+        Holder::Directory(id) => (DIRECTORY, id.uuid(), None),
+    };
+    let scopes: Vec<String> = token.scopes.iter().map(|scope| scope.key().to_owned()).collect();
     let mut content = Object::new();
     content.insert("token", Value::Uuid(uuid(token.id.uuid())));
     content.insert("hint", token.hint.clone());
-    content.insert("kind", PERSONAL.to_owned());
+    content.insert("kind", kind.to_owned());
     content.insert("organization", Value::Uuid(uuid(token.organization.uuid())));
-    content.insert("principal", Value::Uuid(uuid(token.user.uuid())));
-    content.insert("account", Value::Uuid(uuid(token.account.uuid())));
+    content.insert("principal", Value::Uuid(uuid(principal)));
+    content.insert("account", account.map(|id| uuid(id.uuid())).into_value());
     content.insert("name", token.name.clone());
-    let scopes: Vec<String> = token.scopes.iter().map(|scope| scope.key().to_owned()).collect();
     content.insert("scopes", scopes);
     content.insert("expires", token.expires.map(millis).into_value());
     content.insert("revoked", token.revoked.map(millis).into_value());
     content.insert("created", Datetime::from(token.created));
+    content.insert("created_by", token.created_by.map(Author::stored).into_value());
     content.insert("last_used", token.last_used.map(Datetime::from).into_value());
     content.insert("updated", millis(token.updated));
+    content.insert("updated_by", token.updated_by.map(Author::stored).into_value());
     content.insert("version", stored(token.version));
     content
 }
 
-/// What becomes of a personal token.
+/// What becomes of a token.
 pub(crate) enum TokenChange<'a> {
-    /// It is new, and this user's, who must still be as they were read.
-    Created(&'a BearerSecret, &'a ApiToken, &'a User),
+    /// It is new; a person's must still be whom it acts as, as they were read.
+    Created(&'a BearerSecret, &'a ApiToken, Option<&'a User>),
     /// It has another secret; the one before works until then.
-    Rotated(&'a BearerSecret, &'a ApiToken, &'a User, DateTime<Utc>),
+    Rotated(&'a BearerSecret, &'a ApiToken, Option<&'a User>, DateTime<Utc>),
     /// It is ended, all its secrets with it.
     Revoked(&'a ApiToken),
+    /// A short-lived secret is given for it; it is otherwise what it was.
+    Exchanged(&'a BearerSecret, &'a ApiToken, DateTime<Utc>),
 }
 
 impl super::Store {
-    /// Makes, rotates or ends a personal token.
+    /// Makes, rotates, exchanges or ends a token.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Outdated`] when the user or the token is no longer what was read.
+    /// [`StoreError::Outdated`] when the holder or the token is no longer what was read.
     pub(crate) async fn change_token(&self, change: &TokenChange<'_>, event: &AuditEvent) -> Result<(), StoreError> {
         let (token, user) = match change {
-            TokenChange::Created(_, token, user) | TokenChange::Rotated(_, token, user, _) => (token, Some(user)),
-            TokenChange::Revoked(token) => (token, None),
+            TokenChange::Created(_, token, user) | TokenChange::Rotated(_, token, user, _) => (token, *user),
+            TokenChange::Revoked(token) | TokenChange::Exchanged(_, token, _) => (token, None),
         };
         let bound = self.organization(token.organization).await?;
         let mut write = Write::new(token.organization, event);
         if let Some(user) = user {
             push_user_here(&mut write, user);
+        }
+        if let (TokenChange::Created(..) | TokenChange::Rotated(..), Holder::ServiceAccount(id)) =
+            (change, token.holder)
+        {
+            super::service_accounts::push_here(&mut write, id);
         }
         write.use_database(&DatabaseName::identity());
         write.bind("token_id", uuid(token.id.uuid()));
@@ -168,83 +168,75 @@ impl super::Store {
                 write.bind("until", millis(*until));
                 push_secret(&mut write, secret, token);
             }
-            TokenChange::Revoked(_) => write.push(
-                "UPDATE bearer SET revoked = $now, updated = $now, version = (version ?? 1) + 1 \
-                     WHERE token = $token_id AND revoked = NONE RETURN NONE;",
-            ),
+            TokenChange::Revoked(_) => {
+                write.push(
+                    "UPDATE bearer SET revoked = $now, updated = $now, updated_by = $token_by, \
+                     version = (version ?? 1) + 1 WHERE token = $token_id AND revoked = NONE RETURN NONE;",
+                );
+                write.bind("token_by", token.updated_by.map(Author::stored));
+            }
+            TokenChange::Exchanged(secret, _, until) => {
+                write.push(
+                    "IF (SELECT VALUE id FROM bearer WHERE token = $token_id AND replaced = NONE AND revoked = NONE) = [] \
+                     { THROW 'outdated' }; \
+                     DELETE bearer WHERE token = $token_id AND issued = true AND replaced <= $now RETURN NONE;",
+                );
+                push_secret(&mut write, secret, token);
+                write.push("UPDATE $bearer SET replaced = $until, issued = true RETURN NONE;");
+                write.bind("until", millis(*until));
+            }
         }
         write.use_database(&DatabaseName::of(token.organization));
         write.commit(&bound.0).await
     }
 }
 
-fn push_secret(write: &mut Write, secret: &BearerSecret, token: &ApiToken) {
+/// Keeps a token under its secret; the batch must be in `identity`. Binds `$bearer`, `$bearer_content`.
+pub(super) fn push_secret(write: &mut Write, secret: &BearerSecret, token: &ApiToken) {
     write.push("CREATE $bearer CONTENT $bearer_content RETURN NONE;");
     write.bind("bearer", bearer_record(secret));
     write.bind("bearer_content", token_content(token));
 }
 
 impl IdentityStore {
-    /// The personal token with this secret, live or not.
+    /// The token with this secret, live or not.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn find_personal_token(&self, secret: &BearerSecret) -> Result<Option<TokenSession>, StoreError> {
+    pub async fn find_token(&self, secret: &BearerSecret) -> Result<Option<TokenSession>, StoreError> {
         let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", bearer_record(secret)));
         let row: Option<BearerRow> = settle(query.await?)?.take(0)?;
-        let Some(row) = row.filter(|row| row.kind == PERSONAL) else { return Ok(None) };
+        let Some(row) = row else { return Ok(None) };
         let replaced = row.replaced.map(instant);
         Ok(Some(TokenSession { token: row.into_token(replaced)?, replaced }))
     }
 
-    /// The personal tokens of a user, newest first.
+    /// The tokens of a user, service account or directory, newest first.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn list_personal_tokens(&self, user: UserId) -> Result<Vec<ApiToken>, StoreError> {
-        let query = self
-            .0
-            .query("SELECT * FROM bearer WHERE principal = $principal AND kind = 'personal'")
-            .bind(("principal", uuid(user.uuid())));
+    pub async fn list_tokens(&self, holder: uuid::Uuid) -> Result<Vec<ApiToken>, StoreError> {
+        let query = self.0.query("SELECT * FROM bearer WHERE principal = $principal").bind(("principal", uuid(holder)));
         join_secrets(settle(query.await?)?.take(0)?)
     }
 
-    /// The personal token with this id.
+    /// The token with this id.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn find_token_by_id(&self, id: TokenId) -> Result<Option<ApiToken>, StoreError> {
-        let query = self
-            .0
-            .query("SELECT * FROM bearer WHERE token = $token_id AND kind = 'personal'")
-            .bind(("token_id", uuid(id.uuid())));
+        let query = self.0.query("SELECT * FROM bearer WHERE token = $token_id").bind(("token_id", uuid(id.uuid())));
         Ok(join_secrets(settle(query.await?)?.take(0)?)?.into_iter().next())
     }
 
-    /// Whose token this is; none if it was never issued or is revoked.
+    /// Notes that a token was used. Not a change: nothing that is remembered is outdated by it.
     ///
     /// # Errors
     ///
-    /// When the store fails.
-    pub async fn find_bearer(&self, secret: &BearerSecret) -> Result<Option<Bearer>, StoreError> {
-        let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", bearer_record(secret)));
-        let row: Option<BearerRow> = settle(query.await?)?.take(0)?;
-        let row = row.filter(|row| row.kind == DIRECTORY);
-        Ok(row.map(|row| Bearer {
-            organization: OrganizationId::new(row.organization.into_inner()),
-            directory: DirectoryId::new(row.principal.into_inner()),
-            last_used: row.last_used.map(Datetime::into_inner),
-        }))
-    }
-
-    /// Notes that a personal token was used. Not a change: nothing that is remembered is outdated by it.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
+    /// When the store fails; a token that is gone is no failure.
     pub async fn touch_token(&self, id: TokenId, now: DateTime<Utc>) -> Result<(), StoreError> {
         let query = self
             .0
@@ -253,48 +245,12 @@ impl IdentityStore {
             .bind(("now", Datetime::from(now)));
         settle(query.await?).map(drop)
     }
-
-    /// Notes that a token was used.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails; a token that is gone is no failure.
-    pub async fn touch_bearer(&self, secret: &BearerSecret, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let query = self
-            .0
-            .query("UPDATE $id SET last_used = $now RETURN NONE")
-            .bind(("id", bearer_record(secret)))
-            .bind(("now", Datetime::from(now)));
-        settle(query.await?).map(drop)
-    }
-
-    /// The live tokens of a directory, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    pub async fn list_tokens(&self, directory: DirectoryId) -> Result<Vec<TokenInfo>, StoreError> {
-        let query = self
-            .0
-            .query("SELECT * FROM bearer WHERE principal = $principal ORDER BY token")
-            .bind(("principal", uuid(directory.uuid())));
-        let rows: Vec<BearerRow> = settle(query.await?)?.take(0)?;
-        Ok(rows
-            .into_iter()
-            .map(|row| TokenInfo {
-                id: TokenId::new(row.token.into_inner()),
-                hint: row.hint,
-                created: row.created.into_inner(),
-                last_used: row.last_used.map(Datetime::into_inner),
-            })
-            .collect())
-    }
 }
 
 /// Tokens of the records of their secrets: the one in use says all, the one before says until when it works.
 fn join_secrets(rows: Vec<BearerRow>) -> Result<Vec<ApiToken>, StoreError> {
-    let (current, replaced): (Vec<BearerRow>, Vec<BearerRow>) =
-        rows.into_iter().partition(|row| row.replaced.is_none());
+    let (current, others): (Vec<BearerRow>, Vec<BearerRow>) = rows.into_iter().partition(|row| row.replaced.is_none());
+    let replaced: Vec<BearerRow> = others.into_iter().filter(|row| row.issued != Some(true)).collect();
     let until = |token: &Uuid| replaced.iter().filter(|row| row.token == *token).filter_map(|row| row.replaced).max();
     let mut tokens: Vec<ApiToken> = current
         .into_iter()

@@ -16,7 +16,10 @@ pub(super) fn push_end_access(write: &mut Write, event: &AuditEvent, user: &User
     let (Some(account), true) = (user.account, event.consequences.contains(&Consequence::AccessEnded)) else { return };
     let reason = match (&event.actor, event.kind) {
         (Actor::Directory(_), _) => EndReason::Directory,
-        (_, EventKind::UserDeleted | EventKind::MembershipRemoved) => EndReason::Deleted,
+        (
+            _,
+            EventKind::UserDeleted | EventKind::UserPurged | EventKind::UserAnonymized | EventKind::MembershipRemoved,
+        ) => EndReason::Deleted,
         _ => EndReason::Disabled,
     };
     write.within_identity(|write| {

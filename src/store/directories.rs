@@ -1,36 +1,67 @@
-//! Directories and their tokens. A directory lives in its organization's database, its tokens in `identity`; what
-//! touches both is one batch across the two.
+//! Directories. A directory lives in its organization's database, its tokens in `identity`; what touches both is one
+//! batch across the two.
 
-use chrono::{DateTime, Utc};
 use scim::Dialect;
 use serde_json::Value as Json;
-use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Uuid, Value};
+use surrealdb::types::{Datetime, RecordId, SurrealValue, Uuid};
 
-use super::bearers::{bearer_content, bearer_record};
+use super::bearers::push_secret;
 use super::error::settle;
+use super::members::{Belongings, push_belongings};
+use super::roles::{GrantChange, push_grants};
+use super::users::{author, instant};
 use super::write::Write;
-use super::{DatabaseName, OrganizationStore, Store, StoreError, uuid};
+use super::{DatabaseName, OrganizationStore, Store, StoreError, counted, millis, stored, uuid};
+use crate::domain::api_token::ApiToken;
 use crate::domain::audit::AuditEvent;
 use crate::domain::directory::{Directory, Scope};
 use crate::domain::token::BearerSecret;
-use crate::domain::{DirectoryId, OrganizationId, TokenId};
+use crate::domain::{Author, DirectoryId, OrganizationId, Stamps, TokenId};
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
 struct DirectoryRow {
     id: RecordId,
     name: String,
+    name_key: String,
     dialect: String,
     scopes: Vec<String>,
     settings: Json,
+    mappings: Vec<Json>,
     enabled: bool,
     created: Datetime,
+    created_by: Option<String>,
+    updated: Option<i64>,
+    updated_by: Option<String>,
+    version: i64,
 }
 
 impl DirectoryRow {
+    fn of(directory: &Directory) -> Result<Self, StoreError> {
+        let json = |error: serde_json::Error| StoreError::Failed(error.to_string());
+        let stamps = directory.stamps;
+        Ok(Self {
+            id: directory_record(directory.id),
+            name: directory.name.clone(),
+            name_key: scim::fold(&directory.name),
+            dialect: directory.dialect.as_str().to_owned(),
+            scopes: directory.scopes.iter().map(Scope::to_string).collect(),
+            settings: serde_json::to_value(directory.settings).map_err(json)?,
+            mappings: directory.mappings.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(json)?,
+            enabled: directory.enabled,
+            created: Datetime::from(stamps.created),
+            created_by: stamps.created_by.map(Author::stored),
+            updated: Some(millis(stamps.updated)),
+            updated_by: stamps.updated_by.map(Author::stored),
+            version: stored(stamps.version),
+        })
+    }
+
     fn into_directory(self) -> Result<Directory, StoreError> {
         let invalid = |what: &str| StoreError::Failed(format!("a directory has an unknown {what}"));
         let scopes: Result<Vec<Scope>, _> = self.scopes.iter().map(|scope| scope.parse()).collect();
+        let mappings: Result<Vec<_>, _> = self.mappings.into_iter().map(serde_json::from_value).collect();
+        let created = self.created.into_inner();
         Ok(Directory {
             id: DirectoryId::new(super::users::key(&self.id)?),
             name: self.name,
@@ -38,7 +69,14 @@ impl DirectoryRow {
             scopes: scopes.map_err(|_| invalid("scope"))?,
             settings: serde_json::from_value(self.settings).map_err(|_| invalid("setting"))?,
             enabled: self.enabled,
-            created: self.created.into_inner(),
+            mappings: mappings.map_err(|_| invalid("mapping"))?,
+            stamps: Stamps {
+                created,
+                created_by: author(self.created_by.as_deref()),
+                updated: self.updated.map_or(created, instant),
+                updated_by: author(self.updated_by.as_deref()),
+                version: counted(self.version),
+            },
         })
     }
 }
@@ -47,18 +85,16 @@ fn directory_record(id: DirectoryId) -> RecordId {
     RecordId::new("directory", uuid(id.uuid()))
 }
 
-/// A secret about to be issued.
-pub(crate) struct NewToken<'a> {
-    pub(crate) secret: &'a BearerSecret,
-    pub(crate) id: TokenId,
-    pub(crate) created: DateTime<Utc>,
-}
-
-/// Binds and adds the statement that keeps a new token; the batch must be in the `identity` database.
-fn push_token(write: &mut Write, token: &NewToken<'_>, organization: OrganizationId, directory: DirectoryId) {
-    write.push("CREATE $bearer CONTENT $bearer_content RETURN NONE;");
-    write.bind("bearer", bearer_record(token.secret));
-    write.bind("bearer_content", bearer_content(token.secret, token.id, organization, directory, token.created));
+/// What becomes of a directory.
+pub(crate) struct DirectoryChange<'a> {
+    /// As it was read.
+    pub(crate) before: &'a Directory,
+    /// As it is to be.
+    pub(crate) after: &'a Directory,
+    /// Roles its groups give from now on, or no longer.
+    pub(crate) grants: &'a [GrantChange<'a>],
+    /// Groups its groups join from now on, or leave.
+    pub(crate) belongings: &'a Belongings,
 }
 
 impl Store {
@@ -71,64 +107,104 @@ impl Store {
         &self,
         organization: OrganizationId,
         directory: &Directory,
-        token: &NewToken<'_>,
+        token: (&BearerSecret, &ApiToken),
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let bound = self.organization(organization).await?;
         let mut write = Write::new(organization, event);
         write.push("CREATE $id CONTENT $directory RETURN NONE;");
         write.bind("id", directory_record(directory.id));
-        write.bind("directory", directory_content(directory)?);
+        write.bind("directory", DirectoryRow::of(directory)?);
         write.use_database(&DatabaseName::identity());
-        push_token(&mut write, token, organization, directory.id);
+        push_secret(&mut write, token.0, token.1);
         write.use_database(&DatabaseName::of(organization));
         write.commit(&bound.0).await
     }
 
-    /// Adds a token of a directory, if there is a new one, and ends these others.
+    /// Adds a token of a directory, if there is a new one, and ends these others: at once, or at that instant.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub(crate) async fn change_tokens(
+    pub(crate) async fn change_directory_tokens(
         &self,
         organization: OrganizationId,
         directory: DirectoryId,
-        new: Option<&NewToken<'_>>,
+        new: Option<(&BearerSecret, &ApiToken)>,
         ended: &[TokenId],
+        at: chrono::DateTime<chrono::Utc>,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let bound = self.organization(organization).await?;
         let mut write = Write::new(organization, event);
         write.use_database(&DatabaseName::identity());
-        if let Some(token) = new {
-            push_token(&mut write, token, organization, directory);
+        if let Some((secret, token)) = new {
+            push_secret(&mut write, secret, token);
         }
-        push_end(&mut write, directory, ended);
+        let ended: Vec<Uuid> = ended.iter().map(|token| uuid(token.uuid())).collect();
+        if at > event.at {
+            write.push(
+                "UPDATE bearer SET expires = $ended_at, updated = $ended_now WHERE principal = $principal \
+                 AND token IN $ended AND revoked = NONE AND (expires = NONE OR expires > $ended_at) RETURN NONE;",
+            );
+        } else {
+            write.push(
+                "UPDATE bearer SET revoked = $ended_now, updated = $ended_now WHERE principal = $principal \
+                 AND token IN $ended AND revoked = NONE RETURN NONE;",
+            );
+        }
+        write.bind("principal", uuid(directory.uuid()));
+        write.bind("ended", ended);
+        write.bind("ended_at", millis(at));
+        write.bind("ended_now", millis(event.at));
+        write.use_database(&DatabaseName::of(organization));
+        write.commit(&bound.0).await
+    }
+
+    /// Deletes a directory with its tokens; its users and groups are kept here from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when it is no longer what was read; [`StoreError::LastOwner`].
+    pub(crate) async fn remove_directory(
+        &self,
+        organization: OrganizationId,
+        change: &DirectoryChange<'_>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        let bound = self.organization(organization).await?;
+        let mut write = Write::new(organization, event);
+        push_change(&mut write, change)?;
+        write.push(
+            "UPDATE user SET directory = NONE, claimed = [], authority = NONE, \
+             external_key = IF external_id = NONE { NONE } ELSE { string::concat(<string> record::id(id), ':', external_id) } \
+             WHERE directory = $directory_key RETURN NONE; \
+             UPDATE group SET directory = NONE, \
+             external_key = IF external_id = NONE { NONE } ELSE { string::concat(<string> record::id(id), ':', external_id) } \
+             WHERE directory = $directory_key RETURN NONE; \
+             DELETE $id RETURN NONE;",
+        );
+        write.bind("directory_key", uuid(change.before.id.uuid()));
+        write.use_database(&DatabaseName::identity());
+        write.push(
+            "UPDATE bearer SET revoked = $removed_now, updated = $removed_now WHERE principal = $directory_key \
+             AND revoked = NONE RETURN NONE;",
+        );
+        write.bind("removed_now", millis(event.at));
         write.use_database(&DatabaseName::of(organization));
         write.commit(&bound.0).await
     }
 }
 
-fn push_end(write: &mut Write, directory: DirectoryId, ended: &[TokenId]) {
-    let ended: Vec<Uuid> = ended.iter().map(|token| uuid(token.uuid())).collect();
-    write.push("DELETE bearer WHERE principal = $principal AND token IN $ended RETURN NONE;");
-    write.bind("principal", uuid(directory.uuid()));
-    write.bind("ended", ended);
-}
-
-fn directory_content(directory: &Directory) -> Result<Object, StoreError> {
-    let settings = serde_json::to_value(directory.settings).map_err(|error| StoreError::Failed(error.to_string()))?;
-    let scopes: Vec<String> = directory.scopes.iter().map(Scope::to_string).collect();
-    let mut content = Object::new();
-    content.insert("name", directory.name.clone());
-    content.insert("name_key", scim::fold(&directory.name));
-    content.insert("dialect", directory.dialect.as_str().to_owned());
-    content.insert("scopes", scopes);
-    content.insert("settings", settings.into_value());
-    content.insert("enabled", Value::Bool(directory.enabled));
-    content.insert("created", Datetime::from(directory.created));
-    Ok(content)
+fn push_change(write: &mut Write, change: &DirectoryChange<'_>) -> Result<(), StoreError> {
+    write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
+    write.push("UPDATE $id CONTENT $directory RETURN NONE;");
+    write.bind("id", directory_record(change.before.id));
+    write.bind("version", stored(change.before.stamps.version));
+    write.bind("directory", DirectoryRow::of(change.after)?);
+    push_grants(write, change.grants);
+    push_belongings(write, change.belongings);
+    Ok(())
 }
 
 impl OrganizationStore {
@@ -151,5 +227,40 @@ impl OrganizationStore {
     pub async fn list_directories(&self) -> Result<Vec<Directory>, StoreError> {
         let rows: Vec<DirectoryRow> = settle(self.0.query("SELECT * FROM directory ORDER BY id").await?)?.take(0)?;
         rows.into_iter().map(DirectoryRow::into_directory).collect()
+    }
+
+    /// Changes a directory, with what its mappings give.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when it is no longer what was read; [`StoreError::Taken`] for its name.
+    pub(crate) async fn update_directory(
+        &self,
+        change: &DirectoryChange<'_>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        let mut write = Write::new(self.1, event);
+        push_change(&mut write, change)?;
+        write.commit(&self.0).await
+    }
+
+    /// How many users and groups a directory provisions.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn count_provisioned(&self, id: DirectoryId) -> Result<(usize, usize), StoreError> {
+        let query = self
+            .0
+            .query(
+                "RETURN array::len((SELECT VALUE id FROM user WHERE directory = $directory)); \
+                 RETURN array::len((SELECT VALUE id FROM group WHERE directory = $directory));",
+            )
+            .bind(("directory", uuid(id.uuid())));
+        let mut results = settle(query.await?)?;
+        let users: Option<i64> = results.take(0)?;
+        let groups: Option<i64> = results.take(1)?;
+        let count = |number: Option<i64>| usize::try_from(number.unwrap_or_default()).unwrap_or_default();
+        Ok((count(users), count(groups)))
     }
 }

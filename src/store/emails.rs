@@ -1,5 +1,7 @@
 //! Addresses of people.
 
+use std::collections::HashMap;
+
 use surrealdb::types::{RecordId, SurrealValue};
 
 use super::accounts::push_credentials_change;
@@ -11,7 +13,7 @@ use super::write::Write;
 use super::{
     IdentityStore, OneTime, Purpose, SealedMail, Store, StoreError, counted, millis, stored, unreadable, uuid,
 };
-use crate::domain::account::{Account, EmailAddress, EmailSource};
+use crate::domain::account::{Account, EmailAddress, EmailSource, Settings};
 use crate::domain::audit::AuditEvent;
 use crate::domain::token::BearerSecret;
 use crate::domain::user::User;
@@ -60,7 +62,7 @@ impl From<&EmailAddress> for EmailRow {
 }
 
 impl EmailRow {
-    fn into_email(self) -> Result<EmailAddress, StoreError> {
+    pub(super) fn into_email(self) -> Result<EmailAddress, StoreError> {
         Ok(EmailAddress {
             id: EmailId::new(key(&self.id)?),
             account: AccountId::new(self.account),
@@ -97,13 +99,55 @@ pub(crate) struct EmailChange<'a> {
     pub(crate) secret: Option<(&'a BearerSecret, OneTime)>,
     /// The secret that was followed.
     pub(crate) used: Option<&'a BearerSecret>,
+    /// Preferences before and after.
+    pub(crate) settings: Option<(&'a Settings, &'a Settings)>,
+    /// Whether the first steps are done.
+    pub(crate) onboarded: Option<bool>,
+    /// The person controls the account from now on.
+    pub(crate) released: bool,
     /// Users before and after, each in its organization.
     pub(crate) users: Vec<(OrganizationId, User, User)>,
     /// What is to be sent.
     pub(crate) mails: &'a [SealedMail],
 }
 
+impl EmailChange<'_> {
+    /// Whether nothing changes but, perhaps, users.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.added.is_none()
+            && self.changed.is_empty()
+            && self.removed.is_none()
+            && self.settings.is_none()
+            && self.onboarded.is_none()
+            && !self.released
+    }
+}
+
 impl IdentityStore {
+    /// The addresses of several people, by account, primary first, then by age.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn list_emails_of(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<HashMap<AccountId, Vec<EmailAddress>>, StoreError> {
+        let keys: Vec<_> = accounts.iter().map(|account| uuid(account.uuid())).collect();
+        let query = self.0.query("SELECT * FROM email_address WHERE account IN $accounts").bind(("accounts", keys));
+        let rows: Vec<EmailRow> = settle(query.await?)?.take(0)?;
+        let mut found: HashMap<AccountId, Vec<EmailAddress>> =
+            accounts.iter().map(|account| (*account, Vec::new())).collect();
+        for row in rows {
+            let email = row.into_email()?;
+            found.entry(email.account).or_default().push(email);
+        }
+        for emails in found.values_mut() {
+            emails.sort_by_key(|email| (!email.is_primary, email.created, email.id));
+        }
+        Ok(found)
+    }
+
     /// The addresses of a person, primary first, then by age.
     ///
     /// # Errors
@@ -199,6 +243,16 @@ fn push_email_change(write: &mut Write, change: &EmailChange<'_>) {
         write.bind("removed_from", uuid(removed.account.uuid()));
         write.bind("removed_email", email_record(removed.id));
         write.bind("removed_key", uuid(removed.id.uuid()));
+    }
+    if let Some((before, after)) = change.settings {
+        super::accounts::push_settings(write, before, after);
+    }
+    if let Some(onboarded) = change.onboarded {
+        write.push("UPDATE $account SET onboarded = $onboarded RETURN NONE;");
+        write.bind("onboarded", onboarded);
+    }
+    if change.released {
+        write.push("UPDATE $account SET managed_by = NONE RETURN NONE;");
     }
     if let Some((secret, one_time)) = &change.secret {
         push_one_time(write, secret, one_time);

@@ -12,6 +12,12 @@ pub enum StoreError {
     /// Another record has the key.
     #[error("{0:?} is taken")]
     Taken(UniqueIndex),
+    /// No owner who may sign in would be left.
+    #[error("no owner would be left")]
+    LastOwner,
+    /// The address has a pending invitation.
+    #[error("invited")]
+    Invited,
     /// Something the batch relied on has changed: read again and decide again.
     #[error("outdated")]
     Outdated,
@@ -42,12 +48,21 @@ pub enum UniqueIndex {
     OwnEmail,
     /// `invitation_pending`
     PendingInvitation,
+    /// `role_key`
+    RoleKey,
+    /// `domain_name`
+    Domain,
+    /// `connection_name`
+    ConnectionName,
 }
 
 impl UniqueIndex {
     fn by_name(name: &str) -> Option<Self> {
         match name {
-            "user_user_name" => Some(Self::UserName),
+            "user_user_name" | "service_account_user_name" => Some(Self::UserName),
+            "role_key" => Some(Self::RoleKey),
+            "domain_name" => Some(Self::Domain),
+            "connection_name" => Some(Self::ConnectionName),
             "user_external_key" | "group_external_key" => Some(Self::ExternalId),
             "group_display_name" => Some(Self::GroupDisplayName),
             "organization_short_name" => Some(Self::OrganizationShortName),
@@ -72,7 +87,15 @@ impl From<StoreError> for Error {
             StoreError::Taken(UniqueIndex::PendingInvitation) => {
                 Refusal::new(Code::InvitationExists, "that address has a pending invitation already").into()
             }
-            StoreError::Outdated => Self::Busy,
+            StoreError::Taken(UniqueIndex::RoleKey) => {
+                Refusal::new(Code::NameTaken, "there is a role with that key").at("key").into()
+            }
+            StoreError::Taken(UniqueIndex::Domain) => {
+                Refusal::new(Code::NameTaken, "that domain is an organization's already").at("domain").into()
+            }
+            StoreError::Taken(UniqueIndex::ConnectionName) => Self::Taken(Field::Name),
+            StoreError::LastOwner => Refusal::new(Code::LastOwner, "the organization would have no owner").into(),
+            StoreError::Outdated | StoreError::Invited => Self::Busy,
             StoreError::Unavailable(cause) => Self::Unavailable(cause),
             StoreError::Failed(_) => Self::Internal(Box::new(error)),
         }
@@ -81,6 +104,12 @@ impl From<StoreError> for Error {
 
 /// What a batch throws when something it relied on has changed.
 pub(super) const OUTDATED: &str = "outdated";
+/// What a batch throws when no owner would be left.
+const LAST_OWNER: &str = "last owner";
+/// What a batch throws when an address has a pending invitation.
+const INVITED: &str = "invited";
+/// What a batch throws when a service account has the name.
+const NAME_TAKEN: &str = "name taken";
 
 impl From<surrealdb::Error> for StoreError {
     fn from(error: surrealdb::Error) -> Self {
@@ -95,6 +124,9 @@ fn sort(error: surrealdb::Error) -> StoreError {
         // The commit of a grouped write reports some conflicts only in words.
         _ if text.contains("can be retried") => StoreError::Outdated,
         ErrorDetails::Thrown if text.ends_with(OUTDATED) => StoreError::Outdated,
+        ErrorDetails::Thrown if text.ends_with(LAST_OWNER) => StoreError::LastOwner,
+        ErrorDetails::Thrown if text.ends_with(INVITED) => StoreError::Invited,
+        ErrorDetails::Thrown if text.ends_with(NAME_TAKEN) => StoreError::Taken(UniqueIndex::UserName),
         ErrorDetails::AlreadyExists(Some(AlreadyExistsError::Record { .. })) => StoreError::Outdated,
         ErrorDetails::Connection(_) => StoreError::Unavailable(Box::new(error)),
         ErrorDetails::Internal => match violated_index(text) {

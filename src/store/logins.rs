@@ -182,14 +182,14 @@ impl IdentityStore {
         row.map(LoginRow::into_login).transpose()
     }
 
-    /// The logins of a person, latest use first.
+    /// The logins of these people, latest use first.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn list_logins(&self, account: AccountId) -> Result<Vec<Login>, StoreError> {
-        let query =
-            self.0.query("SELECT * FROM login WHERE account = $account").bind(("account", uuid(account.uuid())));
+    pub async fn list_logins(&self, accounts: &[AccountId]) -> Result<Vec<Login>, StoreError> {
+        let accounts: Vec<_> = accounts.iter().map(|account| uuid(account.uuid())).collect();
+        let query = self.0.query("SELECT * FROM login WHERE account IN $accounts").bind(("accounts", accounts));
         let rows: Vec<LoginRow> = settle(query.await?)?.take(0)?;
         let mut logins: Vec<Login> = rows.into_iter().map(LoginRow::into_login).collect::<Result<_, _>>()?;
         logins.sort_by_key(|login| std::cmp::Reverse((login.last_used, login.id)));

@@ -7,10 +7,13 @@ use surrealdb::types::{Array, Object, RecordId, RecordIdKey, SurrealValue, Uuid,
 
 use super::error::settle;
 use super::list::Table;
+use super::roles::{OwnerWatch, push_owner_guard, push_owner_watch};
+use super::users::{author, instant};
 use super::write::Write;
-use super::{OrganizationStore, StoreError, uuid};
-use crate::domain::group::{Member, MemberKind, Membership};
-use crate::domain::{GroupId, UserId};
+use super::{OrganizationStore, StoreError, millis, uuid};
+use crate::domain::audit::AuditEvent;
+use crate::domain::group::{Belonging, GroupRole, Member, MemberKind, MemberSource, Membership};
+use crate::domain::{Author, GroupId, UserId};
 
 /// How many records are asked for in one query.
 const RECORDS_AT_A_TIME: usize = 500;
@@ -54,10 +57,19 @@ fn edge(group: uuid::Uuid, member: uuid::Uuid) -> RecordId {
     RecordId::new("member", edge_key(group, member))
 }
 
-fn kind_name(kind: MemberKind) -> &'static str {
+pub(super) fn kind_name(kind: MemberKind) -> &'static str {
     match kind {
         MemberKind::User => "user",
         MemberKind::Group => "group",
+        MemberKind::ServiceAccount => "service_account",
+    }
+}
+
+fn kind_named(name: &str) -> MemberKind {
+    match name {
+        "group" => MemberKind::Group,
+        "service_account" => MemberKind::ServiceAccount,
+        _ => MemberKind::User,
     }
 }
 
@@ -75,7 +87,9 @@ pub(super) fn push_delta(write: &mut Write, group: GroupId, delta: &MemberDelta)
     }
     let targets: Vec<RecordId> =
         delta.added.iter().map(|(member, kind)| RecordId::new(kind_name(*kind), uuid(*member))).collect();
-    let edges: Vec<Object> = delta.added.iter().map(|(member, kind)| edge_content(group, *member, *kind)).collect();
+    let now = write.now();
+    let edges: Vec<Object> =
+        delta.added.iter().map(|(member, kind)| edge_content(group, *member, *kind, now)).collect();
     write.push("LET $joined = (UPDATE $targets SET joined_in = $event RETURN VALUE id);");
     write.push("IF array::len($joined) != array::len($targets) { THROW 'outdated' };");
     write.push("INSERT INTO member $edges RETURN NONE;");
@@ -83,8 +97,9 @@ pub(super) fn push_delta(write: &mut Write, group: GroupId, delta: &MemberDelta)
     write.bind("edges", edges);
 }
 
-fn edge_content(group: GroupId, member: uuid::Uuid, kind: MemberKind) -> Object {
+fn edge_content(group: GroupId, member: uuid::Uuid, kind: MemberKind, now: i64) -> Object {
     let mut content = Object::new();
+    content.insert("added", now);
     content.insert("id", Value::RecordId(edge(group.uuid(), member)));
     content.insert("group", Value::Uuid(uuid(group.uuid())));
     content.insert("member", Value::Uuid(uuid(member)));
@@ -92,20 +107,67 @@ fn edge_content(group: GroupId, member: uuid::Uuid, kind: MemberKind) -> Object 
     content
 }
 
-/// Puts a user into several groups; those groups change. The user is written by the same batch.
-pub(super) fn push_join_groups(write: &mut Write, user: UserId, groups: &[GroupId]) {
-    if groups.is_empty() {
+fn belonging_content(belonging: &Belonging) -> Object {
+    let now = belonging.added.map(millis).unwrap_or_default();
+    let mut content = edge_content(belonging.group, belonging.member, belonging.kind, now);
+    content
+        .insert("role", (belonging.role == GroupRole::Admin).then(|| belonging.role.as_str().to_owned()).into_value());
+    content.insert("scoped_role", belonging.scoped_role.clone().into_value());
+    content.insert("source", belonging.source.map(|source| source.as_str().to_owned()).into_value());
+    content.insert("added_by", belonging.added_by.map(Author::stored).into_value());
+    content
+}
+
+/// Who comes into groups, who is something else in them, and who goes: each group changes, and so is a conflict with
+/// whatever else changes it; whoever comes must still be there.
+#[derive(Debug, Default)]
+pub(crate) struct Belongings {
+    /// Who comes, or is something else from now on.
+    pub(crate) put: Vec<Belonging>,
+    /// Who goes.
+    pub(crate) gone: Vec<(GroupId, uuid::Uuid)>,
+}
+
+impl Belongings {
+    /// Whether nothing changes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.gone.is_empty()
+    }
+}
+
+/// Binds `$belong_…`.
+pub(super) fn push_belongings(write: &mut Write, change: &Belongings) {
+    if change.is_empty() {
         return;
     }
-    let records: Vec<RecordId> = groups.iter().map(|group| RecordId::new("group", uuid(group.uuid()))).collect();
-    let edges: Vec<Object> = groups.iter().map(|group| edge_content(*group, user.uuid(), MemberKind::User)).collect();
-    write.push("LET $entered = (UPDATE $entering SET version += 1, last_modified = $entered_at RETURN VALUE id);");
-    write.push("IF array::len($entered) != array::len($entering) { THROW 'outdated' };");
-    write.push("INSERT IGNORE INTO member $entering_edges RETURN NONE;");
-    write.bind("entering", records);
-    write.bind("entering_edges", edges);
+    let groups: HashSet<GroupId> =
+        change.put.iter().map(|put| put.group).chain(change.gone.iter().map(|(group, _)| *group)).collect();
+    let groups: Vec<RecordId> = groups.into_iter().map(|group| RecordId::new("group", uuid(group.uuid()))).collect();
+    write.push(
+        "LET $belong_changed = (UPDATE $belong_groups SET version += 1, last_modified = $belong_now RETURN VALUE id); \
+         IF array::len($belong_changed) != array::len($belong_groups) { THROW 'outdated' };",
+    );
     let now = write.now();
-    write.bind("entered_at", now);
+    write.bind("belong_now", now);
+    write.bind("belong_groups", groups);
+    if !change.gone.is_empty() {
+        let gone: Vec<RecordId> = change.gone.iter().map(|(group, member)| edge(group.uuid(), *member)).collect();
+        write.push("DELETE $belong_gone RETURN NONE;");
+        write.bind("belong_gone", gone);
+    }
+    if change.put.is_empty() {
+        return;
+    }
+    let members: HashSet<(uuid::Uuid, &str)> = change.put.iter().map(|put| (put.member, kind_name(put.kind))).collect();
+    let members: Vec<RecordId> = members.into_iter().map(|(id, table)| RecordId::new(table, uuid(id))).collect();
+    let edges: Vec<Object> = change.put.iter().map(belonging_content).collect();
+    write.push(
+        "LET $belong_found = (UPDATE $belong_members SET joined_in = $event RETURN VALUE id); \
+         IF array::len($belong_found) != array::len($belong_members) { THROW 'outdated' }; \
+         FOR $edge IN $belong_edges { UPSERT $edge.id CONTENT $edge RETURN NONE; };",
+    );
+    write.bind("belong_members", members);
+    write.bind("belong_edges", edges);
 }
 
 /// Takes a user or a group out of every group it is in; those groups change. Binds `$member`.
@@ -117,7 +179,164 @@ pub(super) fn push_leave_all_groups(write: &mut Write, member: uuid::Uuid, now: 
     write.bind("now", now.timestamp_millis());
 }
 
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct BelongingRow {
+    group: Uuid,
+    member: Uuid,
+    kind: String,
+    role: Option<String>,
+    scoped_role: Option<String>,
+    source: Option<String>,
+    added: Option<i64>,
+    added_by: Option<String>,
+}
+
+impl BelongingRow {
+    fn into_belonging(self) -> Belonging {
+        Belonging {
+            group: GroupId::new(self.group.into_inner()),
+            member: self.member.into_inner(),
+            kind: kind_named(&self.kind),
+            role: self.role.as_deref().and_then(GroupRole::named).unwrap_or(GroupRole::Member),
+            scoped_role: self.scoped_role,
+            source: self.source.as_deref().and_then(MemberSource::named),
+            added: self.added.map(instant),
+            added_by: author(self.added_by.as_deref()),
+        }
+    }
+}
+
 impl OrganizationStore {
+    /// What these are in which groups, direct ones only.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn belongings_of(&self, members: &[uuid::Uuid]) -> Result<Vec<Belonging>, StoreError> {
+        let members: Vec<_> = members.iter().copied().map(uuid).collect();
+        let query = self.0.query("SELECT * FROM member WHERE member IN $members").bind(("members", members));
+        let rows: Vec<BelongingRow> = settle(query.await?)?.take(0)?;
+        Ok(rows.into_iter().map(BelongingRow::into_belonging).collect())
+    }
+
+    /// What somebody is in a group, if they are in it themselves.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_belonging(&self, group: GroupId, member: uuid::Uuid) -> Result<Option<Belonging>, StoreError> {
+        let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", edge(group.uuid(), member)));
+        let row: Option<BelongingRow> = settle(query.await?)?.take(0)?;
+        Ok(row.map(BelongingRow::into_belonging))
+    }
+
+    /// Everybody in these groups, direct members only, by when they came.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn belongings_in(&self, groups: &[GroupId]) -> Result<Vec<Belonging>, StoreError> {
+        let groups: Vec<_> = groups.iter().map(|group| uuid(group.uuid())).collect();
+        let query = self
+            .0
+            .query("RETURN $groups.map(|$group| (SELECT * FROM member:[$group, NONE]..=[$group, ..])).flatten()")
+            .bind(("groups", groups));
+        let rows: Vec<BelongingRow> = settle(query.await?)?.take(0)?;
+        let mut all: Vec<Belonging> = rows.into_iter().map(BelongingRow::into_belonging).collect();
+        all.sort_by_key(|one| (one.added, one.member));
+        Ok(all)
+    }
+
+    /// Changes who belongs to which groups. Whoever comes or goes must be the version that was read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when they, or a group, are no longer what was read; [`StoreError::LastOwner`].
+    pub(crate) async fn change_belongings(
+        &self,
+        change: &Belongings,
+        (kind, member, version): (MemberKind, uuid::Uuid, u64),
+        watch: OwnerWatch<'_>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        let mut write = Write::new(self.1, event);
+        push_owner_watch(&mut write, watch);
+        write.push("IF (SELECT VALUE version FROM ONLY $belongs) != $belongs_version { THROW 'outdated' };");
+        write.bind("belongs", RecordId::new(kind_name(kind), uuid(member)));
+        write.bind("belongs_version", super::stored(version));
+        push_belongings(&mut write, change);
+        push_owner_guard(&mut write, watch);
+        write.commit(&self.0).await
+    }
+
+    /// How many direct members these groups have, in their order.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn count_members(&self, groups: &[GroupId]) -> Result<Vec<usize>, StoreError> {
+        let groups: Vec<_> = groups.iter().map(|group| uuid(group.uuid())).collect();
+        let query = self
+            .0
+            .query(
+                "RETURN $groups.map(|$group| \
+                 array::len((SELECT VALUE member FROM member:[$group, NONE]..=[$group, ..])))",
+            )
+            .bind(("groups", groups));
+        let counts: Vec<i64> = settle(query.await?)?.take(0)?;
+        Ok(counts.into_iter().map(|count| usize::try_from(count).unwrap_or_default()).collect())
+    }
+
+    /// All groups that these are in, by themselves or by nesting, however deep and in whatever circle.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub(super) async fn groups_around(
+        &self,
+        members: &[uuid::Uuid],
+    ) -> Result<HashMap<uuid::Uuid, HashSet<uuid::Uuid>>, StoreError> {
+        let parents = self.parents(members).await?;
+        let around = |member: &uuid::Uuid| {
+            let mut seen: HashSet<uuid::Uuid> = HashSet::new();
+            let mut open = vec![*member];
+            while let Some(next) = open.pop() {
+                open.extend(parents.get(&next).into_iter().flatten().filter(|group| seen.insert(**group)));
+            }
+            (*member, seen)
+        };
+        Ok(members.iter().map(around).collect())
+    }
+
+    /// The users in these groups, by themselves or through groups in them.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn users_within(&self, groups: &[uuid::Uuid]) -> Result<HashSet<uuid::Uuid>, StoreError> {
+        let (mut users, mut seen) = (HashSet::new(), HashSet::new());
+        let mut open: Vec<uuid::Uuid> = groups.to_vec();
+        while let Some(group) = open.pop() {
+            if !seen.insert(group) {
+                continue;
+            }
+            let query = self
+                .0
+                .query("SELECT group, member, kind FROM member:[$group, NONE]..=[$group, ..]")
+                .bind(("group", uuid(group)));
+            let rows: Vec<EdgeRow> = settle(query.await?)?.take(0)?;
+            for row in rows {
+                match kind_named(&row.kind) {
+                    MemberKind::User => drop(users.insert(row.member.into_inner())),
+                    MemberKind::Group => open.push(row.member.into_inner()),
+                    MemberKind::ServiceAccount => {}
+                }
+            }
+        }
+        Ok(users)
+    }
+
     /// Which of these are members of the group.
     ///
     /// # Errors
@@ -167,7 +386,7 @@ impl OrganizationStore {
             let rows: Vec<EdgeRow> = settle(query.await?)?.take(0)?;
             let list = rows.into_iter().map(|row| Member {
                 id: row.member.into_inner(),
-                kind: if row.kind == "group" { MemberKind::Group } else { MemberKind::User },
+                kind: kind_named(&row.kind),
                 display: None,
             });
             members.insert(*group, list.collect());
@@ -249,8 +468,17 @@ impl OrganizationStore {
     ///
     /// When the store fails.
     pub async fn memberships_of(&self, users: &[UserId]) -> Result<HashMap<UserId, Vec<Membership>>, StoreError> {
+        let ids: Vec<uuid::Uuid> = users.iter().map(|user| user.uuid()).collect();
+        let parents = self.parents(&ids).await?;
+        let groups: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
+        let names = self.names_of(Table::Group, &groups.into_iter().collect::<Vec<_>>()).await?;
+        Ok(users.iter().map(|user| (*user, memberships(*user, &parents, &names))).collect())
+    }
+
+    /// The groups that each of these, and each group found, is a direct member of.
+    async fn parents(&self, members: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, Vec<uuid::Uuid>>, StoreError> {
         let mut parents: HashMap<uuid::Uuid, Vec<uuid::Uuid>> = HashMap::new();
-        let mut frontier: Vec<uuid::Uuid> = users.iter().map(|user| user.uuid()).collect();
+        let mut frontier: Vec<uuid::Uuid> = members.to_vec();
         // Breadth first, one query a level; what was asked for once is not asked for again, so circles end.
         while !frontier.is_empty() {
             let edges = self.edges_to(&frontier).await?;
@@ -263,9 +491,7 @@ impl OrganizationStore {
             let found: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
             frontier = found.into_iter().filter(|group| !parents.contains_key(group)).collect();
         }
-        let groups: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
-        let names = self.names_of(Table::Group, &groups.into_iter().collect::<Vec<_>>()).await?;
-        Ok(users.iter().map(|user| (*user, memberships(*user, &parents, &names))).collect())
+        Ok(parents)
     }
 
     async fn edges_to(&self, members: &[uuid::Uuid]) -> Result<Vec<EdgeRow>, StoreError> {

@@ -15,12 +15,14 @@ pub(super) type Migrations = &'static [(&'static str, &'static str)];
 pub(super) const IDENTITY: Migrations = &[
     ("0001_tenancy", include_str!("../../schema/identity/0001_tenancy.surql")),
     ("0002_accounts", include_str!("../../schema/identity/0002_accounts.surql")),
+    ("0003_administration", include_str!("../../schema/identity/0003_administration.surql")),
 ];
 
 /// Of an organization's database.
 pub(super) const ORGANIZATION: Migrations = &[
     ("0001_directory", include_str!("../../schema/organization/0001_directory.surql")),
     ("0002_accounts", include_str!("../../schema/organization/0002_accounts.surql")),
+    ("0003_administration", include_str!("../../schema/organization/0003_administration.surql")),
 ];
 
 /// Applies what is missing. Several nodes may do so at once: each migration is applied by exactly one of them.

@@ -7,7 +7,9 @@ mod accounts;
 mod attempts;
 mod audit;
 mod bearers;
+mod connections;
 mod consequences;
+mod deleted_users;
 mod directories;
 mod emails;
 mod error;
@@ -18,47 +20,62 @@ mod list;
 mod logins;
 mod members;
 mod migrate;
+mod names;
 mod one_time;
 mod organizations;
 mod outbox;
 mod policy;
+mod provisioning;
 mod roles;
 mod second_factors;
+mod service_accounts;
 mod sign_in;
 mod signing_keys;
 mod trusted_devices;
+mod user_list;
 mod users;
 mod write;
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use surrealdb::Surreal;
 use surrealdb::engine::any::{Any, connect};
+use surrealdb::method::Query as EngineQuery;
 use surrealdb::opt::auth::{Namespace, Root};
 
-pub use accounts::{Credentials, Session};
+pub(crate) use accounts::NewPerson;
+pub use accounts::{Credentials, KnownAccount, Session};
 pub use attempts::Attempt;
-pub use audit::StoredEvent;
+pub use audit::{EventFilter, StoredEvent, Verdict};
 pub(crate) use bearers::TokenChange;
-pub use bearers::{Bearer, TokenSession};
-pub(crate) use directories::NewToken;
+pub use bearers::TokenSession;
+pub use deleted_users::DeletedUser;
+pub(crate) use deleted_users::{AccountEnd, Departure, Remains};
+pub(crate) use directories::DirectoryChange;
 pub(crate) use emails::EmailChange;
 pub use error::{StoreError, UniqueIndex};
 pub(crate) use invitations::Joining;
+pub use invitations::{InvitationFilter, ShownState};
 pub use list::{Found, Query};
 pub(crate) use logins::LoginEnd;
 pub(crate) use logins::NewTokens;
+pub(crate) use members::Belongings;
 pub use members::MemberDelta;
 pub use one_time::{OneTime, Purpose};
 pub use organizations::Owner;
 pub(crate) use outbox::SealedMail;
 pub use outbox::WaitingMail;
+pub use provisioning::{ProvisioningEvent, ProvisioningFilter};
+pub(crate) use roles::{GrantChange, OwnerWatch};
 pub(crate) use second_factors::FactorUse;
+pub(crate) use service_accounts::ProgramChange;
 pub(crate) use sign_in::{DeviceTrust, PasswordSet, SignIn};
+pub use user_list::{Seek, SortKey, UserOrder, UserQuery, UserStates};
 
 use write::Write;
 
@@ -88,6 +105,7 @@ pub struct Store {
     /// Whether other processes write to the same store.
     shared: bool,
     commits: Arc<AtomicU64>,
+    queries: Arc<AtomicU64>,
     identity: IdentityStore,
     organizations: Cache<OrganizationId, OrganizationStore>,
 }
@@ -97,6 +115,24 @@ struct Bound {
     db: Surreal<Any>,
     /// How many units of work this process has committed.
     commits: Arc<AtomicU64>,
+    /// Whether there may be events that have no number yet.
+    unsealed: AtomicBool,
+    /// Whether other processes write to the same store.
+    shared: bool,
+    /// How many queries were asked of the engine.
+    queries: Arc<AtomicU64>,
+}
+
+impl Bound {
+    fn new(db: Surreal<Any>, shared: bool, commits: Arc<AtomicU64>, queries: Arc<AtomicU64>) -> Self {
+        Self { db, commits, unsealed: AtomicBool::new(true), shared, queries }
+    }
+
+    /// Asks the engine; counted.
+    fn query<'c>(&'c self, query: impl Into<Cow<'c, str>>) -> EngineQuery<'c, Any> {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        self.db.query(query)
+    }
 }
 
 impl Deref for Bound {
@@ -113,7 +149,7 @@ pub struct IdentityStore(Arc<Bound>);
 
 /// A handle bound to one organization's database.
 #[derive(Clone)]
-pub struct OrganizationStore(Arc<Bound>, OrganizationId);
+pub struct OrganizationStore(Arc<Bound>, OrganizationId, Arc<names::NameIndex>);
 
 /// The name of a database: from our own ids, never from a client.
 pub(crate) struct DatabaseName(String);
@@ -147,16 +183,22 @@ impl Store {
         let bound = bind(&db, &settings.namespace, &DatabaseName::identity()).await?;
         migrate::apply(&bound, migrate::IDENTITY).await?;
         let commits = Arc::new(AtomicU64::new(0));
-        let identity = IdentityStore(Arc::new(Bound { db: bound, commits: commits.clone() }));
         let shared = settings.url.starts_with("ws");
+        let queries = Arc::new(AtomicU64::new(0));
+        let identity = IdentityStore(Arc::new(Bound::new(bound, shared, commits.clone(), queries.clone())));
         let organizations = Cache::new(OPEN_ORGANIZATIONS);
-        Ok(Self { db, namespace: settings.namespace.clone(), shared, commits, identity, organizations })
+        Ok(Self { db, namespace: settings.namespace.clone(), shared, commits, queries, identity, organizations })
     }
 
     /// A number that moves with every unit of work committed here; none where other processes write too. What was read
     /// when it had a value is still true while it has that value.
     pub fn revision(&self) -> Option<u64> {
         (!self.shared).then(|| self.commits.load(Ordering::SeqCst))
+    }
+
+    /// How many queries were asked of the engine since the start; it goes on counting.
+    pub fn queries(&self) -> Arc<AtomicU64> {
+        self.queries.clone()
     }
 
     /// Who people are, whose tokens are whose, which organizations there are.
@@ -173,12 +215,18 @@ impl Store {
         let open = async {
             let bound = bind(&self.db, &self.namespace, &DatabaseName::of(id)).await?;
             migrate::apply(&bound, migrate::ORGANIZATION).await?;
-            Ok::<_, StoreError>(OrganizationStore(Arc::new(Bound { db: bound, commits: self.commits.clone() }), id))
+            let bound = Bound::new(bound, self.shared, self.commits.clone(), self.queries.clone());
+            Ok::<_, StoreError>(OrganizationStore(Arc::new(bound), id, Arc::default()))
         };
         self.organizations.try_get_with(id, open).await.map_err(|error| match &*error {
             StoreError::Unavailable(cause) => StoreError::Unavailable(cause.to_string().into()),
             other => StoreError::Failed(other.to_string()),
         })
+    }
+
+    /// The organizations that this process has open.
+    pub fn open_organizations(&self) -> Vec<OrganizationStore> {
+        self.organizations.iter().map(|(_, store)| store).collect()
     }
 
     /// One unit of work on what `identity` keeps. Its event goes into the trail of the organization it happened in; what

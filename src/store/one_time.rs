@@ -22,6 +22,10 @@ pub enum Purpose {
     Verify,
     /// Joining an organization.
     Invitation,
+    /// Coming back from a login provider.
+    Connection,
+    /// Getting the tokens of a sign-in through a login provider.
+    Code,
 }
 
 impl Purpose {
@@ -31,6 +35,8 @@ impl Purpose {
             Self::Reset => "reset",
             Self::Verify => "verify",
             Self::Invitation => "invitation",
+            Self::Connection => "connection",
+            Self::Code => "code",
         }
     }
 }

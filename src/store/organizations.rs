@@ -6,14 +6,14 @@ use surrealdb::types::{Datetime, Object, RecordId, SurrealValue};
 use super::accounts::{push_account, push_membership, push_password};
 use super::emails::push_email;
 use super::error::settle;
-use super::users::{UserRow, user_record};
+use super::users::{UserRow, author, instant, user_record};
 use super::write::Write;
-use super::{DatabaseName, IdentityStore, OrganizationStore, Store, StoreError, uuid};
-use crate::domain::OrganizationId;
+use super::{DatabaseName, IdentityStore, OrganizationStore, Store, StoreError, counted, millis, stored, uuid};
 use crate::domain::account::{Account, EmailAddress, Membership, MembershipSource, PasswordRecord};
 use crate::domain::audit::AuditEvent;
 use crate::domain::organization::Organization;
 use crate::domain::user::User;
+use crate::domain::{Author, OrganizationId, Stamps};
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
@@ -22,6 +22,10 @@ pub(super) struct OrganizationRow {
     short_name: String,
     name: String,
     created: Datetime,
+    created_by: Option<String>,
+    updated: Option<i64>,
+    updated_by: Option<String>,
+    version: i64,
 }
 
 impl OrganizationRow {
@@ -30,7 +34,13 @@ impl OrganizationRow {
             id: OrganizationId::new(super::users::key(&self.id)?),
             short_name: self.short_name,
             name: self.name,
-            created: self.created.into_inner(),
+            stamps: Stamps {
+                created: self.created.into_inner(),
+                created_by: author(self.created_by.as_deref()),
+                updated: self.updated.map_or(self.created.into_inner(), instant),
+                updated_by: author(self.updated_by.as_deref()),
+                version: counted(self.version),
+            },
         })
     }
 }
@@ -66,7 +76,7 @@ impl Store {
         let bound = self.organization(organization.id).await?;
         let mut write = Write::new(organization.id, event);
         if let Some(owner) = owner {
-            push_owner_user(&mut write, owner, organization.created);
+            push_owner_user(&mut write, owner, organization.stamps.created);
         }
         write.use_database(&DatabaseName::identity());
         write.push("CREATE $organization CONTENT $organization_content RETURN NONE;");
@@ -80,19 +90,52 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Changes the names of an organization.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Taken`] for the short name; [`StoreError::Outdated`] when it is no longer what was read.
+    pub(crate) async fn update_organization(
+        &self,
+        before: &Organization,
+        after: &Organization,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        self.change_identity(Some(before.id), event, |write| {
+            write.push(
+                "IF (SELECT VALUE version FROM ONLY $organization) != $organization_version { THROW 'outdated' }; \
+                 UPDATE $organization SET name = $organization_name, short_name = $organization_short, \
+                 short_name_key = $organization_key_of_name, updated = $organization_now, \
+                 updated_by = $organization_by, version += 1 RETURN NONE;",
+            );
+            write.bind("organization", organization_record(before.id));
+            write.bind("organization_version", stored(before.stamps.version));
+            write.bind("organization_name", after.name.clone());
+            write.bind("organization_short", after.short_name.clone());
+            write.bind("organization_key_of_name", scim::fold(&after.short_name));
+            write.bind("organization_now", millis(after.stamps.updated));
+            write.bind("organization_by", after.stamps.updated_by.map(Author::stored));
+        })
+        .await
+    }
+}
+
 fn organization_content(organization: &Organization) -> Object {
     let mut content = Object::new();
     content.insert("short_name", organization.short_name.clone());
     content.insert("short_name_key", scim::fold(&organization.short_name));
     content.insert("name", organization.name.clone());
-    content.insert("created", Datetime::from(organization.created));
+    content.insert("created", Datetime::from(organization.stamps.created));
+    content.insert("version", stored(organization.stamps.version));
     content
 }
 
 fn push_owner_user(write: &mut Write, owner: &Owner, now: DateTime<Utc>) {
     write.push("CREATE $owner CONTENT $owner_content RETURN NONE;");
     write.push(
-        "CREATE role_grant SET user = $owner_key, role = 'owner', source = 'DIRECT', created = $now RETURN NONE;",
+        "CREATE type::record('role_grant', [$owner_key, 'owner', 'DIRECT', '']) SET holder = $owner_key, \
+         holder_kind = 'user', role = 'owner', source = 'DIRECT', created = $now RETURN NONE;",
     );
     write.bind("owner", user_record(owner.user.id));
     write.bind("owner_content", UserRow::from(&owner.user));
@@ -101,7 +144,7 @@ fn push_owner_user(write: &mut Write, owner: &Owner, now: DateTime<Utc>) {
 }
 
 fn push_owner_account(write: &mut Write, owner: &Owner, organization: &Organization) {
-    let now = organization.created;
+    let now = organization.stamps.created;
     push_account(write, &owner.account, now);
     push_password(write, owner.account.id, &PasswordRecord::chosen(owner.password_hash.clone(), now));
     push_email(write, &owner.email);
@@ -126,12 +169,12 @@ impl OrganizationStore {
     pub async fn is_ownerless(&self) -> Result<bool, StoreError> {
         let query = self
             .0
-            .query("LET $owners = (SELECT VALUE type::record('user', user) FROM role_grant WHERE role = 'owner')")
+            .query(super::roles::OWNERS)
             .query("RETURN array::len($owners)")
-            .query("RETURN array::len((SELECT VALUE id FROM $owners WHERE active = true AND locally_held = false))");
+            .query("RETURN array::len((SELECT VALUE id FROM $owners WHERE active = true AND locally_held = false AND account != NONE))");
         let mut results = settle(query.await?)?;
-        let owners: Option<i64> = results.take(1)?;
-        let admitted: Option<i64> = results.take(2)?;
+        let owners: Option<i64> = results.take(2)?;
+        let admitted: Option<i64> = results.take(3)?;
         Ok(owners.unwrap_or(0) > 0 && admitted.unwrap_or(0) == 0)
     }
 }

@@ -5,7 +5,7 @@ use surrealdb::types::{RecordId, SurrealValue};
 
 use super::error::settle;
 use super::list::Row as _;
-use super::roles::{GrantRow, into_grants};
+use super::roles::{GrantRow, RoleRow, Roles};
 use super::users::{UserRow, user_record};
 use super::write::Write;
 use super::{OrganizationStore, StoreError, counted, stored, uuid};
@@ -74,17 +74,31 @@ impl OrganizationStore {
     pub async fn find_member(&self, id: UserId) -> Result<Option<(User, Vec<RoleGrant>, AccountPolicy)>, StoreError> {
         let query = self
             .0
-            .query("SELECT * FROM ONLY $id; SELECT * FROM role_grant WHERE user = $key; SELECT * FROM ONLY $policy;")
+            .query(
+                "LET $within = (SELECT VALUE group FROM member WHERE member = $key); \
+                 LET $around = IF $within = [] { [] } ELSE { (SELECT VALUE group FROM member WHERE member IN $within) }; \
+                 LET $grants = IF $within = [] { (SELECT * FROM role_grant WHERE holder = $key) } ELSE \
+                 { (SELECT * FROM role_grant WHERE holder IN array::concat([$key], $within)) }; \
+                 SELECT * FROM ONLY $id; RETURN $grants; \
+                 SELECT * FROM role WHERE key IN $grants.role; SELECT * FROM ONLY $policy; RETURN array::len($around);",
+            )
             .bind(("id", user_record(id)))
             .bind(("key", uuid(id.uuid())))
             .bind(("policy", policy_record()));
         let mut results = settle(query.await?)?;
-        let user: Option<UserRow> = results.take(0)?;
-        let grants: Vec<GrantRow> = results.take(1)?;
-        let policy = into_policy(results.take(2)?)?;
+        let user: Option<UserRow> = results.take(3)?;
+        let grants: Vec<GrantRow> = results.take(4)?;
+        let roles: Vec<RoleRow> = results.take(5)?;
+        let policy = into_policy(results.take(6)?)?;
+        let around: Option<i64> = results.take(7)?;
         let Some(user) = user else { return Ok(None) };
         let user = user.into_entity()?;
-        let grants = into_grants(grants, &user, self.1);
+        let grants = if around.unwrap_or_default() == 0 {
+            Roles::read(self.1, roles)?.grants_of_user(&grants, &user)
+        } else {
+            // Groups in groups: one query a level, only where there are any.
+            self.grants_of_users(std::slice::from_ref(&user)).await?.remove(&id).unwrap_or_default()
+        };
         Ok(Some((user, grants, policy)))
     }
 }

@@ -144,6 +144,27 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Says that a password must be changed, or need not be.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when the credentials are no longer what was read.
+    pub(crate) async fn mark_password(
+        &self,
+        home: OrganizationId,
+        account: &Account,
+        password: &PasswordRecord,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        self.change_identity(Some(home), event, |write| {
+            push_credentials_change(write, account);
+            push_password(write, account.id, password);
+        })
+        .await
+    }
+}
+
 /// A password that is about to be.
 pub(crate) struct PasswordSet<'a> {
     /// Whose trail the event goes into.

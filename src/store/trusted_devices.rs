@@ -135,16 +135,15 @@ impl IdentityStore {
         row.map(DeviceRow::into_device).transpose()
     }
 
-    /// The devices of a person, latest use first, whether or not their time is over.
+    /// The devices of these people, latest use first, whether or not their time is over.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn list_devices(&self, account: AccountId) -> Result<Vec<TrustedDevice>, StoreError> {
-        let query = self
-            .0
-            .query("SELECT * FROM trusted_device WHERE account = $account")
-            .bind(("account", uuid(account.uuid())));
+    pub async fn list_devices(&self, accounts: &[AccountId]) -> Result<Vec<TrustedDevice>, StoreError> {
+        let accounts: Vec<_> = accounts.iter().map(|account| uuid(account.uuid())).collect();
+        let query =
+            self.0.query("SELECT * FROM trusted_device WHERE account IN $accounts").bind(("accounts", accounts));
         let rows: Vec<DeviceRow> = settle(query.await?)?.take(0)?;
         let mut devices: Vec<TrustedDevice> = rows.into_iter().map(DeviceRow::into_device).collect::<Result<_, _>>()?;
         devices.sort_by_key(|device| std::cmp::Reverse((device.last_used.unwrap_or(device.created), device.id)));

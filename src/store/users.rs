@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use scim::Resource;
+use scim::{Resource, fold};
 use serde_json::{Value as Json, json};
 use surrealdb::types::{RecordId, SurrealValue, Uuid};
 
 use super::error::settle;
 use super::list::Row;
+use super::roles::{OwnerWatch, push_owner_guard, push_owner_watch};
 use super::write::Write;
 use super::{DatabaseName, OrganizationStore, StoreError, consequences, millis, uuid};
 use crate::domain::audit::AuditEvent;
 use crate::domain::user::{Claim, Hold, User};
-use crate::domain::{AccountId, DirectoryId, OrganizationId, UserId};
+use crate::domain::{AccountId, Author, DirectoryId, OrganizationId, UserId};
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
@@ -35,7 +36,12 @@ pub(super) struct UserRow {
     metadata: Option<Json>,
     claimed: Vec<String>,
     authority: Option<Json>,
-    last_login: Option<i64>,
+    salt: String,
+    external: bool,
+    display_key: String,
+    created_by: Option<String>,
+    updated_by: Option<String>,
+    last_login: i64,
     last_seen: Option<i64>,
     version: i64,
     created: i64,
@@ -121,13 +127,23 @@ impl From<&User> for UserRow {
             metadata: (!user.metadata.is_empty()).then(|| Json::Object(user.metadata.clone())),
             claimed,
             authority,
-            last_login: user.last_login.map(millis),
+            salt: user.salt.clone(),
+            external: user.external,
+            display_key: fold(user.display_name()),
+            created_by: user.created_by.map(Author::stored),
+            updated_by: user.updated_by.map(Author::stored),
+            last_login: user.last_login.map(millis).unwrap_or_default(),
             last_seen: user.last_seen.map(millis),
             version: i64::try_from(user.version).unwrap_or(i64::MAX),
             created: user.created.timestamp_millis(),
             last_modified: user.last_modified.timestamp_millis(),
         }
     }
+}
+
+/// Whoever is named.
+pub(super) fn author(stored: Option<&str>) -> Option<Author> {
+    stored.and_then(Author::read)
 }
 
 /// The instant of stored milliseconds.
@@ -162,7 +178,11 @@ impl Row for UserRow {
             avatar_url: self.avatar_url,
             metadata: self.metadata.and_then(|metadata| metadata.as_object().cloned()).unwrap_or_default(),
             authority,
-            last_login: self.last_login.map(instant),
+            salt: self.salt,
+            external: self.external,
+            created_by: author(self.created_by.as_deref()),
+            updated_by: author(self.updated_by.as_deref()),
+            last_login: (self.last_login > 0).then(|| instant(self.last_login)),
             last_seen: self.last_seen.map(instant),
             version: u64::try_from(self.version).unwrap_or_default(),
             created: instant(self.created),
@@ -183,6 +203,24 @@ impl OrganizationStore {
         row.map(Row::into_entity).transpose()
     }
 
+    /// The users with these ids; those that are not there are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        let mut users = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(500) {
+            let records: Vec<RecordId> = chunk.iter().map(|id| user_record(*id)).collect();
+            let rows: Vec<UserRow> =
+                settle(self.0.query("SELECT * FROM $ids").bind(("ids", records)).await?)?.take(0)?;
+            for row in rows {
+                users.push(row.into_entity()?);
+            }
+        }
+        Ok(users)
+    }
+
     /// The user whose folded name this is.
     ///
     /// # Errors
@@ -198,12 +236,15 @@ impl OrganizationStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Taken`] for its name or external id.
-    pub async fn insert_user(&self, user: &User, event: &AuditEvent) -> Result<(), StoreError> {
+    /// [`StoreError::Taken`] for its name or external id; [`StoreError::Invited`] for an address that is, if asked.
+    pub async fn insert_user(&self, user: &User, unless_invited: bool, event: &AuditEvent) -> Result<(), StoreError> {
         let mut write = Write::new(self.1, event);
-        write.push("CREATE $id CONTENT $user RETURN NONE;");
-        write.bind("id", user_record(user.id));
-        write.bind("user", UserRow::from(user));
+        if unless_invited && !user.email_keys().is_empty() {
+            write.push(
+                "IF (SELECT VALUE id FROM invitation WHERE pending_key IN $user.email_keys) != [] { THROW 'invited' };",
+            );
+        }
+        push_new_user(&mut write, user);
         write.commit(&self.0).await
     }
 
@@ -211,11 +252,19 @@ impl OrganizationStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Outdated`] when it is no longer that version; [`StoreError::Taken`].
-    pub async fn update_user(&self, before: &User, after: &User, event: &AuditEvent) -> Result<(), StoreError> {
+    /// [`StoreError::Outdated`] when it is no longer that version; [`StoreError::Taken`]; [`StoreError::LastOwner`].
+    pub(crate) async fn update_user(
+        &self,
+        before: &User,
+        after: &User,
+        watch: OwnerWatch<'_>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
         let mut write = Write::new(self.1, event);
+        push_owner_watch(&mut write, watch);
         push_update(&mut write, before, after);
         consequences::push_end_access(&mut write, event, before);
+        push_owner_guard(&mut write, watch);
         write.commit(&self.0).await
     }
 
@@ -273,36 +322,37 @@ impl OrganizationStore {
             .bind(("now", millis(now)));
         settle(query.await?).map(drop)
     }
+}
 
-    /// Removes a user, its memberships and grants, but for ownership, which stays as a mark that there was an owner.
-    /// Groups it was in get a new version.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Outdated`] when it is no longer this version.
-    pub async fn remove_user(&self, user: &User, event: &AuditEvent) -> Result<(), StoreError> {
-        let mut write = Write::new(self.1, event);
-        write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
-        super::members::push_leave_all_groups(&mut write, user.id.uuid(), event.at);
-        write.push("DELETE role_grant WHERE user = $member AND role != 'owner' RETURN NONE; DELETE $id RETURN NONE;");
-        write.bind("id", user_record(user.id));
-        write.bind("version", i64::try_from(user.version).unwrap_or(i64::MAX));
-        consequences::push_end_access(&mut write, event, user);
-        consequences::push_end_membership(&mut write, user);
-        write.commit(&self.0).await
-    }
+/// No service account has the name. `$user` is bound by the caller.
+fn push_name_check(write: &mut Write) {
+    write.push(
+        "IF (SELECT VALUE id FROM service_account WHERE user_name_key = $user.user_name_key) != [] { THROW 'name taken' };",
+    );
+}
+
+/// Adds a user.
+pub(super) fn push_new_user(write: &mut Write, user: &User) {
+    push_name_check(write);
+    write.push("CREATE $id CONTENT $user RETURN NONE;");
+    write.bind("id", user_record(user.id));
+    write.bind("user", UserRow::from(user));
 }
 
 /// Puts the next version of a user in the place of the one it was made from. What sign-ins write beside it stays.
 pub(super) fn push_update(write: &mut Write, before: &User, after: &User) {
     write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
+    if before.user_name_key() != after.user_name_key() {
+        push_name_check(write);
+    }
     write.push(
         "UPDATE $id SET attributes = $user.attributes, user_name_key = $user.user_name_key, \
          external_id = $user.external_id, external_key = $user.external_key, email_keys = $user.email_keys, \
          manager = $user.manager, active = $user.active, locally_held = $user.locally_held, hold = $user.hold, \
          protected = $user.protected, directory = $user.directory, account = $user.account, \
          avatar_url = $user.avatar_url, metadata = $user.metadata, claimed = $user.claimed, \
-         authority = $user.authority, version = $user.version, last_modified = $user.last_modified RETURN NONE;",
+         authority = $user.authority, salt = $user.salt, external = $user.external, display_key = $user.display_key, \
+         updated_by = $user.updated_by, version = $user.version, last_modified = $user.last_modified RETURN NONE;",
     );
     write.bind("id", user_record(after.id));
     write.bind("version", i64::try_from(before.version).unwrap_or(i64::MAX));
@@ -330,6 +380,8 @@ pub(super) fn push_users(write: &mut Write, users: &[(OrganizationId, User, User
             "UPDATE $change.id SET attributes = $change.user.attributes, user_name_key = $change.user.user_name_key, \
              email_keys = $change.user.email_keys, account = $change.user.account, \
              avatar_url = $change.user.avatar_url, metadata = $change.user.metadata, \
+             display_key = $change.user.display_key, external = $change.user.external, \
+             updated_by = $change.user.updated_by, \
              version = $change.user.version, last_modified = $change.user.last_modified RETURN NONE;",
         );
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use serde_json::Value as Json;
 use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Value, Variables};
 
 use super::error::settle;
@@ -64,6 +65,7 @@ impl Write {
     /// everything happened (security catalogue C-09).
     pub(super) async fn commit(self, db: &Bound) -> Result<(), StoreError> {
         let outcome = self.run(db).await;
+        db.unsealed.store(true, Ordering::Relaxed);
         // Whatever came of it: what is remembered of before must not be used any more.
         db.commits.fetch_add(1, Ordering::SeqCst);
         outcome
@@ -96,41 +98,60 @@ fn event_id(event: &AuditEvent) -> RecordId {
     RecordId::new("audit_event", uuid(event.id.uuid()))
 }
 
-fn event_content(event: &AuditEvent) -> Object {
-    let mut actor = Object::new();
-    match &event.actor {
-        Actor::Operator => {
-            actor.insert("kind", "operator".to_owned());
+fn actor_content(actor: &Actor) -> Object {
+    let mut content = Object::new();
+    let mut put = |kind: &str, id: Option<String>| {
+        content.insert("kind", kind.to_owned());
+        if let Some(id) = id {
+            content.insert("id", id);
+        }
+    };
+    match actor {
+        Actor::Operator => put("operator", None),
+        Actor::System => put("server", None),
+        Actor::Nobody(_) => put("public", None),
+        Actor::Person(person) => {
+            put("user", Some(person.user.id.to_string()));
+            if let Some(token) = person.token() {
+                content.insert("token", token.id.to_string());
+            }
+        }
+        Actor::Program(program) => {
+            put("service_account", Some(program.account.id.to_string()));
+            content.insert("token", program.token.id.to_string());
         }
         Actor::Directory(directory) => {
-            actor.insert("kind", "directory".to_owned());
-            actor.insert("id", directory.id.to_string());
-            actor.insert("name", directory.name.clone());
-        }
-        Actor::Person(person) => {
-            actor.insert("kind", "user".to_owned());
-            actor.insert("id", person.user.id.to_string());
-        }
-        Actor::Nobody(_) => {
-            actor.insert("kind", "public".to_owned());
+            put("directory", Some(directory.id.to_string()));
+            content.insert("name", directory.name.clone());
         }
     }
+    content
+}
+
+fn event_content(event: &AuditEvent) -> Object {
     let mut target = Object::new();
     target.insert("kind", event.target.0.to_owned());
     target.insert("id", event.target.1.clone());
     let consequences: Vec<String> =
         event.consequences.iter().map(|consequence: &Consequence| consequence.as_str().to_owned()).collect();
+    let values: Vec<Json> = event.values.iter().filter_map(|change| serde_json::to_value(change).ok()).collect();
+    let (subject, sealed) = event.sealed.clone().unzip();
     let mut content = Object::new();
     content.insert("at", Datetime::from(event.at));
-    content.insert("actor", actor);
+    content.insert("actor", actor_content(&event.actor));
+    content.insert("door", event.door().as_str().to_owned());
     content.insert("request", event.request.clone().map_or(Value::None, Value::String));
     content.insert("kind", event.kind.as_str().to_owned());
     content.insert("target", target);
     content.insert("changed", event.changed.clone());
+    content.insert("changes", values.into_value());
+    content.insert("sealed", sealed.into_value());
+    content.insert("subject", subject.map(|id| uuid(id.uuid())).into_value());
     content.insert("reason", event.reason.clone().map_or(Value::None, Value::String));
     content.insert("consequences", consequences);
     content.insert("members_added", count(event.members_added));
     content.insert("members_removed", count(event.members_removed));
+    content.insert("seq", -1_i64);
     content
 }
 

@@ -45,3 +45,25 @@ fn every_row_has_a_test_that_names_it() {
     }
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+/// Rows of `capabilities.md`: system, how many, and which of them come with signing in through a login provider.
+const CAPABILITIES: &[(usize, usize, &[usize])] =
+    &[(0, 32, &[]), (1, 25, &[5, 15]), (2, 30, &[12, 14, 24, 25]), (3, 21, &[]), (4, 21, &[])];
+
+#[test]
+fn every_capability_has_a_test_that_names_it() {
+    let mut names = Vec::new();
+    for folder in ["src", "tests/it"] {
+        read_tests(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut names);
+    }
+    let mut missing = Vec::new();
+    for (system, count, later) in CAPABILITIES {
+        for row in (1..=*count).filter(|row| !later.contains(row)) {
+            let id = format!("s{system}_{row:02}_");
+            if !names.iter().any(|name| name.starts_with(&id) || name.contains(&format!("_{id}"))) {
+                missing.push(id);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -160,8 +160,7 @@ async fn c06_a_new_primary_address_counts_once_it_is_verified() {
             "S1-04: in every organization"
         );
     }
-    let trail =
-        app.service.list_audit_events(&rollcall::domain::Caller::operator(Some(acme.id)), 100).await.expect("events");
+    let trail = app.events(acme.id).await;
     assert!(trail.iter().any(|event| event.kind == "user.email_changed"), "S3-16");
 }
 

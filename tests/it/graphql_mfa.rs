@@ -151,7 +151,50 @@ pub fn sample(name: &str) -> Value {
         "revokeTrustedDevice" => json!({"trustedDeviceId": id}),
         "createPersonalToken" => json!({"name": "x", "scopes": ["user_access_read"]}),
         "revokeToken" | "rotateApiToken" => json!({"tokenId": id}),
-        "resetMfa" => json!({"user": {"id": id}}),
+        _ => sample_of_administration(name, id),
+    }
+}
+
+fn sample_of_administration(name: &str, id: &str) -> Value {
+    let user = json!({"id": id});
+    match name {
+        "resetMfa"
+        | "updateUser"
+        | "disableUser"
+        | "enableUser"
+        | "deleteUser"
+        | "removeMember"
+        | "resetPassword"
+        | "sendPasswordReset"
+        | "unlockUser"
+        | "updateUserGroups"
+        | "cancelUserInvitations" => json!({"user": user}),
+        "updateUserProfile" => json!({"user": user, "profile": {"title": "x"}}),
+        "setUserRoles" | "addUserRoles" | "removeUserRoles" => json!({"user": user, "roles": [{"key": "analyst"}]}),
+        "setPasswordExpired" => json!({"user": user, "isExpired": true}),
+        "setSuperuser" => json!({"user": user, "isSuperuser": true}),
+        "transferOwnership" => json!({"to": user}),
+        "restoreUser" => json!({"userId": id}),
+        "anonymizeUsers" => json!({"userIds": [id], "confirmation": "ANONYMIZE"}),
+        "createUser" => json!({"displayName": "x", "userName": "x-sample"}),
+        "invite" => json!({"invitations": [{"email": "x@example.com", "name": "x", "roles": []}]}),
+        "sendInvitations" => json!({"userIds": [id]}),
+        "resendInvitation" | "cancelInvitation" => json!({"invitationId": id}),
+        "updateOrganization" => json!({"name": "Acme"}),
+        "createRole" => json!({"key": "sample", "name": "x", "permissions": ["groups_read"]}),
+        "updateRole" | "deleteRole" => json!({"role": {"id": id}}),
+        "createGroup" => json!({"name": "sample"}),
+        "updateGroup" | "deleteGroup" => json!({"group": {"id": id}}),
+        "setGroupMember" | "removeGroupMember" => json!({"group": {"id": id}, "user": user}),
+        "createServiceAccount" => json!({"userName": "sample-bot"}),
+        "updateServiceAccount" | "deleteServiceAccount" | "updateServiceAccountGroups" => {
+            json!({"serviceAccount": {"id": id}})
+        }
+        "createApiToken" => json!({"serviceAccount": {"id": id}, "name": "x", "scopes": ["groups_read"]}),
+        "createDirectory" => json!({"displayName": "Sample"}),
+        "updateDirectory" | "rotateDirectoryToken" | "deleteDirectory" => json!({"directoryId": id}),
+        "revokeDirectoryToken" => json!({"tokenId": id}),
+        "setGroupRoleMappings" => json!({"directoryId": id, "mappings": []}),
         _ => json!({}),
     }
 }

@@ -8,8 +8,7 @@ use crate::support::app::Tenant;
 use crate::support::{TestApp, user};
 
 async fn events(app: &TestApp, tenant: &Tenant) -> Vec<rollcall::store::StoredEvent> {
-    let events = app.service.list_audit_events(&Caller::operator(Some(tenant.id)), 1_000).await.expect("events");
-    events.into_iter().filter(|event| event.kind.starts_with("user.")).collect()
+    app.events(tenant.id).await.into_iter().filter(|event| event.kind.starts_with("user.")).collect()
 }
 
 fn active(value: Value) -> Value {

@@ -50,8 +50,7 @@ async fn c75_a_failing_third_operation_leaves_no_trace_of_the_first_two() {
         assert!(refusal.json()["detail"].as_str().expect("text").starts_with("Operations[2]: "));
         assert_eq!(scim.get(&path).await.expect(200), before);
     }
-    let operator = rollcall::domain::Caller::operator(Some(tenant.id));
-    let events = app.service.list_audit_events(&operator, 100).await.expect("events");
+    let events = app.events(tenant.id).await;
     let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
     assert_eq!(kinds, ["organization.created", "directory.created", "user.created", "group.created"]);
 }

@@ -10,7 +10,7 @@ use crate::domain::{Code, Refusal};
 const MOST: usize = 100;
 
 /// Whether and how to read on.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 pub(super) struct PageInfo {
     /// Whether there is something before this page.
     has_previous_page: bool,
@@ -27,6 +27,7 @@ pub(super) struct PageInfo {
 /// Which part of a list is wanted.
 pub(super) struct Paging {
     size: usize,
+    asked: bool,
     from_end: bool,
     after: Option<String>,
     before: Option<String>,
@@ -49,7 +50,133 @@ pub(super) fn page_complexity(first: Option<i32>, last: Option<i32>, child_compl
     1 + size.min(super::LIST) * child_complexity
 }
 
+impl PageInfo {
+    /// Notes that pages by number lie before this one.
+    pub(super) fn behind(&mut self, others: bool) {
+        self.has_previous_page |= others;
+    }
+}
+
 impl Paging {
+    /// How many items a page has.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether the last items are wanted.
+    pub(super) fn is_from_end(&self) -> bool {
+        self.from_end
+    }
+
+    /// The page with this number instead, and how many items lie before it.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT_COMBINATION` where cursors or sizes are given too; `VALIDATION_FAILED`.
+    pub(super) fn numbered(self, number: i32, size: i32) -> Result<(Self, usize), Failure> {
+        if self.asked || self.after.is_some() || self.before.is_some() {
+            let message = "give page, or first, after, last and before";
+            return Err(Refusal::new(Code::InvalidArgumentCombination, message).into());
+        }
+        let below = |field: &'static str, least: i32| {
+            Refusal::new(Code::ValidationFailed, format!("at least {least}")).at(field).with("min", least)
+        };
+        let number = usize::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| below("number", 1))?;
+        let size = usize::try_from(size).map_err(|_| below("size", 0))?.min(MOST);
+        Ok((Self { size, ..self }, (number - 1).saturating_mul(size)))
+    }
+
+    /// The keys of the cursors: after and before.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_CURSOR`
+    pub(super) fn keys(&self, list: &str) -> Result<(Option<String>, Option<String>), Failure> {
+        let read = |cursor: &Option<String>| cursor.as_deref().map(|cursor| read_cursor(list, cursor)).transpose();
+        Ok((read(&self.after)?, read(&self.before)?))
+    }
+
+    /// A page of items that were read in its direction, one more than it holds if there is one.
+    pub(super) fn cut<T>(
+        &self,
+        list: &str,
+        mut items: Vec<T>,
+        key: impl Fn(&T) -> String,
+    ) -> (PageInfo, Vec<(String, T)>) {
+        let more = items.len() > self.size;
+        items.truncate(self.size);
+        if self.from_end {
+            items.reverse();
+        }
+        self.place(list, items, more, key)
+    }
+
+    /// A page of items in the order of the list.
+    pub(super) fn place<T>(
+        &self,
+        list: &str,
+        items: Vec<T>,
+        more: bool,
+        key: impl Fn(&T) -> String,
+    ) -> (PageInfo, Vec<(String, T)>) {
+        let items: Vec<(String, T)> = items.into_iter().map(|item| (write_cursor(list, &key(&item)), item)).collect();
+        let info = PageInfo {
+            has_previous_page: if self.from_end { more } else { self.after.is_some() },
+            has_next_page: if self.from_end { self.before.is_some() } else { more },
+            start_cursor: items.first().map(|(cursor, _)| cursor.clone()),
+            end_cursor: items.last().map(|(cursor, _)| cursor.clone()),
+            page_size: i32::try_from(self.size).unwrap_or(i32::MAX),
+        };
+        (info, items)
+    }
+
+    /// Cuts a page out of a whole list whose items are known by id: a cursor names its item, and, should that be gone,
+    /// its place.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_CURSOR`
+    pub(super) fn page_by_id<T>(
+        &self,
+        list: &str,
+        items: Vec<(String, async_graphql::ID, T)>,
+    ) -> Result<Page<T>, Failure> {
+        let total = i32::try_from(items.len()).unwrap_or(i32::MAX);
+        let find = |cursor: &Option<String>| -> Result<Option<(usize, bool)>, Failure> {
+            let Some(cursor) = cursor.as_deref() else { return Ok(None) };
+            let key = read_cursor(list, cursor)?;
+            let invalid = || Failure::from(Refusal::new(Code::InvalidCursor, "not a cursor of this list"));
+            let (place, id) = key.split_once(' ').ok_or_else(invalid)?;
+            let place: usize = place.parse().map_err(|_| invalid())?;
+            Ok(Some(match items.iter().position(|(_, known, _)| known.as_str() == id) {
+                Some(index) => (index, true),
+                None => (place.min(items.len()), false),
+            }))
+        };
+        let start = find(&self.after)?.map_or(0, |(index, there)| index + usize::from(there));
+        let end = find(&self.before)?.map_or(items.len(), |(index, _)| index).max(start);
+        let (from, to) = if self.from_end {
+            (end.saturating_sub(self.size).max(start), end)
+        } else {
+            (start, end.min(start + self.size))
+        };
+        let all = items.len();
+        let items: Vec<(String, T)> = items
+            .into_iter()
+            .skip(from)
+            .take(to - from)
+            .map(|(place, id, item)| (write_cursor(list, &format!("{place} {}", id.as_str())), item))
+            .collect();
+        let info = PageInfo {
+            has_previous_page: from > 0,
+            has_next_page: to < all,
+            start_cursor: items.first().map(|(cursor, _)| cursor.clone()),
+            end_cursor: items.last().map(|(cursor, _)| cursor.clone()),
+            page_size: i32::try_from(self.size).unwrap_or(i32::MAX),
+        };
+        Ok(Page { items, info, total })
+    }
+
     /// Reads the four arguments.
     ///
     /// # Errors
@@ -67,7 +194,8 @@ impl Paging {
         let asked = first.or(last).unwrap_or(100);
         let size = usize::try_from(asked)
             .map_err(|_| Refusal::new(Code::ValidationFailed, "a page has at least 0 items").with("min", 0))?;
-        Ok(Self { size: size.min(MOST), from_end: last.is_some(), after, before })
+        let asked = first.is_some() || last.is_some();
+        Ok(Self { size: size.min(MOST), asked, from_end: last.is_some(), after, before })
     }
 
     /// Cuts a page out of a list. `key` says where an item stands: keys rise along the list, so that a cursor works when

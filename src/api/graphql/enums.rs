@@ -3,6 +3,7 @@
 use crate::domain::account::{
     ChangeReason, EmailSource as DomainEmailSource, MembershipSource as DomainMembershipSource, Theme as DomainTheme,
 };
+use crate::domain::invitation::{Acceptance, InvitationEnd};
 use crate::domain::login::{AuthMethod as DomainAuthMethod, EndReason, LoginState as DomainLoginState};
 use crate::domain::refusal::Code;
 use crate::domain::role::GrantSource;
@@ -378,4 +379,30 @@ pub(super) enum JitMode {
     Manual,
     /// Yes, with the default role.
     Create,
+}
+
+/// How an invitation was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
+#[graphql(remote = "Acceptance")]
+pub(super) enum InvitationAcceptance {
+    /// Through the link.
+    Link,
+    /// By signing in with the organization's login provider.
+    Login,
+    /// A directory provisioned the person first.
+    Directory,
+}
+
+/// Why an invitation was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
+#[graphql(remote = "InvitationEnd")]
+pub(super) enum InvitationEndReason {
+    /// An administrator withdrew it.
+    Admin,
+    /// The invited person declined.
+    Declined,
+    /// A later one took its place.
+    Superseded,
+    /// The person joined some other way.
+    MemberExists,
 }

@@ -91,7 +91,7 @@ impl From<Error> for Failure {
                 Some(refusal) => refusal.into(),
                 None => Self::new("BAD_USER_INPUT", message),
             },
-            Error::Protected => Self::new("FORBIDDEN", message),
+            Error::Protected | Error::DirectoryDisabled => Self::new("FORBIDDEN", message),
             Error::NotFound(_) => Self::new("NOT_FOUND", message),
             Error::Taken(_) | Error::TakenByInactive(_) | Error::Invalid { .. } | Error::Protocol(_) => {
                 Self::new("BAD_USER_INPUT", message)
@@ -160,8 +160,24 @@ impl From<Refusal> for UserError {
 ///
 /// [`Failure`]
 pub(super) fn user_errors(error: Error) -> Result<Vec<UserError>, Failure> {
+    match refusals(error) {
+        Ok(refusals) => Ok(refusals.into_iter().map(UserError::from).collect()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The refusals of one item of a list, as data that says which.
+///
+/// # Errors
+///
+/// What is no refusal.
+pub(super) fn user_errors_at(error: Error, outer: &[&str]) -> Result<Vec<UserError>, Error> {
+    Ok(refusals(error)?.into_iter().map(|refusal| UserError::from(refusal.below(outer))).collect())
+}
+
+fn refusals(error: Error) -> Result<Vec<Refusal>, Error> {
     let refusal = match error {
-        Error::Refused(refusals) => return Ok(refusals.into_iter().map(UserError::from).collect()),
+        Error::Refused(refusals) => return Ok(refusals),
         Error::NotFound(noun) => Refusal::new(Code::NotFound, format!("no such {noun}")),
         Error::Taken(field) => {
             let (code, path) = match field {
@@ -176,7 +192,7 @@ pub(super) fn user_errors(error: Error) -> Result<Vec<UserError>, Failure> {
         Error::TakenByInactive(_) => Refusal::new(Code::UsernameTaken, "that is in use already").at("userName"),
         Error::Invalid { field, reason } => Refusal::new(Code::ValidationFailed, format!("{field}: {reason}")),
         Error::Stale => Refusal::new(Code::VersionConflict, "it changed since you read it").at("ifVersion"),
-        other => return Err(other.into()),
+        other => return Err(other),
     };
-    Ok(vec![refusal.into()])
+    Ok(vec![refusal])
 }

@@ -3,17 +3,25 @@
 use async_graphql::{Context, ID, Interface, Union};
 use uuid::Uuid;
 
+use super::audit::AuditEvent;
+use super::directories::Directory;
 use super::failure::Failure;
-use super::groups::{Directory, Group};
+use super::groups::Group;
+use super::invitations::Invitation;
 use super::logins::{Login, TrustedDevice};
 use super::organizations::{Organization, Role};
 use super::people::{Email, MfaFactor};
+use super::provisioning::ProvisioningEvent;
 use super::request::Asking as _;
 use super::scalars::DateTime;
 use super::service_accounts::{RootIdentity, ServiceAccount};
 use super::tokens::ApiToken;
 use super::users::User;
-use crate::domain::{Code, DirectoryId, Error, GroupId, OrganizationId, Refusal, RoleId, UserId};
+use crate::domain::{
+    self, AuditEventId, Author, Code, DirectoryId, Error, GroupId, OrganizationId, Permission, ProvisioningEventId,
+    Refusal, RoleId, ServiceAccountId, TokenId, UserId,
+};
+use crate::service::ReadableSession;
 
 /// Anything with an id of its own.
 #[derive(Clone, Interface)]
@@ -34,6 +42,9 @@ pub(super) enum Node {
     TrustedDevice(TrustedDevice),
     MfaFactor(MfaFactor),
     ApiToken(ApiToken),
+    Invitation(Invitation),
+    AuditEvent(AuditEvent),
+    ProvisioningEvent(ProvisioningEvent),
 }
 
 /// Who made something and who changed it last.
@@ -70,6 +81,7 @@ pub(super) enum Audited {
     TrustedDevice(TrustedDevice),
     MfaFactor(MfaFactor),
     ApiToken(ApiToken),
+    Invitation(Invitation),
 }
 
 /// Whoever can be the author of a change: a person, a service account, root or a directory.
@@ -86,7 +98,7 @@ pub(super) enum Actor {
 }
 
 /// Whatever can belong to a group. Groups in groups come only from directories.
-#[derive(Interface)]
+#[derive(Clone, Interface)]
 #[graphql(
     field(name = "id", ty = "ID", desc = "UUID of the member."),
     field(name = "display_name", ty = "String", desc = "What to call the member.")
@@ -106,20 +118,16 @@ pub(super) enum Principal {
     RootIdentity(RootIdentity),
 }
 
-/// The user who did something, if the caller may read them.
-pub(super) async fn user_actor(ctx: &Context<'_>, user: Option<UserId>) -> Option<Result<Actor, Failure>> {
-    match ctx.user(user?).await {
-        Ok(found) => found.map(|user| Ok(Actor::from(User(user)))),
-        Err(failure) => Some(Err(failure)),
-    }
-}
-
-/// The directory that wrote something.
-pub(super) async fn directory_actor(
-    ctx: &Context<'_>,
-    directory: Option<DirectoryId>,
-) -> Option<Result<Actor, Failure>> {
-    super::groups::directory(ctx, directory?).await.map(|directory| directory.map(Actor::from))
+/// Who did something, if the caller may read them.
+pub(super) async fn author(ctx: &Context<'_>, author: Option<Author>) -> Option<Result<Actor, Failure>> {
+    let found = match author? {
+        Author::User(id) => ctx.user(id).await.map(|found| found.map(|user| Actor::from(User(user)))),
+        Author::ServiceAccount(id) => {
+            ctx.program(id).await.map(|found| found.map(|account| Actor::from(ServiceAccount(account))))
+        }
+        Author::Directory(id) => ctx.directory(id).await.map(|found| found.map(|one| Actor::from(Directory(one)))),
+    };
+    found.transpose()
 }
 
 /// The object with this id, if there is one that the caller may read.
@@ -128,31 +136,37 @@ pub(super) async fn directory_actor(
 ///
 /// [`Failure`] when nobody is signed in.
 pub(super) async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Failure> {
-    let person = ctx.caller().require_person()?;
-    let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
-    if id == person.user.id.uuid() {
-        return Ok(Some(User(person.user.clone()).into()));
+    let member = ctx.caller().require_member()?;
+    let Some(id) = domain::id::parse(id) else { return Ok(None) };
+    if id == member.organization().id.uuid() {
+        return Ok(Some(Organization(member.organization().clone()).into()));
     }
-    if id == person.organization.id.uuid() {
-        return Ok(Some(Organization(person.organization.clone()).into()));
-    }
-    if let Some(node) = find_own(ctx, id).await? {
+    if ctx.caller().as_person().is_some()
+        && let Some(node) = find_own(ctx, id).await?
+    {
         return Ok(Some(node));
     }
-    let (service, caller) = (ctx.service(), ctx.caller());
     if let Some(user) = ctx.user(UserId::new(id)).await? {
         return Ok(Some(User(user).into()));
     }
-    if let Some(group) = service.find_readable_group(caller, GroupId::new(id)).await? {
+    if let Some(group) = ctx.group(GroupId::new(id)).await? {
         return Ok(Some(Group(group).into()));
     }
-    if let Some(role) = service.find_role(caller, RoleId::new(id))? {
-        return Ok(Some(Role { role, since: person.organization.created }.into()));
+    if let Some(account) = ctx.program(ServiceAccountId::new(id)).await? {
+        return Ok(Some(ServiceAccount(account).into()));
     }
-    if caller.may(crate::domain::Permission::DirectoryManage)
-        && let Some(directory) = service.find_directory_of(caller, DirectoryId::new(id)).await?
-    {
-        return Ok(Some(Directory(directory).into()));
+    let (service, caller) = (ctx.service(), ctx.caller());
+    if let Some(role) = service.find_role(caller, RoleId::new(id)).await? {
+        return Ok(Some(Role::seen(ctx, role).into()));
+    }
+    if let Some(token) = service.find_readable_token(caller, TokenId::new(id)).await? {
+        return Ok(Some(ApiToken(token).into()));
+    }
+    if let Some(node) = find_administered(ctx, id).await? {
+        return Ok(Some(node));
+    }
+    if ctx.caller().as_person().is_none() {
+        return Ok(None);
     }
     match service.get_my_organization(caller, Some(OrganizationId::new(id))).await {
         Ok(organization) => Ok(Some(Organization(organization).into())),
@@ -161,7 +175,35 @@ pub(super) async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>
     }
 }
 
-/// What is the caller's own: logins, devices, addresses, factors, tokens.
+/// What only administrators see.
+async fn find_administered(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>, Failure> {
+    let (service, caller) = (ctx.service(), ctx.caller());
+    if caller.may(Permission::DirectoryManage) {
+        if let Some(directory) = ctx.directory(DirectoryId::new(id)).await? {
+            return Ok(Some(Directory(directory).into()));
+        }
+        if let Some(event) = service.find_provisioning_event(caller, ProvisioningEventId::new(id)).await? {
+            return Ok(Some(ProvisioningEvent(event).into()));
+        }
+    }
+    if caller.may(Permission::UserAccessInvite)
+        && let Ok(invitation) = service.get_invitation(caller, &id.to_string()).await
+    {
+        return Ok(Some(Invitation(invitation).into()));
+    }
+    if caller.may(Permission::AuditRead)
+        && let Some(event) = service.find_audit_event(caller, AuditEventId::new(id)).await?
+    {
+        return Ok(Some(AuditEvent(event).into()));
+    }
+    Ok(service.find_readable_session(caller, id).await?.map(|found| match found {
+        ReadableSession::Login(login) => Login::seen(ctx, login).into(),
+        ReadableSession::Device(device) => TrustedDevice(device).into(),
+        ReadableSession::Email(email) => Email(email).into(),
+    }))
+}
+
+/// What is the caller's own: logins, devices, addresses, factors.
 async fn find_own(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>, Failure> {
     let person = ctx.caller().require_person()?;
     let account = person.account.id;
@@ -177,11 +219,7 @@ async fn find_own(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>, Failure> 
     if let Some(email) = emails.into_iter().find(|email| email.id.uuid() == id) {
         return Ok(Some(Email(email).into()));
     }
-    if let Some(factor) = person.enrolled().filter(|factor| factor.id.uuid() == id) {
-        return Ok(Some(MfaFactor(factor.clone()).into()));
-    }
-    let tokens = ctx.service().list_my_tokens(ctx.caller()).await?;
-    Ok(tokens.into_iter().find(|token| token.id.uuid() == id).map(|token| ApiToken(token).into()))
+    Ok(person.enrolled().filter(|factor| factor.id.uuid() == id).map(|factor| MfaFactor(factor.clone()).into()))
 }
 
 /// Several objects, in the order asked.

@@ -1,6 +1,8 @@
 //! The GraphQL face: the account API (`schema/api.graphql` is the contract), behind an endpoint of our own.
 
+mod audit;
 mod connection;
+mod directories;
 mod documents;
 mod endpoint;
 mod enums;
@@ -8,12 +10,15 @@ mod failure;
 mod groups;
 mod inputs;
 mod interfaces;
+mod invitations;
+mod lists;
 mod logins;
 mod mutation;
 mod organizations;
 mod payloads;
 mod people;
 mod policy;
+mod provisioning;
 mod query;
 mod read;
 mod request;
@@ -114,6 +119,11 @@ impl Graphql {
 /// Everything under `/graphql`.
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/graphql", any(endpoint::serve)).route("/graphql/schema.graphql", get(endpoint::schema))
+}
+
+/// A count in an answer.
+fn number(count: u64) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// A version as clients pass it back.

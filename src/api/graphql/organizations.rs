@@ -2,14 +2,15 @@
 
 use async_graphql::{Context, ID};
 
-use super::LIST;
+use super::directories::Directory;
 use super::enums::{AccountType, MembershipSource, MembershipStatus, RoleGrantSource};
 use super::failure::Failure;
-use super::groups::{Directory, Group};
-use super::interfaces::Actor;
+use super::groups::Group;
+use super::interfaces::{Actor, author};
 use super::request::Asking as _;
 use super::scalars::DateTime;
 use super::users::{User, status_of_membership};
+use super::{LIST, number, version};
 use crate::domain::account::Joined;
 use crate::domain::role;
 use crate::domain::{self, Permission as Right};
@@ -37,8 +38,8 @@ impl Organization {
     }
 
     /// Mail domains proven to be this organization's, in lower case.
-    pub(super) async fn verified_domains(&self) -> Vec<String> {
-        Vec::new()
+    pub(super) async fn verified_domains(&self, ctx: &Context<'_>) -> Result<Vec<String>, Failure> {
+        Ok(ctx.service().list_domains(ctx.caller(), self.0.id).await?)
     }
 
     /// Whether a directory took away the last owner and nobody has claimed ownership yet.
@@ -48,27 +49,27 @@ impl Organization {
 
     /// When it was created.
     pub(super) async fn created_at(&self) -> DateTime {
-        self.0.created.into()
+        self.0.stamps.created.into()
     }
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
-    pub(super) async fn created_by(&self) -> Option<Result<Actor, Failure>> {
-        None
+    pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        author(ctx, self.0.stamps.created_by).await
     }
 
     /// When it last changed; equal to `createdAt` until then.
     pub(super) async fn updated_at(&self) -> DateTime {
-        self.0.created.into()
+        self.0.stamps.updated.into()
     }
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
-    pub(super) async fn updated_by(&self) -> Option<Result<Actor, Failure>> {
-        None
+    pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        author(ctx, self.0.stamps.updated_by).await
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.
     pub(super) async fn version(&self) -> i32 {
-        1
+        version(self.0.stamps.version)
     }
 }
 
@@ -110,7 +111,7 @@ impl Role {
 
     /// Whether it came with the server and cannot be changed.
     pub(super) async fn is_built_in(&self) -> bool {
-        self.role.built_in
+        self.role.is_built_in()
     }
 
     /// Whether the caller could give it to somebody: the caller holds all its permissions and may grant roles.
@@ -119,29 +120,50 @@ impl Role {
             && self.role.permissions.iter().all(|permission| ctx.caller().may(*permission))
     }
 
+    /// How many users hold it.
+    ///
+    /// Permission: `user_access_read`.
+    pub(super) async fn user_count(&self, ctx: &Context<'_>) -> Option<Result<i32, Failure>> {
+        let counted = ctx.service().count_users_with_role(ctx.caller(), &self.role.key).await;
+        Some(counted.map(number).map_err(Failure::from))
+    }
+
     /// When it was created.
     pub(super) async fn created_at(&self) -> DateTime {
-        self.since.into()
+        self.role.stamps.map_or(self.since, |stamps| stamps.created).into()
     }
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
-    pub(super) async fn created_by(&self) -> Option<Result<Actor, Failure>> {
-        None
+    pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        author(ctx, self.role.stamps?.created_by).await
     }
 
     /// When it last changed; equal to `createdAt` until then.
     pub(super) async fn updated_at(&self) -> DateTime {
-        self.since.into()
+        self.role.stamps.map_or(self.since, |stamps| stamps.updated).into()
     }
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
-    pub(super) async fn updated_by(&self) -> Option<Result<Actor, Failure>> {
-        None
+    pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        author(ctx, self.role.stamps?.updated_by).await
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.
     pub(super) async fn version(&self) -> i32 {
-        1
+        version(self.role.stamps.map_or(1, |stamps| stamps.version))
+    }
+}
+
+impl Role {
+    /// A role of the organization that the caller sees.
+    pub(super) fn seen(ctx: &Context<'_>, role: role::Role) -> Self {
+        let since = ctx.caller().as_member().map(|member| member.organization().stamps.created);
+        Self { role, since: since.unwrap_or_default() }
+    }
+
+    /// Several of them.
+    pub(super) fn all(ctx: &Context<'_>, roles: Vec<role::Role>) -> Vec<Self> {
+        roles.into_iter().map(|role| Self::seen(ctx, role)).collect()
     }
 }
 
@@ -180,6 +202,14 @@ pub(super) struct RoleGrant {
     pub(super) since: chrono::DateTime<chrono::Utc>,
 }
 
+impl RoleGrant {
+    /// Several of them, as the caller sees them.
+    pub(super) fn all(ctx: &Context<'_>, grants: Vec<role::RoleGrant>) -> Vec<Self> {
+        let since = ctx.caller().as_member().map(|member| member.organization().stamps.created).unwrap_or_default();
+        grants.into_iter().map(|grant| Self { grant, since }).collect()
+    }
+}
+
 /// One reason why somebody holds a role. A role stays in force while there is one.
 #[async_graphql::Object]
 impl RoleGrant {
@@ -194,13 +224,16 @@ impl RoleGrant {
     }
 
     /// The group it comes through, with source `GROUP`.
-    pub(super) async fn group(&self) -> Option<Group> {
-        None
+    pub(super) async fn group(&self, ctx: &Context<'_>) -> Option<Result<Group, Failure>> {
+        match ctx.group(self.grant.group?).await {
+            Ok(found) => found.map(|group| Ok(Group(group))),
+            Err(failure) => Some(Err(failure)),
+        }
     }
 
     /// The directory whose mapping gives it, with source `DIRECTORY_MAPPING`.
-    pub(super) async fn directory(&self) -> Option<Directory> {
-        None
+    pub(super) async fn directory(&self, ctx: &Context<'_>) -> Option<Result<Directory, Failure>> {
+        super::directories::directory(ctx, self.grant.directory?).await
     }
 
     /// Since when.
@@ -210,7 +243,7 @@ impl RoleGrant {
 
     /// By whom; null: the server itself, or someone the caller may not read.
     pub(super) async fn granted_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        super::interfaces::user_actor(ctx, self.grant.granted_by.map(domain::UserId::new)).await
+        author(ctx, self.grant.granted_by).await
     }
 }
 
@@ -254,7 +287,7 @@ impl Membership {
     /// The directory that provisions it; null if none or in another organization.
     pub(super) async fn directory(&self, ctx: &Context<'_>) -> Option<Result<Directory, Failure>> {
         let id = self.user.directory.filter(|_| self.is_current)?;
-        super::groups::directory(ctx, id).await
+        super::directories::directory(ctx, id).await
     }
 
     /// The id that directory gave the person.

@@ -5,6 +5,7 @@ use super::enums::{EmailChangeMode, JitMode};
 use super::scalars::{DateTime, EmailAddress};
 use crate::domain::account::{MOST_EMAILS, SETTINGS_BYTES};
 use crate::domain::api_token::MOST_PERSONAL_TOKENS;
+use crate::domain::connection::Connection;
 use crate::domain::password;
 use crate::domain::policy;
 use crate::domain::profile::{METADATA_BYTES, METADATA_KEYS, ProfileField};
@@ -62,18 +63,24 @@ impl AccountPolicy {
 
     /// Invitations.
     async fn invitation(&self) -> InvitationPolicy {
-        InvitationPolicy { lifetime_days: number(self.0.account.invitation_days), max_per_call: 100 }
+        let default = self.0.account.default_connection.as_deref();
+        let named = |connection: &&Connection| Some(connection.name.as_str()) == default;
+        InvitationPolicy {
+            lifetime_days: number(self.0.account.invitation_days),
+            default_connection: self.0.connections.iter().find(named).map(LoginProvider::from),
+            max_per_call: 100,
+        }
     }
 
     /// Whether signing in through a login provider creates users. Default `MANUAL`.
     async fn jit(&self) -> JitMode {
-        JitMode::Manual
+        if self.0.account.creates_users { JitMode::Create } else { JitMode::Manual }
     }
 
     /// Login providers of the organization.
     #[graphql(complexity = "1 + LIST * child_complexity")]
     async fn connections(&self) -> Vec<LoginProvider> {
-        Vec::new()
+        self.0.connections.iter().map(LoginProvider::from).collect()
     }
 
     /// Lengths and characters of profile fields, for self-service and administrators. Directories are not bound by them.
@@ -150,6 +157,8 @@ pub(super) struct LockoutPolicy {
 pub(super) struct InvitationPolicy {
     /// Days an invitation can be accepted, 1 to 90. Default 7.
     pub(super) lifetime_days: i32,
+    /// The connection of an invitation that names none; null: password. Default `google-oauth2`.
+    pub(super) default_connection: Option<LoginProvider>,
     /// Invitations in one `invite`. Always 100.
     pub(super) max_per_call: i32,
 }
@@ -195,6 +204,16 @@ pub(super) struct LoginProvider {
     pub(super) display_name: String,
 }
 
+impl From<&Connection> for LoginProvider {
+    fn from(connection: &Connection) -> Self {
+        Self {
+            name: connection.name.clone(),
+            strategy: connection.strategy.clone(),
+            display_name: connection.display_name.clone(),
+        }
+    }
+}
+
 /// What the holder of an invitation link may see.
 pub(super) struct InvitationPreview(pub(super) service::InvitationPreview);
 
@@ -228,12 +247,12 @@ impl InvitationPreview {
 
     /// Names of the roles offered.
     async fn role_names(&self) -> Vec<String> {
-        self.0.invitation.roles.iter().map(|role| role.name().to_owned()).collect()
+        self.0.roles.clone()
     }
 
     /// How to sign in; null: with a password.
     async fn connection(&self) -> Option<LoginProvider> {
-        None
+        self.0.connection.as_ref().map(LoginProvider::from)
     }
 
     /// Whether that address already has an account, so that its owner has to sign in to accept.

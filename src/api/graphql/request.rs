@@ -1,6 +1,7 @@
 //! What resolvers can reach in one request: the service, the caller, and what was read already.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -8,17 +9,24 @@ use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
 use super::failure::Failure;
 use super::logins::Session;
 use super::organizations::{Permission, Role, RoleGrant};
-use crate::domain::account::{Account, EmailAddress, PasswordState};
+use crate::domain::account::{EmailAddress, Membership};
+use crate::domain::connection::ExternalIdentity;
+use crate::domain::directory::Directory;
+use crate::domain::group::{Belonging, Group, GroupRole, MemberKind, MemberSource};
 use crate::domain::login::Login;
 use crate::domain::organization::Organization;
+use crate::domain::service_account::ServiceAccount;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::user::User;
-use crate::domain::{self, AccountId, Caller, Error, OrganizationId, UserId, role};
-use crate::service::{MfaState, NewSession, Service};
+use crate::domain::{
+    self, AccountId, Caller, DirectoryId, Error, GroupId, OrganizationId, ServiceAccountId, UserId, role,
+};
+use crate::service::{AccountState, NewSession, ReadableMember, Service};
 
 /// One request: loaders live and die with it, so that no two callers share what they may see.
 pub(super) struct Asked {
@@ -91,11 +99,20 @@ impl Asked {
         let latest = self.viewer();
         let origin = latest.caller.origin().clone();
         let caller = self.service.sign_in_with_token(token.expose_secret(), origin).await?;
-        if caller.as_person().is_some() {
+        if caller.as_member().is_some() {
             // Mutations run one after the other: nobody else sets it.
             drop(latest.next.set(Box::new(Viewer::new(&self.service, caller))));
         }
         Ok(())
+    }
+
+    /// Something the caller may read, together with all else of its kind that is asked for at the same time.
+    async fn read<K>(&self, key: K) -> Result<Option<<Reads as Loader<K>>::Value>, Failure>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Reads: Loader<K, Error = Failure>,
+    {
+        self.viewer().reads.load_one(key).await
     }
 
     /// The credential that was sent, whatever it is good for.
@@ -145,8 +162,15 @@ impl Grants {
     }
 }
 
-/// What somebody's account says about them.
-pub(super) type AccountState = (Account, Option<PasswordState>, MfaState);
+/// A group that somebody belongs to, and as what.
+#[derive(Clone)]
+pub(super) struct Belongs {
+    pub(super) group: Group,
+    pub(super) role: GroupRole,
+    pub(super) scoped_role: Option<String>,
+    pub(super) source: Option<MemberSource>,
+    pub(super) added: Option<DateTime<Utc>>,
+}
 
 /// The request, as every resolver reaches it.
 pub(super) trait Asking {
@@ -178,45 +202,122 @@ pub(super) trait Asking {
 
     /// An organization the caller belongs to.
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, Failure> {
-        self.asking().viewer().reads.load_one(id).await
+        self.asking().read(id).await
     }
 
     /// A user of this organization whom the caller may read.
     async fn user(&self, id: UserId) -> Result<Option<User>, Failure> {
-        self.asking().viewer().reads.load_one(id).await
+        self.asking().read(id).await
+    }
+
+    /// A group that the caller may read.
+    async fn group(&self, id: GroupId) -> Result<Option<Group>, Failure> {
+        self.asking().read(id).await
+    }
+
+    /// A service account that the caller may read.
+    async fn program(&self, id: ServiceAccountId) -> Result<Option<ServiceAccount>, Failure> {
+        self.asking().read(id).await
+    }
+
+    /// A directory of this organization.
+    async fn directory(&self, id: DirectoryId) -> Result<Option<Directory>, Failure> {
+        self.asking().read(id).await
     }
 
     /// Logins of an account, as far as the caller may see them.
     async fn logins_of(&self, account: AccountId) -> Result<Option<Vec<Login>>, Failure> {
-        self.asking().viewer().reads.load_one(LoginsOf(account)).await
+        self.asking().read(LoginsOf(account)).await
     }
 
     /// Active trusted devices of an account, as far as the caller may see them.
     async fn devices_of(&self, account: AccountId) -> Result<Option<Vec<TrustedDevice>>, Failure> {
-        self.asking().viewer().reads.load_one(DevicesOf(account)).await
+        self.asking().read(DevicesOf(account)).await
     }
 
     /// Addresses of an account, as far as the caller may see them.
     async fn emails_of(&self, account: AccountId) -> Result<Option<Vec<EmailAddress>>, Failure> {
-        self.asking().viewer().reads.load_one(EmailsOf(account)).await
+        self.asking().read(EmailsOf(account)).await
     }
 
     /// The account behind a user.
     async fn account_of(&self, user: &User) -> Result<Option<AccountState>, Failure> {
         match user.account {
-            Some(account) => self.asking().viewer().reads.load_one(AccountOf(account)).await,
+            Some(account) => self.asking().read(AccountOf(account)).await,
             None => Ok(None),
         }
     }
 
+    /// Until when sign-in of an account is shut, if it is.
+    async fn lock_of(&self, account: AccountId) -> Result<Option<DateTime<Utc>>, Failure> {
+        self.asking().read(LockOf(account)).await
+    }
+
+    /// How the person behind an account belongs to this organization.
+    async fn membership_of(&self, account: AccountId) -> Result<Option<Membership>, Failure> {
+        self.asking().read(MembershipOf(account)).await
+    }
+
+    /// A person's accounts at login providers of this organization.
+    async fn identities_of(&self, account: AccountId) -> Result<Vec<ExternalIdentity>, Failure> {
+        Ok(self.asking().read(IdentitiesOf(account)).await?.unwrap_or_default())
+    }
+
     /// The roles of a user.
     async fn grants_of(&self, user: &User) -> Result<Grants, Failure> {
-        let person = self.caller().require_signed_in()?;
-        let since = person.organization.created;
+        let member = self.caller().require_known()?;
+        let since = member.organization().stamps.created;
         if self.is_me(user) {
-            return Ok(Grants { grants: person.grants.clone(), since });
+            return Ok(Grants { grants: member.grants().to_vec(), since });
         }
-        Ok(Grants { grants: self.service().list_grants_of(self.caller(), user.id).await?, since })
+        Ok(Grants { grants: self.asking().read(GrantsOf(user.id)).await?.unwrap_or_default(), since })
+    }
+
+    /// Roles by key, in this order; those that are gone are left out.
+    async fn roles_named(&self, keys: &[String]) -> Result<Vec<Role>, Failure> {
+        let since = self.caller().require_known()?.organization().stamps.created;
+        let named = keys.iter().map(|key| RoleNamed(key.clone()));
+        let mut found = self.asking().viewer().reads.load_many(named).await?;
+        let role = |key: &String| found.remove(&RoleNamed(key.clone())).map(|role| Role { role, since });
+        Ok(keys.iter().filter_map(role).collect())
+    }
+
+    /// The roles that everybody in a group holds through it.
+    async fn roles_of_group(&self, group: GroupId) -> Result<Vec<role::Role>, Failure> {
+        let grants: Option<Vec<role::RoleGrant>> = self.asking().read(GrantsOfGroup(group)).await?;
+        let mut roles: Vec<role::Role> = Vec::new();
+        for grant in grants.unwrap_or_default() {
+            if !roles.iter().any(|known| known.id == grant.role.id) {
+                roles.push(grant.role);
+            }
+        }
+        Ok(roles)
+    }
+
+    /// The groups that a user or service account belongs to.
+    async fn belongings_of(&self, member: Uuid) -> Result<Vec<Belongs>, Failure> {
+        Ok(self.asking().read(BelongingsOf(member)).await?.unwrap_or_default())
+    }
+
+    /// How many direct members a group has.
+    async fn member_count(&self, group: GroupId) -> Result<usize, Failure> {
+        Ok(self.asking().read(MemberCount(group)).await?.unwrap_or_default())
+    }
+
+    /// Who is in a group.
+    async fn belongings_in(&self, group: GroupId) -> Result<Vec<Belonging>, Failure> {
+        Ok(self.asking().read(BelongingsIn(group)).await?.unwrap_or_default())
+    }
+
+    /// Members of a group, by id.
+    async fn members(
+        &self,
+        group: GroupId,
+        members: &[(MemberKind, Uuid)],
+    ) -> Result<HashMap<Uuid, ReadableMember>, Failure> {
+        let keys = members.iter().map(|(kind, id)| MemberOf(group, *kind, *id));
+        let found = self.asking().viewer().reads.load_many(keys).await?;
+        Ok(found.into_iter().map(|(MemberOf(_, _, id), member)| (id, member)).collect())
     }
 }
 
@@ -227,28 +328,59 @@ impl Asking for Context<'_> {
 }
 
 /// Reads for one caller.
-struct Reads {
+pub(super) struct Reads {
     service: Arc<Service>,
     caller: Arc<Caller>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct LoginsOf(AccountId);
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct DevicesOf(AccountId);
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct EmailsOf(AccountId);
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct AccountOf(AccountId);
+/// What is read of somebody or something else, by their id.
+macro_rules! keys {
+    ($($(#[$doc:meta])* $key:ident($($of:ty),+);)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash)]
+        pub(super) struct $key($($of),+);
+    )*};
+}
+
+keys! {
+    /// Logins.
+    LoginsOf(AccountId);
+    /// Active trusted devices.
+    DevicesOf(AccountId);
+    /// Addresses.
+    EmailsOf(AccountId);
+    /// What the account says.
+    AccountOf(AccountId);
+    /// Until when sign-in is shut.
+    LockOf(AccountId);
+    /// How the person belongs here.
+    MembershipOf(AccountId);
+    /// Accounts at providers.
+    IdentitiesOf(AccountId);
+    /// Why a user holds which roles.
+    GrantsOf(UserId);
+    /// What a group gives.
+    GrantsOfGroup(GroupId);
+    /// A role, by key.
+    RoleNamed(String);
+    /// Groups of a user or service account.
+    BelongingsOf(Uuid);
+    /// Members of a group.
+    BelongingsIn(GroupId);
+    /// How many those are.
+    MemberCount(GroupId);
+    /// One of them.
+    MemberOf(GroupId, MemberKind, Uuid);
+}
 
 impl Loader<OrganizationId> for Reads {
     type Value = Organization;
     type Error = Failure;
 
     async fn load(&self, ids: &[OrganizationId]) -> Result<HashMap<OrganizationId, Organization>, Failure> {
-        let person = self.caller.require_signed_in()?;
-        if ids == [person.organization.id] {
-            return Ok(HashMap::from([(person.organization.id, person.organization.clone())]));
+        let here = self.caller.require_known()?.organization();
+        if ids == [here.id] || self.caller.as_person().is_none() {
+            return Ok(HashMap::from([(here.id, here.clone())]));
         }
         let joined = self.service.list_my_memberships(&self.caller).await?;
         let wanted = joined.into_iter().filter(|joined| ids.contains(&joined.organization.id));
@@ -256,65 +388,76 @@ impl Loader<OrganizationId> for Reads {
     }
 }
 
-impl Loader<UserId> for Reads {
-    type Value = User;
-    type Error = Failure;
+/// Reads that a method of the service answers for many ids at once.
+macro_rules! load {
+    ($($key:ident => $value:ty, $method:ident;)*) => {$(
+        impl Loader<$key> for Reads {
+            type Value = $value;
+            type Error = Failure;
 
-    async fn load(&self, ids: &[UserId]) -> Result<HashMap<UserId, User>, Failure> {
-        Ok(self.service.find_readable_users(&self.caller, ids).await?)
-    }
-}
-
-impl Loader<LoginsOf> for Reads {
-    type Value = Vec<Login>;
-    type Error = Failure;
-
-    async fn load(&self, of: &[LoginsOf]) -> Result<HashMap<LoginsOf, Vec<Login>>, Failure> {
-        let mut found = HashMap::new();
-        for key in of {
-            found.insert(*key, self.service.list_logins_by_account(&self.caller, key.0).await?);
-        }
-        Ok(found)
-    }
-}
-
-impl Loader<DevicesOf> for Reads {
-    type Value = Vec<TrustedDevice>;
-    type Error = Failure;
-
-    async fn load(&self, of: &[DevicesOf]) -> Result<HashMap<DevicesOf, Vec<TrustedDevice>>, Failure> {
-        let mut found = HashMap::new();
-        for key in of {
-            found.insert(*key, self.service.list_devices_by_account(&self.caller, key.0).await?);
-        }
-        Ok(found)
-    }
-}
-
-impl Loader<EmailsOf> for Reads {
-    type Value = Vec<EmailAddress>;
-    type Error = Failure;
-
-    async fn load(&self, of: &[EmailsOf]) -> Result<HashMap<EmailsOf, Vec<EmailAddress>>, Failure> {
-        let mut found = HashMap::new();
-        for key in of {
-            found.insert(*key, self.service.list_emails_by_account(&self.caller, key.0).await?);
-        }
-        Ok(found)
-    }
-}
-
-impl Loader<AccountOf> for Reads {
-    type Value = AccountState;
-    type Error = Failure;
-
-    async fn load(&self, of: &[AccountOf]) -> Result<HashMap<AccountOf, AccountState>, Failure> {
-        let mut found = HashMap::new();
-        for key in of {
-            if let Some(state) = self.service.get_account_of(&self.caller, key.0).await? {
-                found.insert(*key, state);
+            async fn load(&self, ids: &[$key]) -> Result<HashMap<$key, $value>, Failure> {
+                Ok(self.service.$method(&self.caller, ids).await?)
             }
         }
+    )*};
+    (of $($key:ident => $value:ty, $method:ident;)*) => {$(
+        impl Loader<$key> for Reads {
+            type Value = $value;
+            type Error = Failure;
+
+            async fn load(&self, of: &[$key]) -> Result<HashMap<$key, $value>, Failure> {
+                let ids: Vec<_> = of.iter().map(|key| key.0.clone()).collect();
+                let found = self.service.$method(&self.caller, &ids).await?;
+                Ok(found.into_iter().map(|(id, value)| ($key(id), value)).collect())
+            }
+        }
+    )*};
+}
+
+load! {
+    UserId => User, find_readable_users;
+    GroupId => Group, find_readable_groups;
+    ServiceAccountId => ServiceAccount, find_readable_programs;
+    DirectoryId => Directory, find_directories;
+}
+
+load! { of
+    LoginsOf => Vec<Login>, list_logins_by_account;
+    DevicesOf => Vec<TrustedDevice>, list_devices_by_account;
+    EmailsOf => Vec<EmailAddress>, list_emails_by_account;
+    AccountOf => AccountState, find_account_states;
+    LockOf => DateTime<Utc>, find_locks;
+    MembershipOf => Membership, find_memberships;
+    IdentitiesOf => Vec<ExternalIdentity>, list_identities;
+    GrantsOf => Vec<role::RoleGrant>, list_grants_of_users;
+    GrantsOfGroup => Vec<role::RoleGrant>, list_grants_of_groups;
+    RoleNamed => role::Role, find_roles;
+    BelongingsIn => Vec<Belonging>, list_members;
+    MemberCount => usize, count_members;
+}
+
+impl Loader<BelongingsOf> for Reads {
+    type Value = Vec<Belongs>;
+    type Error = Failure;
+
+    async fn load(&self, of: &[BelongingsOf]) -> Result<HashMap<BelongingsOf, Vec<Belongs>>, Failure> {
+        let members: Vec<Uuid> = of.iter().map(|key| key.0).collect();
+        let mut found: HashMap<BelongingsOf, Vec<Belongs>> = HashMap::new();
+        for (one, group) in self.service.list_belongings(&self.caller, &members).await? {
+            let Belonging { member, role, scoped_role, source, added, .. } = one;
+            found.entry(BelongingsOf(member)).or_default().push(Belongs { group, role, scoped_role, source, added });
+        }
         Ok(found)
+    }
+}
+
+impl Loader<MemberOf> for Reads {
+    type Value = ReadableMember;
+    type Error = Failure;
+
+    async fn load(&self, of: &[MemberOf]) -> Result<HashMap<MemberOf, ReadableMember>, Failure> {
+        let wanted: Vec<_> = of.iter().map(|MemberOf(group, kind, id)| (*group, *kind, *id)).collect();
+        let found = self.service.find_members(&self.caller, &wanted).await?;
+        Ok(of.iter().filter_map(|key| found.get(&key.2).map(|member| (key.clone(), member.clone()))).collect())
     }
 }

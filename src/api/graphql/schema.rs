@@ -12,8 +12,53 @@ use crate::domain::Permission;
 pub(super) type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 
 /// Mutations that need a permission, and whether they need a fresh proof.
-pub const GUARDED: &[(&str, Permission, bool)] =
-    &[("updateMe", Permission::UserSelfProfileWrite, false), ("resetMfa", Permission::UserCredentialsManage, true)];
+pub const GUARDED: &[(&str, Permission, bool)] = &[
+    ("updateMe", Permission::UserSelfProfileWrite, false),
+    ("createUser", Permission::UserAccessManage, false),
+    ("updateUser", Permission::UserAccessManage, false),
+    ("updateUserProfile", Permission::UserAccessManage, false),
+    ("disableUser", Permission::UserAccessManage, false),
+    ("enableUser", Permission::UserAccessManage, false),
+    ("deleteUser", Permission::UserAccessManage, false),
+    ("restoreUser", Permission::UserAccessManage, false),
+    ("removeMember", Permission::UserAccessManage, false),
+    ("anonymizeUsers", Permission::UserAccessManage, true),
+    ("resetMfa", Permission::UserCredentialsManage, true),
+    ("resetPassword", Permission::UserCredentialsManage, true),
+    ("sendPasswordReset", Permission::UserCredentialsManage, false),
+    ("setPasswordExpired", Permission::UserCredentialsManage, false),
+    ("unlockUser", Permission::UserCredentialsManage, false),
+    ("setUserRoles", Permission::UserAccessManage, false),
+    ("addUserRoles", Permission::UserAccessManage, false),
+    ("removeUserRoles", Permission::UserAccessManage, false),
+    ("updateUserGroups", Permission::GroupsManage, false),
+    ("invite", Permission::UserAccessInvite, false),
+    ("sendInvitations", Permission::UserAccessInvite, false),
+    ("resendInvitation", Permission::UserAccessInvite, false),
+    ("cancelInvitation", Permission::UserAccessInvite, false),
+    ("cancelUserInvitations", Permission::UserAccessInvite, false),
+    ("updateOrganization", Permission::OrgManagement, false),
+    ("updateAccountPolicy", Permission::OrgManagement, true),
+    ("createRole", Permission::RoleManage, false),
+    ("updateRole", Permission::RoleManage, false),
+    ("deleteRole", Permission::RoleManage, false),
+    ("createGroup", Permission::GroupsManage, false),
+    ("updateGroup", Permission::GroupsManage, false),
+    ("deleteGroup", Permission::GroupsManage, false),
+    ("setGroupMember", Permission::GroupsManage, false),
+    ("removeGroupMember", Permission::GroupsManage, false),
+    ("createServiceAccount", Permission::ServiceAccountWrite, false),
+    ("updateServiceAccount", Permission::ServiceAccountWrite, false),
+    ("deleteServiceAccount", Permission::ServiceAccountWrite, false),
+    ("updateServiceAccountGroups", Permission::ServiceAccountWrite, false),
+    ("createApiToken", Permission::ServiceAccountWrite, true),
+    ("createDirectory", Permission::DirectoryManage, true),
+    ("updateDirectory", Permission::DirectoryManage, true),
+    ("rotateDirectoryToken", Permission::DirectoryManage, true),
+    ("revokeDirectoryToken", Permission::DirectoryManage, false),
+    ("deleteDirectory", Permission::DirectoryManage, true),
+    ("setGroupRoleMappings", Permission::DirectoryManage, true),
+];
 
 /// Mutations that check a password, a code or the secret of a link: one a document, counted for each address (GQ-01).
 pub(super) const PROVING: &[&str] = &[

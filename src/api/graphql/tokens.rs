@@ -4,11 +4,12 @@ use async_graphql::{Context, ID};
 
 use super::enums::{ApiTokenKind, ApiTokenState};
 use super::failure::Failure;
-use super::interfaces::Actor;
+use super::interfaces::{Actor, author};
 use super::request::Asking as _;
 use super::scalars::DateTime;
-use super::{users, version};
-use crate::domain::api_token;
+use super::version;
+use crate::domain::Author;
+use crate::domain::api_token::{self, Holder};
 
 /// A person's token: never the secret.
 #[derive(Clone)]
@@ -26,12 +27,21 @@ impl ApiToken {
 
     /// Whose token.
     pub(super) async fn kind(&self) -> ApiTokenKind {
-        ApiTokenKind::Personal
+        match self.0.holder {
+            Holder::Person(..) => ApiTokenKind::Personal,
+            Holder::ServiceAccount(_) => ApiTokenKind::ServiceAccount,
+            Holder::Directory(_) => ApiTokenKind::Directory,
+        }
     }
 
     /// The user, service account or directory.
     pub(super) async fn holder(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account)
+        let holder = match self.0.holder {
+            Holder::Person(_, user) => Author::User(user),
+            Holder::ServiceAccount(id) => Author::ServiceAccount(id),
+            Holder::Directory(id) => Author::Directory(id),
+        };
+        author(ctx, Some(holder)).await
     }
 
     /// Name; 1 to 100 characters.
@@ -76,7 +86,7 @@ impl ApiToken {
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
     pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account)
+        author(ctx, self.0.created_by).await
     }
 
     /// When it last changed; equal to `createdAt` until then.
@@ -86,7 +96,7 @@ impl ApiToken {
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
     pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        users::actor_of_account(ctx, self.0.account)
+        author(ctx, self.0.updated_by).await
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.

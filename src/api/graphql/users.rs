@@ -2,11 +2,13 @@
 
 use async_graphql::{Context, ID};
 
+use super::audit::AuditEventConnection;
 use super::connection::{Paging, page_complexity};
+use super::directories::Directory;
 use super::enums::{AccountType, LoginState, MembershipStatus, UserStatus};
 use super::failure::Failure;
-use super::groups::{Directory, UserGroupConnection, UserGroupEdge};
-use super::interfaces::{Actor, directory_actor, user_actor};
+use super::groups::UserGroupConnection;
+use super::interfaces::{Actor, author};
 use super::logins::{Login, TrustedDevice};
 use super::organizations::{Membership, Permission, Role, RoleGrant};
 use super::people::{Email, EmailConnection, EmailEdge, MfaState, PasswordState};
@@ -15,9 +17,9 @@ use super::request::Asking as _;
 use super::scalars::{DateTime, EmailAddress, Json, Url};
 use super::viewer::FieldCapability;
 use super::{LIST, version};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Joined};
 use crate::domain::role;
-use crate::domain::{self, AccountId, OrganizationId, Permission as Right, UserId};
+use crate::domain::{self, AccountId, Author, OrganizationId, Permission as Right, UserId};
 
 /// A user.
 #[derive(Clone)]
@@ -154,7 +156,7 @@ impl User {
     /// Whether the person may do everything on the whole server. Default false.
     pub(super) async fn is_superuser(&self, ctx: &Context<'_>) -> Result<bool, Failure> {
         let account = ctx.account_of(&self.0).await;
-        Ok(account?.is_some_and(|(account, ..)| account.superuser))
+        Ok(account?.is_some_and(|state| state.account.superuser))
     }
 
     /// Always false.
@@ -165,7 +167,7 @@ impl User {
     /// Whether the first steps are done. Default false.
     pub(super) async fn is_onboarded(&self, ctx: &Context<'_>) -> Result<bool, Failure> {
         let account = ctx.account_of(&self.0).await;
-        Ok(account?.is_some_and(|(account, ..)| account.onboarded))
+        Ok(account?.is_some_and(|state| state.account.onboarded))
     }
 
     /// Set while an administrator keeps the person out; a directory cannot lift it.
@@ -177,27 +179,42 @@ impl User {
     pub(super) async fn account_type(&self, ctx: &Context<'_>) -> Result<AccountType, Failure> {
         let account = ctx.account_of(&self.0).await;
         Ok(account_type(
-            account?.as_ref().map(|(account, ..)| account),
-            ctx.caller().as_person().map(|person| person.organization.id),
+            account?.as_ref().map(|state| &state.account),
+            ctx.caller().as_member().map(|member| member.organization().id),
         ))
     }
 
     /// The directory that provisions the user; null for one kept here.
     pub(super) async fn directory(&self, ctx: &Context<'_>) -> Option<Result<Directory, Failure>> {
-        super::groups::directory(ctx, self.0.directory?).await
+        super::directories::directory(ctx, self.0.directory?).await
     }
 
     /// The person's accounts at login providers.
     #[graphql(complexity = "1 + LIST * child_complexity")]
-    pub(super) async fn identities(&self) -> Vec<ExternalIdentity> {
-        Vec::new()
+    pub(super) async fn identities(&self, ctx: &Context<'_>) -> Result<Vec<ExternalIdentity>, Failure> {
+        let Some(account) = self.0.account else { return Ok(Vec::new()) };
+        let identities = ctx.identities_of(account).await?;
+        if identities.is_empty() {
+            return Ok(Vec::new());
+        }
+        let connections = ctx.service().get_policies(ctx.caller()).await?.connections;
+        let shown = |identity: domain::connection::ExternalIdentity| {
+            let provider = connections.iter().find(|one| one.name == identity.connection)?;
+            Some(ExternalIdentity {
+                provider: provider.into(),
+                subject: identity.subject,
+                email: identity.email.map(EmailAddress),
+                linked_at: identity.linked.into(),
+            })
+        };
+        Ok(identities.into_iter().filter_map(shown).collect())
     }
 
     /// State of the password, never the password.
     pub(super) async fn password_state(&self, ctx: &Context<'_>) -> Option<Result<PasswordState, Failure>> {
         let account = ctx.account_of(&self.0).await;
         match account {
-            Ok(account) => Some(Ok(PasswordState(account.and_then(|(_, password, _)| password)))),
+            Ok(account) => Some(Ok(PasswordState(account.and_then(|state| state.password)))),
             Err(failure) => Some(Err(failure)),
         }
     }
@@ -206,7 +223,7 @@ impl User {
     pub(super) async fn mfa(&self, ctx: &Context<'_>) -> Option<Result<MfaState, Failure>> {
         let account = ctx.account_of(&self.0).await;
         match account {
-            Ok(account) => account.map(|(.., mfa)| Ok(MfaState(mfa))),
+            Ok(account) => account.map(|state| Ok(MfaState(state.mfa))),
             Err(failure) => Some(Err(failure)),
         }
     }
@@ -223,8 +240,8 @@ impl User {
 
     /// End of a lock after too many failures; null if not locked.
     pub(super) async fn locked_until(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Failure>> {
-        let until = ctx.service().get_lock_of(ctx.caller(), self.0.account?).await;
-        until.map(|until| until.map(DateTime::from)).map_err(Failure::from).transpose()
+        let until = ctx.lock_of(self.0.account?).await;
+        until.map(|until| until.map(DateTime::from)).transpose()
     }
 
     /// Membership in the current organization.
@@ -261,8 +278,8 @@ impl User {
         Some(
             async {
                 let paging = Paging::read(first, after, last, before)?;
-                let groups = ctx.service().list_groups_of(ctx.caller(), self.0.id).await?;
-                group_connection(groups, self.0.id, &paging)
+                let id = self.0.id.uuid();
+                UserGroupConnection::read(ctx.belongings_of(id).await?, id, &paging)
             }
             .await,
         )
@@ -326,14 +343,12 @@ impl User {
         Some(
             async {
                 let wanted = domain::login::LoginState::from(state);
-                let logins = if ctx.is_me(&self.0) {
-                    let mine = ctx.service().list_my_logins(ctx.caller()).await?;
-                    mine.into_iter().filter(|login| login.user == self.0.id).collect()
-                } else {
-                    ctx.service().list_logins_of(ctx.caller(), &self.0).await?
-                };
+                ctx.may_read(&self.0, Right::UserSessionsManage)?;
+                let Some(account) = self.0.account else { return Ok(Vec::new()) };
+                let logins = ctx.logins_of(account).await?.unwrap_or_default();
                 let now = ctx.service().now();
-                let listed = logins.into_iter().filter(|login| login.state(now) == wanted).take(100);
+                let is_shown = |login: &domain::login::Login| login.user == self.0.id && login.state(now) == wanted;
+                let listed = logins.into_iter().filter(is_shown).take(100);
                 Ok(listed.map(|login| Login::seen(ctx, login)).collect())
             }
             .await,
@@ -347,13 +362,36 @@ impl User {
     pub(super) async fn trusted_devices(&self, ctx: &Context<'_>) -> Option<Result<Vec<TrustedDevice>, Failure>> {
         Some(
             async {
-                let devices = if ctx.is_me(&self.0) {
-                    let mine = ctx.service().list_my_devices(ctx.caller()).await?;
-                    mine.into_iter().filter(|device| device.user == self.0.id).collect()
-                } else {
-                    ctx.service().list_devices_of(ctx.caller(), &self.0).await?
-                };
-                Ok(devices.into_iter().take(100).map(TrustedDevice).collect())
+                ctx.may_read(&self.0, Right::UserSessionsManage)?;
+                let Some(account) = self.0.account else { return Ok(Vec::new()) };
+                let devices = ctx.devices_of(account).await?.unwrap_or_default();
+                let here = devices.into_iter().filter(|device| device.user == self.0.id);
+                Ok(here.take(100).map(TrustedDevice).collect())
+            }
+            .await,
+        )
+    }
+
+    /// What was done to this user, newest first.
+    ///
+    /// Permission: oneself or `audit_read`.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
+    pub(super) async fn audit_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "From the start: 0 to 100, more gives 100; default 100 without `last`. Below 0: `VALIDATION_FAILED`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only after this cursor of the same list, filter and order; else `INVALID_CURSOR`.")]
+        after: Option<String>,
+        #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
+        #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
+    ) -> Option<Result<AuditEventConnection, Failure>> {
+        Some(
+            async {
+                let paging = Paging::read(first, after, last, before)?;
+                AuditEventConnection::of_user(ctx, self.0.id, &paging).await
             }
             .await,
         )
@@ -372,7 +410,7 @@ impl User {
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
     pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        directory_actor(ctx, self.0.directory).await
+        author(ctx, self.0.created_by).await
     }
 
     /// When it last changed; equal to `createdAt` until then.
@@ -382,7 +420,7 @@ impl User {
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
     pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        directory_actor(ctx, self.0.directory).await
+        author(ctx, self.0.updated_by).await
     }
 
     /// Rises with every change. Pass it as `ifVersion` to refuse overwriting somebody else's change.
@@ -399,7 +437,7 @@ pub(super) struct LocalHold(domain::user::Hold);
 impl LocalHold {
     /// Who decided; null if the caller may not read them.
     pub(super) async fn by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
-        user_actor(ctx, self.0.by).await
+        author(ctx, self.0.by.map(Author::User)).await
     }
 
     /// When.
@@ -465,19 +503,23 @@ fn account_type(account: Option<&Account>, organization: Option<OrganizationId>)
 /// Where the person behind a user belongs: all of it for oneself, for others only here.
 pub(super) async fn memberships(ctx: &Context<'_>, user: &domain::user::User) -> Result<Vec<Membership>, Failure> {
     let (service, caller) = (ctx.service(), ctx.caller());
-    let person = caller.require_signed_in()?;
+    let here = caller.require_known()?.organization();
     if !ctx.is_me(user) {
-        let Some((account, joined)) = service.find_membership_of(caller, user).await? else { return Ok(Vec::new()) };
-        let grants = service.list_grants_of(caller, user.id).await?;
-        let account_type = account_type(Some(&account), Some(person.organization.id));
+        let Some(account) = user.account else { return Ok(Vec::new()) };
+        let Some(membership) = ctx.membership_of(account).await? else { return Ok(Vec::new()) };
+        let state = ctx.account_of(user).await?;
+        let account_type = account_type(state.as_ref().map(|state| &state.account), Some(here.id));
+        let joined = Joined { membership, organization: here.clone() };
+        let grants = ctx.grants_of(user).await?.grants;
         return Ok(vec![Membership { joined, user: user.clone(), grants, account_type, is_current: true }]);
     }
+    let person = caller.require_signed_in()?;
     let mut listed = Vec::new();
     for joined in service.list_my_memberships(caller).await? {
         let Some((user, grants)) = service.get_my_user_in(caller, &joined).await? else { continue };
         let organization = joined.organization.id;
         let account_type = account_type(Some(&person.account), Some(organization));
-        let is_current = organization == person.organization.id;
+        let is_current = organization == here.id;
         listed.push(Membership { joined, user, grants, account_type, is_current });
     }
     Ok(listed)
@@ -498,28 +540,13 @@ pub(super) fn email_connection(
     Ok(EmailConnection { page_info: page.info, edges, nodes, total_count: Some(page.total) })
 }
 
-/// One page of groups, by name.
-pub(super) fn group_connection(
-    groups: Vec<domain::group::Group>,
-    user: UserId,
-    paging: &Paging,
-) -> Result<UserGroupConnection, Failure> {
-    let key = |group: &domain::group::Group| format!("{}\u{0}{}", scim::fold(group.display_name()), group.id);
-    let page = paging.page(&format!("groups of {user}"), groups, key)?;
-    let edges: Vec<UserGroupEdge> =
-        page.items.into_iter().map(|(cursor, group)| UserGroupEdge { cursor, group }).collect();
-    let nodes = edges.iter().map(|edge| super::groups::Group(edge.group.clone())).collect();
-    Ok(UserGroupConnection { page_info: page.info, edges, nodes, total_count: Some(page.total) })
-}
-
 /// A user of the caller's organization, if the caller may read them; null without an error otherwise.
 pub(super) async fn user_here(
     ctx: &Context<'_>,
     organization: OrganizationId,
     user: UserId,
 ) -> Option<Result<User, Failure>> {
-    let person = ctx.caller().as_person()?;
-    if person.organization.id != organization {
+    if ctx.caller().as_member()?.organization().id != organization {
         return None;
     }
     match ctx.user(user).await {

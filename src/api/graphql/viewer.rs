@@ -1,44 +1,86 @@
 //! Who is asking, and all that is theirs.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID};
 
 use super::connection::{Paging, page_complexity};
+use super::directories::Directory;
 use super::enums::{ErrorCode, LoginState, RequiredAction};
 use super::failure::Failure;
-use super::groups::{Directory, UserGroupConnection};
+use super::groups::UserGroupConnection;
 use super::interfaces::{Actor, Principal};
 use super::logins::{Login, TrustedDevice};
 use super::organizations::{Membership, Organization, Permission, Role, RoleGrant};
 use super::people::{EmailConnection, MfaState, PasswordState, Settings};
-use super::request::Asking as _;
+use super::request::{Asking as _, Grants};
 use super::scalars::DateTime;
 use super::service_accounts::{RootIdentity, ServiceAccount};
 use super::tokens::ApiToken;
 use super::users::{self, User};
 use super::{LIST, schema};
 use crate::domain;
-use crate::domain::caller::Person;
+use crate::domain::caller::{Member, Person, Program};
 use crate::domain::profile::ProfileField;
 
-/// The person who asks.
-pub(super) struct Viewer(pub(super) std::sync::Arc<Person>);
+/// Whoever asks.
+pub(super) enum Viewer {
+    Person(Arc<Person>),
+    Program(Arc<Program>),
+}
+
+impl From<Member<'_>> for Viewer {
+    fn from(member: Member<'_>) -> Self {
+        match member {
+            Member::Person(person) => Self::Person(person.clone()),
+            Member::Program(program) => Self::Program(program.clone()),
+        }
+    }
+}
+
+impl Viewer {
+    fn member(&self) -> Member<'_> {
+        match self {
+            Self::Person(person) => Member::Person(person),
+            Self::Program(program) => Member::Program(program),
+        }
+    }
+
+    fn person(&self) -> Option<&Arc<Person>> {
+        match self {
+            Self::Person(person) => Some(person),
+            Self::Program(_) => None,
+        }
+    }
+
+    fn grants(&self) -> Grants {
+        let member = self.member();
+        Grants { grants: member.grants().to_vec(), since: member.organization().stamps.created }
+    }
+}
 
 /// The caller: a person signed in, a service account, or root. Needs nothing but a valid credential.
 #[async_graphql::Object]
 impl Viewer {
     /// The caller as one of the three kinds.
     async fn principal(&self) -> Principal {
-        Principal::from(User(self.0.user.clone()))
+        match self {
+            Self::Person(person) => User(person.user.clone()).into(),
+            Self::Program(program) => ServiceAccount(program.account.clone()).into(),
+        }
     }
 
     /// The caller as the current organization's user; null for a service account or root.
     async fn user(&self) -> Option<User> {
-        Some(User(self.0.user.clone()))
+        self.person().map(|person| User(person.user.clone()))
     }
 
     /// The caller, if a service account.
     async fn service_account(&self) -> Option<ServiceAccount> {
-        None
+        match self {
+            Self::Person(_) => None,
+            Self::Program(program) => Some(ServiceAccount(program.account.clone())),
+        }
     }
 
     /// The caller, if root.
@@ -49,27 +91,31 @@ impl Viewer {
     /// The person's account: the same in every organization they belong to, while `user.id` differs. Null for a service
     /// account or root.
     async fn account_id(&self) -> Option<ID> {
-        Some(self.0.account.id.to_string().into())
+        self.person().map(|person| person.account.id.to_string().into())
     }
 
     /// The login this request was made with; null with an API token.
     async fn login(&self) -> Option<Login> {
-        self.0.login().map(|login| Login { login: login.clone(), is_current: true })
+        let login = self.person()?.login()?;
+        Some(Login { login: login.clone(), is_current: true })
     }
 
     /// The API token this request was made with; null with a login.
     async fn token(&self) -> Option<ApiToken> {
-        self.0.token().cloned().map(ApiToken)
+        match self {
+            Self::Person(person) => person.token().cloned().map(ApiToken),
+            Self::Program(program) => Some(ApiToken(program.token.clone())),
+        }
     }
 
     /// The organization this request acts in; null for root outside any.
     async fn organization(&self) -> Option<Organization> {
-        Some(Organization(self.0.organization.clone()))
+        Some(Organization(self.member().organization().clone()))
     }
 
     /// The caller's membership in it; null for a service account or root.
     async fn membership(&self, ctx: &Context<'_>) -> Option<Result<Membership, Failure>> {
-        match users::memberships(ctx, &self.0.user).await {
+        match users::memberships(ctx, &self.person()?.user).await {
             Ok(memberships) => memberships.into_iter().find(|membership| membership.is_current).map(Ok),
             Err(failure) => Some(Err(failure)),
         }
@@ -78,7 +124,10 @@ impl Viewer {
     /// Every organization the person belongs to, the current one first. At most 100.
     #[graphql(complexity = "1 + LIST * child_complexity")]
     async fn memberships(&self, ctx: &Context<'_>) -> Result<Vec<Membership>, Failure> {
-        users::memberships(ctx, &self.0.user).await
+        match self.person() {
+            Some(person) => users::memberships(ctx, &person.user).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The person's addresses, primary first, verified or not.
@@ -95,10 +144,11 @@ impl Viewer {
         #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
         #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
     ) -> Option<Result<EmailConnection, Failure>> {
+        let account = self.person()?.account.id;
         Some(
             async {
                 let paging = Paging::read(first, after, last, before)?;
-                users::email_connection(ctx.service().list_my_emails(ctx.caller()).await?, &paging)
+                users::email_connection(ctx.emails_of(account).await?.unwrap_or_default(), &paging)
             }
             .await,
         )
@@ -115,8 +165,9 @@ impl Viewer {
         )]
         state: LoginState,
     ) -> Result<Vec<Login>, Failure> {
+        let Some(person) = self.person() else { return Ok(Vec::new()) };
         let (wanted, now) = (domain::login::LoginState::from(state), ctx.service().now());
-        let logins = ctx.logins_of(self.0.account.id).await?.unwrap_or_default();
+        let logins = ctx.logins_of(person.account.id).await?.unwrap_or_default();
         let listed = logins.into_iter().filter(|login| login.state(now) == wanted).take(100);
         Ok(listed.map(|login| Login::seen(ctx, login)).collect())
     }
@@ -124,7 +175,8 @@ impl Viewer {
     /// Devices that may skip the second factor, latest use first; active ones only, at most 100.
     #[graphql(complexity = "1 + LIST * child_complexity")]
     async fn trusted_devices(&self, ctx: &Context<'_>) -> Result<Vec<TrustedDevice>, Failure> {
-        let devices = ctx.devices_of(self.0.account.id).await?.unwrap_or_default();
+        let Some(person) = self.person() else { return Ok(Vec::new()) };
+        let devices = ctx.devices_of(person.account.id).await?.unwrap_or_default();
         Ok(devices.into_iter().take(100).map(TrustedDevice).collect())
     }
 
@@ -145,8 +197,8 @@ impl Viewer {
         Some(
             async {
                 let paging = Paging::read(first, after, last, before)?;
-                let groups = ctx.service().list_groups_of(ctx.caller(), self.0.user.id).await?;
-                users::group_connection(groups, self.0.user.id, &paging)
+                let id = self.member().id();
+                UserGroupConnection::read(ctx.belongings_of(id).await?, id, &paging)
             }
             .await,
         )
@@ -168,35 +220,40 @@ impl Viewer {
     /// What the caller may do in this organization: all permissions of `roles`.
     #[graphql(complexity = "1 + LIST * child_complexity")]
     async fn permissions(&self) -> Vec<Permission> {
-        self.0.permissions.iter().copied().map(Permission).collect()
+        self.member().permissions().iter().copied().map(Permission).collect()
     }
 
     /// The person's second factors; null for a service account or root.
     async fn mfa(&self, ctx: &Context<'_>) -> Option<Result<MfaState, Failure>> {
+        self.person()?;
         Some(ctx.service().get_my_mfa(ctx.caller()).await.map(MfaState).map_err(Failure::from))
     }
 
     /// The state of the person's password, never the password; null for a service account or root.
     async fn password_state(&self) -> Option<PasswordState> {
-        Some(PasswordState(self.0.password))
+        self.person().map(|person| PasswordState(person.password))
     }
 
     /// The person's preferences, the same in every organization; null for a service account or root.
     async fn settings(&self) -> Option<Settings> {
-        Some(Settings(self.0.account.settings.clone()))
+        self.person().map(|person| Settings(person.account.settings.clone()))
     }
 
     /// The person's own API tokens in this organization, newest first; at most 50 active ones and those ended in the last
     /// 90 days.
     #[graphql(complexity = "1 + LIST * child_complexity")]
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>, Failure> {
-        Ok(ctx.service().list_my_tokens(ctx.caller()).await?.into_iter().map(ApiToken).collect())
+        let tokens = match self {
+            Self::Person(_) => ctx.service().list_my_tokens(ctx.caller()).await?,
+            Self::Program(_) => Vec::new(),
+        };
+        Ok(tokens.into_iter().map(ApiToken).collect())
     }
 
     /// What must be done first. While this is not empty, everything but `me`, `accountPolicy`, these actions and signing in
     /// and out answers `ACTION_REQUIRED`.
     async fn required_actions(&self) -> Vec<RequiredAction> {
-        self.0.required_actions.iter().copied().map(RequiredAction::from).collect()
+        self.person().iter().flat_map(|person| &person.required_actions).copied().map(RequiredAction::from).collect()
     }
 
     /// What the caller can do here, so that an interface can say so beforehand.
@@ -214,8 +271,10 @@ impl Capabilities {
     /// The caller's own fields, as `updateMe` takes them.
     #[graphql(complexity = "1 + LIST * child_complexity")]
     async fn fields(&self, ctx: &Context<'_>) -> Result<Vec<FieldCapability>, Failure> {
-        let person = ctx.caller().require_signed_in()?;
-        field_capabilities(ctx, &person.user).await
+        match ctx.caller().as_person() {
+            Some(person) => field_capabilities(ctx, &person.user).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Every mutation that needs a permission.
@@ -264,12 +323,6 @@ pub(super) struct MutationCapability {
     pub(super) is_step_up_needed: bool,
 }
 
-impl Viewer {
-    fn grants(&self) -> super::request::Grants {
-        super::request::Grants { grants: self.0.grants.clone(), since: self.0.organization.created }
-    }
-}
-
 /// Which fields of a profile may be edited, and why not the others.
 pub(super) async fn field_capabilities(
     ctx: &Context<'_>,
@@ -278,16 +331,20 @@ pub(super) async fn field_capabilities(
     let right =
         if ctx.is_me(user) { domain::Permission::UserSelfProfileWrite } else { domain::Permission::UserAccessManage };
     let may = ctx.caller().may(right);
-    let states = ctx.service().list_field_states(ctx.caller(), user).await?;
-    let capability = |state: crate::service::FieldState| {
-        let claimed = state.claim.is_some();
-        FieldCapability {
-            field: ProfileField::as_str(state.field).to_owned(),
-            is_editable: may && !claimed,
-            reason: claimed.then_some(ErrorCode::ManagedByDirectory).or((!may).then_some(ErrorCode::InsufficientRank)),
-            managed_since: state.claim.as_ref().map(|(_, since)| DateTime::from(*since)),
-            managed_by: state.claim.map(|(directory, _)| Actor::from(Directory(directory))),
-        }
-    };
-    Ok(states.into_iter().map(capability).collect())
+    let mut listed = Vec::new();
+    for field in ProfileField::ALL {
+        let claim = user.claim_on(field);
+        let managed_by = match claim {
+            Some(claim) => ctx.directory(claim.directory).await?,
+            None => None,
+        };
+        listed.push(FieldCapability {
+            field: field.as_str().to_owned(),
+            is_editable: may && claim.is_none(),
+            reason: claim.map(|_| ErrorCode::ManagedByDirectory).or((!may).then_some(ErrorCode::InsufficientRank)),
+            managed_since: claim.map(|claim| claim.since.into()),
+            managed_by: managed_by.map(|directory| Actor::from(Directory(directory))),
+        });
+    }
+    Ok(listed)
 }

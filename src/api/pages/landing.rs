@@ -1,25 +1,19 @@
 //! Where the links of mails land: verify an address, set a new password, accept an invitation.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt as _, Limited};
 use minijinja::{Environment, Value, context};
-use percent_encoding::percent_decode_str;
 use rust_embed::RustEmbed;
 
 use super::page;
 use crate::api::Api;
-use crate::api::origin::origin;
-use crate::api::requests::RequestId;
+use crate::api::forms::{field, form, query};
 use crate::domain::account::Edit;
 use crate::domain::caller::Nobody;
-use crate::domain::login::Origin;
 use crate::domain::profile::ProfileEdit;
 use crate::domain::{Caller, Code, Error};
 use crate::service::Acceptor;
@@ -27,8 +21,6 @@ use crate::service::Acceptor;
 /// Nothing but our own style sheet, and forms to ourselves.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// A form has a token, a password and a few names.
-const FORM_BYTES: usize = 16 * 1024;
 
 #[derive(RustEmbed)]
 #[folder = "src/api/pages/templates/"]
@@ -87,35 +79,6 @@ fn sentence(message: &str) -> String {
     let mut letters = message.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
-}
-
-type Fields = HashMap<String, String>;
-
-fn decode(text: &str) -> Fields {
-    let plain = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
-    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (plain(name), plain(value))).collect()
-}
-
-fn field<'f>(fields: &'f Fields, name: &str) -> &'f str {
-    fields.get(name).map(String::as_str).unwrap_or_default()
-}
-
-fn query(request: &Request) -> Fields {
-    decode(request.uri().query().unwrap_or_default())
-}
-
-fn origin_of(api: &Api, request: &Request) -> Origin {
-    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string()).unwrap_or_default();
-    origin(api, request, &id)
-}
-
-/// What was typed into a form, counted as an attempt of its address.
-async fn form(api: &Api, request: Request) -> Result<(Fields, Origin), Error> {
-    let origin = origin_of(api, &request);
-    api.public_rates.check_attempt(&origin.network())?;
-    let body = Limited::new(request.into_body(), FORM_BYTES).collect().await;
-    let body: Bytes = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    Ok((decode(&String::from_utf8_lossy(&body)), origin))
 }
 
 pub(super) async fn verify_email(State(api): State<Api>, request: Request) -> Response {
@@ -183,7 +146,7 @@ async fn show_invitation(api: &Api, token: &str, status: StatusCode, problem: Op
                 inviter => preview.inviter,
                 name => preview.invitation.name,
                 address => preview.invitation.email,
-                roles => preview.invitation.roles.iter().map(|role| role.name()).collect::<Vec<_>>(),
+                roles => preview.roles,
                 min_length => preview.policy.password_min_length,
             };
             show(status, "invitation.html", values)

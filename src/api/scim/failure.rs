@@ -33,6 +33,16 @@ impl Failure {
         Self { status, scim_type: None, detail: detail.into(), retry_after: None }
     }
 
+    /// The SCIM error type.
+    pub(super) fn scim_type(&self) -> Option<&'static str> {
+        self.scim_type.map(ScimType::as_str)
+    }
+
+    /// What is wrong, in one sentence.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// 503: nothing is wrong with the request.
     pub(in crate::api) fn retry_later(detail: impl Into<String>, after: Duration) -> Self {
         Self { retry_after: Some(after), ..Self::status(StatusCode::SERVICE_UNAVAILABLE, detail) }
@@ -43,7 +53,7 @@ impl Failure {
 fn answer(error: &Error) -> (u16, Option<ScimType>) {
     match error {
         Error::Unauthenticated | Error::MfaRequired => (401, None),
-        Error::Forbidden(_) | Error::Protected | Error::ActionRequired(_) => (403, None),
+        Error::Forbidden(_) | Error::Protected | Error::DirectoryDisabled | Error::ActionRequired(_) => (403, None),
         Error::Refused(refusals) => refusals.first().map_or((400, None), |refusal| refused(refusal.code)),
         Error::NotFound(_) => (404, None),
         Error::Taken(_) | Error::TakenByInactive(_) => (409, Some(ScimType::Uniqueness)),
@@ -62,10 +72,14 @@ fn refused(code: Code) -> (u16, Option<ScimType>) {
     match code {
         Code::NotFound => (404, None),
         Code::EmailTaken | Code::UsernameTaken | Code::NameTaken => (409, Some(ScimType::Uniqueness)),
-        Code::ManagedByDirectory | Code::ManagedByConnection | Code::LastOwner => (409, Some(ScimType::Mutability)),
+        Code::ManagedByDirectory | Code::ManagedByConnection => (409, Some(ScimType::Mutability)),
         Code::VersionConflict => (412, None),
         Code::RateLimited => (429, None),
-        Code::InsufficientRank | Code::NotManagedAccount | Code::ProtectedAccount | Code::StepUpRequired => (403, None),
+        Code::InsufficientRank
+        | Code::NotManagedAccount
+        | Code::ProtectedAccount
+        | Code::StepUpRequired
+        | Code::LastOwner => (403, None),
         _ => (400, Some(ScimType::InvalidValue)),
     }
 }

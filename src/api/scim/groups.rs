@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 
 use super::failure::Failure;
 use super::request::{Client, ClientWithBody, Parameters};
-use super::response::{self, Answer, learned};
+use super::response::{self, Answer, learned, saved};
 use crate::api::Api;
 use crate::domain::GroupId;
 use crate::domain::group::GroupView;
-use crate::service::Members;
+use crate::service::{Members, Saved};
 
 /// Members are read only if they are answered (C59).
 pub(super) fn members(projection: &Projection) -> Members {
@@ -84,8 +84,8 @@ pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, requ
         let attributes = Resource::read(ResourceType::group(), &body, &mut client.reading)?;
         let replaced =
             api.service.replace_group(&client.caller, id, &attributes, &client.conditions, &mut client.reading);
-        replaced.await?;
-        reread(&api, &client, id, &projection).await
+        let outcome = replaced.await?.outcome;
+        Ok(saved(reread(&api, &client, id, &projection).await?, outcome))
     };
     let outcome = outcome.await;
     learned(&client, outcome)
@@ -99,12 +99,12 @@ pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, reques
         let id: GroupId = id.parse()?;
         let operations = operations::read(&body, &mut client.reading)?;
         let patched = api.service.patch_group(&client.caller, id, &operations, &client.conditions, &mut client.reading);
-        let saved = patched.await?;
+        let Saved { view, outcome } = patched.await?;
         if projection.is_selective() {
-            return reread(&api, &client, id, &projection).await;
+            return Ok(saved(reread(&api, &client, id, &projection).await?, outcome));
         }
-        let version = saved.view.etag();
-        Ok(Answer { kind: ResourceType::group(), projection: &projection, version }.empty(StatusCode::NO_CONTENT))
+        let answer = Answer { kind: ResourceType::group(), projection: &projection, version: view.etag() };
+        Ok(saved(answer.empty(StatusCode::NO_CONTENT), outcome))
     };
     let outcome = outcome.await;
     learned(&client, outcome)

@@ -3,6 +3,7 @@
 mod discovery;
 mod failure;
 mod groups;
+mod record;
 mod request;
 mod response;
 mod search;
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 
 use axum::Router;
 use axum::extract::Path;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 pub(super) use failure::{Failure, panicked, render_failures};
@@ -20,11 +22,14 @@ use super::Api;
 use crate::domain::{Error, Noun};
 
 /// Everything under `/scim`.
-pub(super) fn routes() -> Router<Api> {
-    Router::new().nest("/v2", v2()).route("/{version}", get(other_version)).route(
-        "/{version}/{*rest}",
-        get(other_version).post(other_version).put(other_version).patch(other_version).delete(other_version),
-    )
+pub(super) fn routes(api: &Api) -> Router<Api> {
+    Router::new()
+        .nest("/v2", v2().layer(from_fn_with_state(api.clone(), record::record)))
+        .route("/{version}", get(other_version))
+        .route(
+            "/{version}/{*rest}",
+            get(other_version).post(other_version).put(other_version).patch(other_version).delete(other_version),
+        )
 }
 
 fn v2() -> Router<Api> {

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use super::record::Asks;
 use crate::api::Api;
 use crate::api::requests::RequestId;
 use crate::domain::{Caller, Error};
@@ -31,6 +32,9 @@ impl FromRequestParts<Api> for Client {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
         let caller = sign_in(parts, api).await?;
         let directory = caller.as_directory().ok_or(Error::Unauthenticated)?;
+        if let Some(asks) = parts.extensions.get::<Asks>() {
+            asks.are(&caller);
+        }
         api.rates.check(directory.id)?;
         let reading = Reading::new(directory.dialect);
         check_acceptable(&parts.headers, &reading)?;

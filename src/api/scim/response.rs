@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::failure::{Failure, SCIM_JSON};
 use super::request::Client;
 use crate::api::requests::Learned;
+use crate::service::Outcome;
 
 /// Any JSON, as SCIM.
 pub(super) fn scim_json(status: StatusCode, body: &Value) -> Response {
@@ -83,6 +84,12 @@ pub(super) fn list(
         })
         .collect();
     scim_json(StatusCode::OK, &message::list(total, start_index, &resources))
+}
+
+/// Notes whether anything had to change.
+pub(super) fn saved(mut response: Response, outcome: Outcome) -> Response {
+    response.extensions_mut().insert(outcome);
+    response
 }
 
 /// Gives the log what was learned about the request, whether it succeeded or not (C2).

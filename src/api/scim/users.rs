@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::failure::Failure;
 use super::request::{Client, ClientWithBody, Parameters};
-use super::response::{self, Answer, learned};
+use super::response::{self, Answer, learned, saved};
 use crate::api::Api;
 use crate::domain::UserId;
 use crate::domain::user::UserView;
@@ -76,9 +76,9 @@ pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, requ
         let attributes = Resource::read(ResourceType::user(), &body, &mut client.reading)?;
         let replaced =
             api.service.replace_user(&client.caller, id, &attributes, &client.conditions, &mut client.reading);
-        let Saved { view, .. } = replaced.await?;
+        let Saved { view, outcome } = replaced.await?;
         let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
-        Ok(answer.found(view.to_scim(&api.settings.scim_base())))
+        Ok(saved(answer.found(view.to_scim(&api.settings.scim_base())), outcome))
     };
     let outcome = outcome.await;
     learned(&client, outcome)
@@ -92,14 +92,15 @@ pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, reques
         let id: UserId = id.parse()?;
         let operations = operations::read(&body, &mut client.reading)?;
         let patched = api.service.patch_user(&client.caller, id, &operations, &client.conditions, &mut client.reading);
-        let Saved { view, .. }: Saved<UserView> = patched.await?;
+        let Saved { view, outcome }: Saved<UserView> = patched.await?;
         let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
         let quiet = client.caller.as_directory().is_some_and(|directory| directory.settings.patch_user_without_body);
-        Ok(if quiet && !projection.is_selective() {
+        let response = if quiet && !projection.is_selective() {
             answer.empty(StatusCode::NO_CONTENT)
         } else {
             answer.found(view.to_scim(&api.settings.scim_base()))
-        })
+        };
+        Ok(saved(response, outcome))
     };
     let outcome = outcome.await;
     learned(&client, outcome)

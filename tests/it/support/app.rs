@@ -1,19 +1,21 @@
 //! A server on a socket of its own, with a clock that tests move.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use chrono::{DateTime, Utc};
 use rollcall::app;
 use rollcall::clock::{Clock, Entropy};
 use rollcall::config::{Config, MailSecurity, MailTransport};
 use rollcall::crypto::seal::Sealer;
+use rollcall::domain::account::Edit;
 use rollcall::domain::directory::DirectoryDraft;
 use rollcall::domain::email::Email;
 use rollcall::domain::invitation::InvitationDraft;
 use rollcall::domain::organization::OrganizationDraft;
 use rollcall::domain::{Caller, DirectoryId, OrganizationId};
-use rollcall::service::{Foundation, Service};
-use rollcall::store::{Store, StoreSettings};
+use rollcall::service::{Foundation, Service, Span};
+use rollcall::store::{EventFilter, Store, StoreSettings, StoredEvent};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -38,6 +40,8 @@ pub struct TestApp {
     pub clock: Arc<Clock>,
     pub url: String,
     pub smtp: SmtpSink,
+    /// How many queries the store was asked.
+    pub queries: Arc<AtomicU64>,
     stop: oneshot::Sender<()>,
     _folder: TempDir,
 }
@@ -132,6 +136,7 @@ impl TestApp {
         } else {
             Store::connect(&config.store_settings().expect("settings")).await.expect("a store")
         };
+        let queries = store.queries();
         let bound = app::bind(&config).await.expect("a port");
         let foundation = Foundation {
             store,
@@ -148,7 +153,7 @@ impl TestApp {
                 std::future::pending::<()>().await;
             }
         }));
-        Self { service, clock, url, smtp, stop, _folder: folder }
+        Self { service, clock, url, smtp, queries, stop, _folder: folder }
     }
 
     /// Stops the server and lets go of the store; without it the server goes on as long as the test.
@@ -173,7 +178,7 @@ impl TestApp {
     /// One more directory of an organization.
     pub async fn directory(&self, organization: OrganizationId, draft: DirectoryDraft) -> (DirectoryId, Scim) {
         let operator = Caller::operator(Some(organization));
-        let (directory, secret) = self.service.create_directory(&operator, draft).await.expect("made");
+        let (directory, _, secret) = self.service.create_directory(&operator, draft, None).await.expect("made");
         (directory.id, Scim::new(&self.url, secret.expose()))
     }
 
@@ -206,14 +211,25 @@ impl TestApp {
         Owned { id: made.organization.id, scim, owner }
     }
 
+    /// What happened in an organization, oldest first, as it is kept.
+    pub async fn events(&self, organization: OrganizationId) -> Vec<StoredEvent> {
+        let operator = Caller::operator(Some(organization));
+        let listed =
+            self.service.list_audit_events(&operator, &EventFilter::default(), Span::default(), false, 1_000).await;
+        listed.expect("events").into_iter().map(|event| event.stored).collect()
+    }
+
     /// Invites somebody by mail.
     pub async fn invite(&self, organization: OrganizationId, email: &str, name: &str, roles: &[&str]) {
-        let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
         let draft = InvitationDraft {
             email: Email::parse(email).expect("an address"),
             name: name.to_owned(),
-            roles: Service::read_roles(&roles).expect("roles"),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             groups: Vec::new(),
+            connection: Edit::Clear,
+            days: None,
+            locale: None,
+            message: None,
         };
         self.service.invite(&Caller::operator(Some(organization)), draft).await.expect("invited");
     }

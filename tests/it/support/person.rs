@@ -160,6 +160,11 @@ impl Person {
         self.with_session(&payload["session"])
     }
 
+    /// The code with which a query fails, if it does.
+    pub async fn refused_code(&self, query: &str) -> Option<String> {
+        self.ask(query, json!({})).await.code()
+    }
+
     /// What `me` answers for this selection.
     pub async fn me(&self, selection: &str) -> Value {
         self.ask(&format!("{{ me {{ {selection} }} }}"), json!({})).await.data()["me"].clone()

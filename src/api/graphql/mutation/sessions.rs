@@ -16,6 +16,7 @@ use super::super::request::Asking as _;
 use super::super::scalars::DateTime;
 use super::super::tokens::ApiToken;
 use super::super::users::User;
+use crate::service::TokenDraft;
 
 #[derive(Default)]
 pub(super) struct Sessions;
@@ -128,9 +129,9 @@ impl Sessions {
         #[graphql(desc = "The one argument.")] input: CreatePersonalTokenInput,
     ) -> Answer<CreatePersonalTokenPayload> {
         let outcome = async {
-            ctx.service()
-                .create_personal_token(ctx.caller(), input.name, &input.scopes, input.expires_at.map(Into::into))
-                .await
+            let draft =
+                TokenDraft { name: input.name, scopes: input.scopes, expires: input.expires_at.map(Into::into) };
+            ctx.service().create_personal_token(ctx.caller(), draft).await
         }
         .await;
         CreatePersonalTokenPayload::answer(ctx, outcome, input.client_mutation_id, |(token, secret)| {

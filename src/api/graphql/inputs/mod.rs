@@ -2,6 +2,14 @@
 
 use async_graphql::{ID, MaybeUndefined};
 
+pub(super) mod directories;
+pub(super) mod groups;
+pub(super) mod invitations;
+pub(super) mod organization;
+pub(super) mod roles;
+pub(super) mod service_accounts;
+pub(super) mod users;
+
 use super::enums::Theme;
 use super::scalars::{DateTime, Json};
 

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, SimpleObject};
 
 use super::failure::{Failure, UserError, user_errors};
+use super::invitations::Invitation;
 use super::logins::{Login, MfaChallenge, Session, TrustedDevice};
 use super::organizations::Organization;
 use super::people::{Email, MfaFactor, MfaState, Settings};
@@ -21,19 +22,19 @@ macro_rules! payload {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Default, SimpleObject)]
-        pub(super) struct $name {
-            $($(#[$field_doc])* pub(super) $field: $type,)*
+        pub(in crate::api::graphql) struct $name {
+            $($(#[$field_doc])* pub(in crate::api::graphql) $field: $type,)*
             /// Why nothing, or not everything, was done. Empty on success.
-            pub(super) user_errors: Vec<UserError>,
+            pub(in crate::api::graphql) user_errors: Vec<UserError>,
             /// The query root, to read on in the same request.
-            pub(super) query: Option<Query>,
+            pub(in crate::api::graphql) query: Option<Query>,
             /// The `clientMutationId` of the input.
-            pub(super) client_mutation_id: Option<String>,
+            pub(in crate::api::graphql) client_mutation_id: Option<String>,
         }
 
         impl $name {
             /// Answers what came of a mutation: refusals are data, all else is a failure.
-            pub(super) async fn answer<T>(
+            pub(in crate::api::graphql) async fn answer<T>(
                 ctx: &Context<'_>,
                 outcome: Result<T, Error>,
                 client_mutation_id: Option<String>,
@@ -54,6 +55,57 @@ macro_rules! payload {
             }
         }
     };
+}
+
+mod organization;
+mod programs;
+mod users;
+
+pub(super) use organization::*;
+pub(super) use programs::*;
+pub(super) use users::*;
+
+/// What became of one item of `invite`.
+#[derive(SimpleObject)]
+pub(super) struct InviteResult {
+    /// The address as given.
+    pub(super) email: String,
+    /// The invitation; null if refused.
+    pub(super) invitation: Option<Invitation>,
+    /// Why it was refused. The payload's `userErrors` repeats them.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// What became of one item of `sendInvitations`.
+#[derive(SimpleObject)]
+pub(super) struct SendInvitationResult {
+    /// The id as given.
+    pub(super) user_id: ID,
+    /// The invitation; null if refused.
+    pub(super) invitation: Option<Invitation>,
+    /// Why it was refused. The payload's `userErrors` repeats them.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// What became of one item of `anonymizeUsers`.
+#[derive(SimpleObject)]
+pub(super) struct AnonymizeUserResult {
+    /// The id as given.
+    pub(super) user_id: ID,
+    /// Whether the person's data is gone; true as well if it was before.
+    pub(super) is_anonymized: bool,
+    /// Why it was refused. The payload's `userErrors` repeats them.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// An item's invitation, or why there is none.
+pub(super) fn apart(
+    outcome: Result<crate::domain::invitation::Invitation, Vec<UserError>>,
+) -> (Option<Invitation>, Vec<UserError>) {
+    match outcome {
+        Ok(invitation) => (Some(Invitation(invitation)), Vec::new()),
+        Err(refused) => (None, refused),
+    }
 }
 
 payload! {

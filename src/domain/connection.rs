@@ -1,0 +1,84 @@
+//! A connection: a way to sign in through a login provider, over OpenID Connect.
+
+use chrono::{DateTime, Utc};
+
+use super::policy::DEFAULT_CONNECTION;
+use super::refusal::{Code, Refusal};
+use super::{AccountId, Error, OrganizationId};
+
+/// A login provider of an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Unique in the organization: `google-oauth2`.
+    pub name: String,
+    /// Kind: `google-oauth2`, `oidc`.
+    pub strategy: String,
+    /// What to write on the button.
+    pub display_name: String,
+    /// Where the provider says what it can do: below this, `/.well-known/openid-configuration`.
+    pub issuer: String,
+    /// Who we are there.
+    pub client_id: String,
+    /// What we prove it with, sealed; none: with PKCE alone.
+    pub client_secret: Option<String>,
+    /// When it was set up.
+    pub created: DateTime<Utc>,
+}
+
+/// Where Google is.
+pub const GOOGLE: &str = "https://accounts.google.com";
+
+impl Connection {
+    /// The provider that invitations name by default, as it can be shown before it is set up.
+    pub fn preset() -> Self {
+        Self {
+            name: DEFAULT_CONNECTION.to_owned(),
+            strategy: DEFAULT_CONNECTION.to_owned(),
+            display_name: "Google".to_owned(),
+            issuer: GOOGLE.to_owned(),
+            client_id: String::new(),
+            client_secret: None,
+            created: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `VALIDATION_FAILED`.
+    pub fn check(&self) -> Result<(), Error> {
+        let invalid = |field: &'static str, message: &'static str| {
+            Err(Error::from(Refusal::new(Code::ValidationFailed, message).at(field)))
+        };
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=63).contains(&self.name.len()) || !self.name.bytes().all(plain) {
+            return invalid("name", "use 1 to 63 lower-case letters, digits and hyphens");
+        }
+        let is_local = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|local| {
+            self.issuer.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        });
+        if !self.issuer.starts_with("https://") && !is_local {
+            return invalid("issuer", "an issuer is an https URL");
+        }
+        if self.client_id.is_empty() {
+            return invalid("clientId", "the provider gave a client id");
+        }
+        Ok(())
+    }
+}
+
+/// A person's account at a login provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalIdentity {
+    /// Whose.
+    pub account: AccountId,
+    /// Whose connection.
+    pub organization: OrganizationId,
+    /// Which, by name.
+    pub connection: String,
+    /// The person's id there.
+    pub subject: String,
+    /// The address the provider vouches for.
+    pub email: Option<String>,
+    /// When it was linked.
+    pub linked: DateTime<Utc>,
+}

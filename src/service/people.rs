@@ -1,0 +1,605 @@
+//! People as administrators make and edit them.
+
+use chrono::TimeDelta;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::Service;
+use super::attempts::Attempts;
+use super::emails::NewAddress;
+use super::passwords::masked;
+use super::references::{GroupRef, RoleRef, UserRef, check_may_give, check_version};
+use super::roles::role_keys;
+use crate::crypto::password as hashes;
+use crate::domain::account::{
+    Account, ChangeReason, Edit, EmailAddress, EmailSource, Membership, MembershipSource, PasswordRecord, Settings,
+    SettingsEdit, check_locale, check_timezone,
+};
+use crate::domain::audit::{AuditEvent, Change, EventKind, FieldChange};
+use crate::domain::email::Email;
+use crate::domain::group::{Belonging, Group, MemberKind, MemberSource};
+use crate::domain::invitation::Invitation;
+use crate::domain::mail::{Letter, Notice};
+use crate::domain::password::{Context, Password};
+use crate::domain::profile::{ProfileEdit, ProfileField};
+use crate::domain::role::{GrantSource, Role};
+use crate::domain::user::{User, UserDraft};
+use crate::domain::user_name::UserName;
+use crate::domain::{AccountId, Caller, Code, EmailId, Error, OrganizationId, Permission, Refusal, UserId};
+use crate::store::{Belongings, EmailChange, GrantChange, NewPerson, OrganizationStore, SealedMail};
+
+/// How long a temporary password works.
+pub(super) const TEMPORARY_FOR: TimeDelta = TimeDelta::hours(24);
+
+/// How somebody who is made can sign in first.
+#[derive(Debug)]
+pub enum FirstCredentials {
+    /// With this password.
+    Password(String),
+    /// With one the server makes, to be changed at once.
+    Temporary,
+    /// With the password of this hash.
+    Hash(String),
+}
+
+/// Who is to be made.
+#[derive(Debug, Default)]
+pub struct NewUser {
+    /// Primary address.
+    pub email: Option<String>,
+    /// Name in the organization; none: the address.
+    pub user_name: Option<String>,
+    /// Names and the like.
+    pub profile: ProfileEdit,
+    /// Language.
+    pub locale: Option<String>,
+    /// Time zone.
+    pub timezone: Option<String>,
+    /// The person is to control the account.
+    pub external: bool,
+    /// Direct roles; none: the default one.
+    pub roles: Vec<RoleRef>,
+    /// Groups kept here.
+    pub groups: Vec<GroupRef>,
+    /// How to sign in first.
+    pub credentials: Option<FirstCredentials>,
+    /// Whether to mail an invitation.
+    pub send_invitation: bool,
+}
+
+/// Somebody who was just made.
+#[derive(Debug)]
+pub struct UserMade {
+    /// Who.
+    pub user: User,
+    /// A temporary password, shown only now, and until when it works.
+    pub temporary: Option<(SecretString, chrono::DateTime<chrono::Utc>)>,
+    /// The invitation that was sent.
+    pub invitation: Option<Invitation>,
+}
+
+/// A change of somebody else.
+#[derive(Clone, Debug, Default)]
+pub struct UserUpdate {
+    /// Their id, as a safeguard.
+    pub id: Option<String>,
+    /// The version that was read.
+    pub if_version: Option<i64>,
+    /// Values; name and address aside.
+    pub profile: ProfileEdit,
+    /// The user name wanted.
+    pub user_name: Option<String>,
+    /// The primary address wanted.
+    pub email: Option<String>,
+    /// Language and region of the profile.
+    pub locale: Edit<String>,
+    /// Time zone of the profile.
+    pub timezone: Edit<String>,
+    /// Whether the person is to control the account.
+    pub external: Option<bool>,
+    /// Whether the first steps are done.
+    pub onboarded: Option<bool>,
+    /// Preferences.
+    pub settings: Option<SettingsEdit>,
+}
+
+/// What makes somebody able to sign in.
+struct Entry {
+    account: Account,
+    email: Option<EmailAddress>,
+    password: PasswordRecord,
+    temporary: Option<SecretString>,
+}
+
+impl Service {
+    /// Makes a user (S0-22): without credentials they are invited, with them active.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessManage`]; [`Error::Taken`]; [`Error::Refused`] with the codes
+    /// of `createUser`.
+    pub async fn create_person(&self, caller: &Caller, wanted: NewUser) -> Result<UserMade, Error> {
+        let organization = caller.require(Permission::UserAccessManage)?;
+        let combination = |message: &'static str| Error::from(Refusal::new(Code::InvalidArgumentCombination, message));
+        if wanted.credentials.is_some() && wanted.send_invitation {
+            return Err(combination("give credentials, or send an invitation"));
+        }
+        let email = wanted.email.as_deref().map(Email::parse).transpose()?;
+        if wanted.send_invitation && email.is_none() {
+            return Err(Refusal::new(Code::InvalidEmail, "an invitation needs an address").at("email").into());
+        }
+        let name = wanted.user_name.as_deref().or(email.as_ref().map(Email::as_str));
+        let name = name.ok_or_else(|| combination("give an email, a userName, or both"))?;
+        let name = UserName::parse(name, &self.settings.reserved_names)?;
+        wanted.profile.check()?;
+        let store = self.store.organization(organization).await?;
+        let roles = self.find_roles_by(&store, &wanted.roles).await?;
+        check_may_give(caller, &roles, "roles")?;
+        let groups = self.find_groups_by(&store, &wanted.groups, "groups").await?;
+        self.check_joinable(caller, &store, &groups).await?;
+        let mut attempts = Attempts::new(&self.entropy);
+        let user = self.person(caller, &wanted, &name, email.as_ref())?;
+        let entry = self.entry(organization, &store, &user, &wanted, email.as_ref()).await?;
+        let user = User { account: entry.as_ref().map(|entry| entry.account.id), ..user };
+        loop {
+            if let Some(email) = &email {
+                self.check_address_free(&store, email).await?;
+            }
+            match self.save_person(caller, organization, &user, entry.as_ref(), (&roles, &groups)).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => {
+                    outcome?;
+                    break;
+                }
+            }
+        }
+        self.mail_waits();
+        let invitation = if wanted.send_invitation { Some(self.invite_new_user(caller, &user).await?) } else { None };
+        let temporary = entry.and_then(|entry| entry.temporary.zip(entry.password.expires));
+        Ok(UserMade { user, temporary, invitation })
+    }
+
+    async fn check_joinable(&self, caller: &Caller, store: &OrganizationStore, groups: &[Group]) -> Result<(), Error> {
+        for group in groups {
+            self.check_local(store, group, "groups").await?;
+        }
+        let ids: Vec<_> = groups.iter().map(|group| group.id).collect();
+        let given: Vec<Role> =
+            store.grants_of_groups(&ids).await?.into_values().flatten().map(|grant| grant.role).collect();
+        check_may_give(caller, &given, "groups")
+    }
+
+    /// Nobody here has the address; whether anybody elsewhere has is not told.
+    async fn check_address_free(&self, store: &OrganizationStore, email: &Email) -> Result<(), Error> {
+        let taken = || Error::from(Refusal::new(Code::EmailTaken, "a user here has that address").at("email"));
+        if !store.find_users_by_email(&scim::fold(email.as_str()), 1).await?.is_empty() {
+            return Err(taken());
+        }
+        let known = self.store.identity().find_verified_email(email.key()).await?;
+        match known {
+            Some(known) if store.find_user_by_account(known.account).await?.is_some() => Err(taken()),
+            _ => Ok(()),
+        }
+    }
+
+    fn person(&self, caller: &Caller, wanted: &NewUser, name: &UserName, email: Option<&Email>) -> Result<User, Error> {
+        let writer = self.writer(caller).stating_all();
+        let mut attributes = json!({ "userName": name.as_str() });
+        if let Some(email) = email {
+            attributes["emails"] = json!([{"value": email.as_str(), "type": "work", "primary": true}]);
+        }
+        if let Some(locale) = &wanted.locale {
+            check_locale(locale)?;
+            attributes["locale"] = json!(locale);
+        }
+        if let Some(timezone) = &wanted.timezone {
+            check_timezone(timezone)?;
+            attributes["timezone"] = json!(timezone);
+        }
+        let draft = UserDraft::new(scim::Resource::from_stored(attributes.as_object().cloned().unwrap_or_default()))?;
+        let user = User::create(UserId::new(self.entropy.id(writer.now)), draft, writer);
+        let user = user.edited(&wanted.profile, writer)?;
+        Ok(User { salt: self.new_salt(), external: wanted.external, version: 1, ..user })
+    }
+
+    /// Account, address and password of somebody who can sign in from the start.
+    async fn entry(
+        &self,
+        organization: OrganizationId,
+        store: &OrganizationStore,
+        user: &User,
+        wanted: &NewUser,
+        email: Option<&Email>,
+    ) -> Result<Option<Entry>, Error> {
+        let Some(credentials) = &wanted.credentials else { return Ok(None) };
+        let now = self.clock.now();
+        let policy = store.find_policy().await?;
+        let (password, temporary) = match credentials {
+            FirstCredentials::Password(text) => {
+                let password = Password::read(text, "password")?;
+                let mut words = self.words_about(user);
+                words.extend(email.map(|email| email.as_str().to_owned()));
+                words.push(self.organization(organization).await?.name);
+                let context = Context { words, has_second_factor: false };
+                policy.password_rules().check(&password, &context, "password")?;
+                (PasswordRecord::chosen(self.hashing.hash(password, self.entropy.bytes()).await?, now), None)
+            }
+            FirstCredentials::Temporary => {
+                let (record, password) = self.temporary_password().await?;
+                (record, Some(password))
+            }
+            FirstCredentials::Hash(hash) => {
+                if !hashes::is_acceptable(hash) {
+                    let message = "an Argon2id PHC string of at most 256 MiB, 10 passes and 8 lanes";
+                    return Err(Refusal::new(Code::ValidationFailed, message).at("passwordHash").into());
+                }
+                (PasswordRecord::chosen(hash.clone(), now), None)
+            }
+        };
+        let id = AccountId::new(self.entropy.id(now));
+        let account = Account {
+            id,
+            managed_by: (!wanted.external).then_some(organization),
+            superuser: false,
+            onboarded: false,
+            last_organization: Some(organization),
+            settings: Settings::default(),
+            credentials_version: 0,
+        };
+        let email = email.map(|email| EmailAddress {
+            is_primary: true,
+            ..EmailAddress::create(EmailId::new(self.entropy.id(now)), id, email, EmailSource::Admin, now)
+        });
+        Ok(Some(Entry { account, email, password, temporary }))
+    }
+
+    /// A password of ours, to be changed at the next sign-in.
+    pub(super) async fn temporary_password(&self) -> Result<(PasswordRecord, SecretString), Error> {
+        let now = self.clock.now();
+        let password = self.new_password();
+        let plain = Password::read(password.expose_secret(), "password")?;
+        let hash = self.hashing.hash(plain, self.entropy.bytes()).await?;
+        let record = PasswordRecord {
+            must_change: Some(ChangeReason::Admin),
+            expires: Some(now + TEMPORARY_FOR),
+            ..PasswordRecord::chosen(hash, now)
+        };
+        Ok((record, password))
+    }
+
+    async fn save_person(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        user: &User,
+        entry: Option<&Entry>,
+        (roles, groups): (&[Role], &[Group]),
+    ) -> Result<(), Error> {
+        let writer = self.writer(caller);
+        let keys = role_keys(roles);
+        let grants = [GrantChange {
+            holder: user.id.uuid(),
+            kind: MemberKind::User,
+            source: GrantSource::Direct,
+            reference: None,
+            added: &keys,
+            removed: &[],
+            by: caller.author(),
+        }];
+        let put = groups.iter().map(|group| Belonging {
+            scoped_role: group.default_role.clone(),
+            ..Belonging::new(group.id, user.id.uuid(), MemberKind::User, MemberSource::Local, writer)
+        });
+        let belongings = Belongings { put: put.collect(), gone: Vec::new() };
+        let membership = entry.map(|entry| Membership {
+            account: entry.account.id,
+            organization,
+            user: user.id,
+            source: MembershipSource::Admin,
+            joined: writer.now,
+        });
+        let mut mails = Vec::new();
+        let mut link = None;
+        if let Some(email) = entry.and_then(|entry| entry.email.as_ref()) {
+            // Unverified it counts for nothing: whoever reads it can make it count.
+            let (secret, one_time, mail) = self.verification_mail(email, user.display_name())?;
+            link = Some((secret, one_time));
+            mails.push(mail);
+        }
+        let new = NewPerson {
+            user,
+            account: entry.map(|entry| (&entry.account, entry.email.as_ref(), &entry.password)),
+            membership: membership.as_ref(),
+            link: link.as_ref().map(|(secret, one_time)| (secret, one_time)),
+            grants: if keys.is_empty() { &[] } else { &grants },
+            belongings: &belongings,
+            mails: &mails,
+        };
+        let change = Change::of_user(None, Some(user.clone()));
+        let mut event = self.user_event(caller, &change, user.id);
+        if !keys.is_empty() {
+            event.values.push(FieldChange::new("roles", json!(null), keys.clone()));
+        }
+        Ok(self.store.insert_person(organization, &new, &event).await?)
+    }
+
+    /// Edits somebody else (S0-25, S3-19), all or nothing; oneself as `updateMe` does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessManage`]; [`Error::Taken`]; [`Error::Refused`] with the codes
+    /// of `updateUser`.
+    pub async fn update_user(&self, caller: &Caller, who: &UserRef, update: UserUpdate) -> Result<User, Error> {
+        caller.require(Permission::UserAccessManage)?;
+        let mut update = update;
+        if let Some(name) = &update.user_name {
+            update.profile.user_name = Some(UserName::parse(name, &self.settings.reserved_names)?);
+        }
+        update.profile.check()?;
+        for (edit, check) in [(&update.locale, check_locale as fn(&str) -> _), (&update.timezone, check_timezone)] {
+            if let Edit::Set(text) = edit {
+                check(text)?;
+            }
+        }
+        let email = update.email.as_deref().map(Email::parse).transpose()?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_update_user(caller, who, &update, email.as_ref()).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_update_user(
+        &self,
+        caller: &Caller,
+        who: &UserRef,
+        update: &UserUpdate,
+        email: Option<&Email>,
+    ) -> Result<User, Error> {
+        let organization = caller.require(Permission::UserAccessManage)?;
+        let (store, before) = self.find_managed(caller, who, Permission::UserAccessManage, None).await?;
+        if update.id.as_ref().is_some_and(|id| *id != before.id.to_string()) {
+            return Err(Refusal::new(Code::IdMismatch, "that is not the id of this user").at("id").into());
+        }
+        check_version(before.version, update.if_version)?;
+        let account = match self.managed_account(caller, &before).await? {
+            Some(id) => self.store.identity().find_account(id).await?,
+            None => None,
+        };
+        self.check_editable(&before, organization, &update.profile, email.is_some()).await?;
+        self.check_provider(&before, &update.profile, email.is_some()).await?;
+        let needs_account = update.settings.is_some() || update.onboarded.is_some();
+        if account.is_none() && needs_account {
+            let message = "that user has no account yet, so no preferences";
+            return Err(Refusal::new(Code::ValidationFailed, message).at("settings").into());
+        }
+        let writer = self.writer(caller);
+        let mut after = before.edited(&update.profile, writer)?;
+        after = localized(after, update, writer)?;
+        let mut fields = Vec::new();
+        let mut change = EmailChange::default();
+        if let Some(external) = update.external {
+            fields.extend(Self::account_type_change(account.as_ref(), organization, external)?);
+            if external != after.external {
+                after = User { external, ..after.next(writer) };
+            }
+            change.released = external && account.as_ref().is_some_and(|found| found.managed_by == Some(organization));
+        }
+        let mut mails: Vec<SealedMail> = Vec::new();
+        let known = match &account {
+            Some(account) => self.store.identity().list_emails(account.id).await?,
+            None => Vec::new(),
+        };
+        let plan = match email {
+            Some(email) => self.plan_switch(&store, &before, account.as_ref(), &known, email).await?,
+            None => Switch::Stays,
+        };
+        if let Some(address) = plan.address(email) {
+            let edit = ProfileEdit { email: Some(address.to_owned()), ..ProfileEdit::default() };
+            after = after.edited(&edit, writer)?;
+        }
+        if after.version > before.version {
+            // However many fields: one edit, one version.
+            after.version = before.version + 1;
+        }
+        plan.add_to(self, &mut change, &mut mails, &known, after.display_name())?;
+        let settings = match (&account, &update.settings) {
+            (Some(account), Some(edit)) => Some((account.settings.clone(), account.settings.edited(edit, writer.now)?)),
+            _ => None,
+        };
+        change.settings =
+            settings.as_ref().map(|(before, after)| (before, after)).filter(|(before, after)| before != after);
+        change.onboarded =
+            update.onboarded.filter(|wanted| account.as_ref().is_some_and(|account| account.onboarded != *wanted));
+        if after == before && change.is_nothing() {
+            return Ok(before);
+        }
+        if let Some(account) = &account {
+            mails.extend(self.profile_notice(account).await?);
+        }
+        let kind = if plan.is_change() { EventKind::EmailChanged } else { EventKind::UserUpdated };
+        let user_change = Change::of_user(Some(before.clone()), Some(after.clone()));
+        fields.extend(user_change.fields());
+        if change.settings.is_some() {
+            fields.push(FieldChange { field: "settings".to_owned(), before: None, after: None });
+        }
+        let event = self.event_about(caller, kind, &before, fields, None);
+        self.save_update(organization, account.as_ref(), (&before, &after), change, &mails, &event).await?;
+        self.mail_waits();
+        Ok(after)
+    }
+
+    async fn save_update(
+        &self,
+        organization: OrganizationId,
+        account: Option<&Account>,
+        (before, after): (&User, &User),
+        mut change: EmailChange<'_>,
+        mails: &[SealedMail],
+        event: &AuditEvent,
+    ) -> Result<(), Error> {
+        let Some(account) = account else {
+            let store = self.store.organization(organization).await?;
+            return Ok(store.update_user(before, after, crate::store::OwnerWatch::Nobody, event).await?);
+        };
+        if before != after {
+            change.users.push((organization, before.clone(), after.clone()));
+        }
+        let change = EmailChange { mails, ..change };
+        Ok(self.store.change_emails(Some(organization), account, &change, event).await?)
+    }
+
+    /// What a login provider keeps is changed there (S1-05, S2-24, S2-25).
+    pub(super) async fn check_provider(&self, user: &User, edit: &ProfileEdit, email: bool) -> Result<(), Error> {
+        let Some(account) = user.account else { return Ok(()) };
+        let field = if email {
+            ProfileField::Email
+        } else if edit.user_name.is_some() {
+            ProfileField::UserName
+        } else {
+            return Ok(());
+        };
+        match self.provider_of(account).await? {
+            Some(provider) => Err(managed_by_connection(&provider, field.as_str())),
+            None => Ok(()),
+        }
+    }
+
+    /// The login provider that keeps name and address of an account.
+    pub(super) async fn provider_of(&self, account: AccountId) -> Result<Option<String>, Error> {
+        let linked = self.store.identity().list_external_identities(&[account]).await?;
+        Ok(linked.into_iter().next().map(|identity| identity.connection))
+    }
+
+    /// A new primary address counts at once, unverified; one's own verified one stays verified.
+    async fn plan_switch(
+        &self,
+        store: &OrganizationStore,
+        user: &User,
+        account: Option<&Account>,
+        known: &[EmailAddress],
+        email: &Email,
+    ) -> Result<Switch, Error> {
+        let own = known.iter().find(|known| known.key == email.key());
+        if own.is_some_and(|own| own.is_primary) || (account.is_none() && has_address(user, email)) {
+            return Ok(Switch::Stays);
+        }
+        let others = store.find_users_by_email(&scim::fold(email.as_str()), 2).await?;
+        if others.iter().any(|other| other.id != user.id) {
+            return Err(Refusal::new(Code::EmailTaken, "a user here has that address").at("email").into());
+        }
+        match (account, own) {
+            (None, _) => Ok(Switch::OnlyHere),
+            (Some(_), Some(own)) if own.verified.is_some() => Ok(Switch::Known(own.clone())),
+            (Some(account), _) => {
+                let new = self.plan_address(account.id, user, email, EmailSource::Admin, true).await?;
+                Ok(Switch::New(Box::new(new.primary())))
+            }
+        }
+    }
+
+    /// Edits the profile part of a user (S4-08); of oneself with [`Permission::UserSelfProfileWrite`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::update_user`].
+    pub async fn update_user_profile(&self, caller: &Caller, who: &UserRef, update: UserUpdate) -> Result<User, Error> {
+        caller.require_member()?;
+        if let Some(person) = caller.as_person() {
+            let store = self.store.organization(person.organization.id).await?;
+            let found = self.find_user(caller, &store, who).await;
+            if found.is_ok_and(|user| user.id == person.user.id) {
+                let own = super::profile::UpdateMe {
+                    if_version: update.if_version,
+                    profile: update.profile,
+                    email: update.email,
+                    ..super::profile::UpdateMe::default()
+                };
+                return Ok(self.update_me(caller, own).await?.user);
+            }
+        }
+        self.update_user(caller, who, update).await
+    }
+}
+
+/// The refusal of a change that is a login provider's.
+pub(super) fn managed_by_connection(provider: &str, field: &'static str) -> Error {
+    let message = format!("{provider} keeps this: change it there");
+    Refusal::new(Code::ManagedByConnection, message).at(field).with("owner", provider).into()
+}
+
+fn has_address(user: &User, email: &Email) -> bool {
+    user.directory_email().is_some_and(|known| crate::domain::email::lookup_key(known) == email.key())
+}
+
+fn localized(user: User, update: &UserUpdate, writer: crate::domain::user::Writer) -> Result<User, Error> {
+    let mut attributes = user.attributes.clone();
+    for (name, edit) in [("locale", &update.locale), ("timezone", &update.timezone)] {
+        match edit {
+            Edit::Keep => {}
+            Edit::Clear => drop(attributes.attributes_mut().remove(name)),
+            Edit::Set(text) => drop(attributes.attributes_mut().insert(name.to_owned(), json!(text))),
+        }
+    }
+    Ok(user.with_attributes(UserDraft::new(attributes)?, writer))
+}
+
+/// What becomes of a primary address that an administrator changes.
+enum Switch {
+    /// It stays.
+    Stays,
+    /// There is no account: only the organization's record changes.
+    OnlyHere,
+    /// It is one that was proven before.
+    Known(EmailAddress),
+    /// It is a new one, unproven.
+    New(Box<NewAddress>),
+}
+
+impl Switch {
+    fn is_change(&self) -> bool {
+        !matches!(self, Self::Stays)
+    }
+
+    fn address<'a>(&'a self, wanted: Option<&'a Email>) -> Option<&'a str> {
+        match self {
+            Self::Stays => None,
+            Self::OnlyHere => wanted.map(Email::as_str),
+            Self::Known(email) => Some(&email.address),
+            Self::New(new) => Some(&new.email.address),
+        }
+    }
+
+    fn add_to<'a>(
+        &'a self,
+        service: &Service,
+        change: &mut EmailChange<'a>,
+        mails: &mut Vec<SealedMail>,
+        known: &'a [EmailAddress],
+        name: &str,
+    ) -> Result<(), Error> {
+        let now = service.clock.now();
+        let primary = match self {
+            Self::Stays | Self::OnlyHere => return Ok(()),
+            Self::Known(email) => {
+                let stored = known.iter().find(|known| known.id == email.id);
+                let after = EmailAddress { is_primary: true, becomes_primary: false, ..email.changed(now) };
+                change.changed.extend(stored.map(|before| (before, after)));
+                email
+            }
+            Self::New(new) => {
+                new.add_to(change);
+                mails.push(new.mail.clone());
+                &new.email
+            }
+        };
+        for old in known.iter().filter(|old| old.is_primary && old.id != primary.id) {
+            change.changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
+            let notice = Notice::PrimaryEmailChanged { to: masked(&primary.address) };
+            mails.push(service.seal_mail(&old.address, name, Letter::Notice { notice })?);
+        }
+        Ok(())
+    }
+}
