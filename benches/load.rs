@@ -60,7 +60,8 @@ impl Bench {
         let draft = OrganizationDraft { short_name: short_name.into(), name: short_name.into(), owner_email: None };
         let made = self.service.create_organization(&Caller::operator(None), draft).await.expect("made").0;
         let within = Caller::operator(Some(made.id));
-        let secret = self.service.create_directory(&within, DirectoryDraft::named("Load")).await.expect("made").1;
+        let directory = self.service.create_directory(&within, DirectoryDraft::named("Load"), None);
+        let (.., secret) = directory.await.expect("made");
         Tenant { id: made.id, token: secret.expose().to_owned() }
     }
 
@@ -343,7 +344,7 @@ impl StoreAlone {
                     let target = ("user", user.id.to_string());
                     let id = AuditEventId::new(entropy.id(now));
                     let event = AuditEvent::new(id, now, &Caller::operator(None), EventKind::UserCreated, target);
-                    store.insert_user(&user, &event).await.expect("stored");
+                    store.insert_user(&user, false, &event).await.expect("stored");
                 }
             });
         }

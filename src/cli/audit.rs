@@ -26,17 +26,14 @@ impl AuditCommand {
         let service = global.open().await?;
         let operator = Caller::operator(None);
         let mut trails: Vec<(String, Option<OrganizationId>)> = Vec::new();
-        match organization {
-            Some(short_name) => {
-                operator_in(&service, &short_name).await?;
-                let found = service.get_organization(&operator, &short_name).await.map_err(told)?;
-                trails.push((short_name, Some(found.id)));
-            }
-            None => {
-                trails.push(("(people)".to_owned(), None));
-                let organizations = service.list_organizations(&operator).await.map_err(told)?;
-                trails.extend(organizations.into_iter().map(|one| (one.short_name, Some(one.id))));
-            }
+        if let Some(short_name) = organization {
+            operator_in(&service, &short_name).await?;
+            let found = service.get_organization(&operator, &short_name).await.map_err(told)?;
+            trails.push((short_name, Some(found.id)));
+        } else {
+            trails.push(("(people)".to_owned(), None));
+            let organizations = service.list_organizations(&operator).await.map_err(told)?;
+            trails.extend(organizations.into_iter().map(|one| (one.short_name, Some(one.id))));
         }
         let (mut values, mut lines, mut broken) = (Vec::new(), Vec::new(), false);
         for (name, id) in trails {

@@ -272,7 +272,7 @@ impl User {
         let version = if beside && changed.version == self.version { self.version + 1 } else { changed.version };
         let last_modified = if version == self.version { self.last_modified } else { writer.now };
         let updated_by = if version == self.version { self.updated_by } else { writer.author };
-        Ok(Self { avatar_url, metadata, version, updated_by, last_modified, ..changed })
+        Ok(Self { avatar_url, metadata, updated_by, version, last_modified, ..changed })
     }
 
     /// The user linked to a person.

@@ -479,13 +479,13 @@ impl Service {
 
     /// How many people get a role or group, and how many lose one.
     async fn count_given(&self, store: &OrganizationStore, given: &Given) -> Result<(usize, usize), Error> {
-        let roles = |picked: fn(&(GroupId, Vec<String>, Vec<String>)) -> &Vec<String>| {
+        let groups = |picked: fn(&RolesOfGroup) -> &Vec<String>| {
             given.roles.iter().filter(move |change| !picked(change).is_empty()).map(|(group, ..)| group.uuid())
         };
         let put = given.belongings.put.iter().map(|one| one.member);
         let gone = given.belongings.gone.iter().map(|(_, member)| *member);
-        let getting: Vec<uuid::Uuid> = roles(|(_, added, _)| added).chain(put).collect();
-        let losing: Vec<uuid::Uuid> = roles(|(.., removed)| removed).chain(gone).collect();
+        let getting: Vec<uuid::Uuid> = groups(|(_, added, _)| added).chain(put).collect();
+        let losing: Vec<uuid::Uuid> = groups(|(.., removed)| removed).chain(gone).collect();
         Ok((store.users_within(&getting).await?.len(), store.users_within(&losing).await?.len()))
     }
 
@@ -535,12 +535,14 @@ impl Service {
     }
 }
 
+/// By the directory's group: keys of roles that come and go.
+type RolesOfGroup = (GroupId, Vec<String>, Vec<String>);
+
 /// What a change of mappings gives and takes.
 struct Given {
     directory: DirectoryId,
     by: Option<crate::domain::Author>,
-    /// By the directory's group: keys of roles that come and go.
-    roles: Vec<(GroupId, Vec<String>, Vec<String>)>,
+    roles: Vec<RolesOfGroup>,
     belongings: Belongings,
 }
 

@@ -20,8 +20,8 @@ use crate::domain::service_account::ServiceAccount;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::user::User;
 use crate::domain::{
-    AccountId, Caller, DirectoryId, EmailId, Error, GroupId, LoginId, Permission, ServiceAccountId, TrustedDeviceId,
-    UserId,
+    AccountId, Caller, DirectoryId, EmailId, Error, GroupId, LoginId, OrganizationId, Permission, ServiceAccountId,
+    TrustedDeviceId, UserId,
 };
 use crate::store::{KnownAccount, OrganizationStore};
 
@@ -37,7 +37,6 @@ pub struct AccountState {
 }
 
 /// What belongs to somebody's sign-in and has an id of its own.
-#[expect(clippy::large_enum_variant, reason = "one at a time, and not for long")]
 #[derive(Clone, Debug)]
 pub enum ReadableSession {
     /// A login that acts in the caller's organization.
@@ -49,7 +48,6 @@ pub enum ReadableSession {
 }
 
 /// A member of a group.
-#[expect(clippy::large_enum_variant, reason = "one at a time, and not for long")]
 #[derive(Clone, Debug)]
 pub enum ReadableMember {
     /// A person.
@@ -153,7 +151,7 @@ impl Service {
         accounts: &[AccountId],
     ) -> Result<HashMap<AccountId, Vec<Login>>, Error> {
         caller.require_known()?;
-        let here = self.require_sessions_of(caller, accounts)?;
+        let here = require_sessions_of(caller, accounts)?;
         let own = caller.as_person().map(|person| person.account.id);
         let mut found: HashMap<_, _> = accounts.iter().map(|account| (*account, Vec::new())).collect();
         for login in self.store.identity().list_logins(accounts).await? {
@@ -175,7 +173,7 @@ impl Service {
         accounts: &[AccountId],
     ) -> Result<HashMap<AccountId, Vec<TrustedDevice>>, Error> {
         caller.require_known()?;
-        let here = self.require_sessions_of(caller, accounts)?;
+        let here = require_sessions_of(caller, accounts)?;
         let own = caller.as_person().map(|person| person.account.id);
         let now = self.clock.now();
         let mut found: HashMap<_, _> = accounts.iter().map(|account| (*account, Vec::new())).collect();
@@ -185,19 +183,6 @@ impl Service {
             }
         }
         Ok(found)
-    }
-
-    fn require_sessions_of(
-        &self,
-        caller: &Caller,
-        accounts: &[AccountId],
-    ) -> Result<crate::domain::OrganizationId, Error> {
-        let member = caller.require_known()?;
-        let own = caller.as_person().map(|person| person.account.id);
-        if accounts.iter().any(|account| own != Some(*account)) {
-            return caller.require(Permission::UserSessionsManage);
-        }
-        Ok(member.organization().id)
     }
 
     /// A login, a trusted device or an address of somebody else in the caller's organization, by id.
@@ -484,4 +469,14 @@ impl Service {
         let all = self.store_of(caller).await?.list_directories().await?.into_iter();
         Ok(all.filter(|one| ids.contains(&one.id)).map(|one| (one.id, one)).collect())
     }
+}
+
+/// Where the caller is, if they may see the logins and devices of these accounts.
+fn require_sessions_of(caller: &Caller, accounts: &[AccountId]) -> Result<OrganizationId, Error> {
+    let member = caller.require_known()?;
+    let own = caller.as_person().map(|person| person.account.id);
+    if accounts.iter().any(|account| own != Some(*account)) {
+        return caller.require(Permission::UserSessionsManage);
+    }
+    Ok(member.organization().id)
 }

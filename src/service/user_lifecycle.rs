@@ -384,12 +384,11 @@ impl Service {
         let id: UserId = id.parse()?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
-            let outcome = match store.find_user(id).await? {
-                Some(user) => self.try_anonymize(caller, organization, store, &user).await,
-                None => {
-                    let deleted = store.find_deleted_user(id).await?.ok_or_else(missing)?;
-                    self.try_anonymize_deleted(caller, organization, &deleted).await
-                }
+            let outcome = if let Some(user) = store.find_user(id).await? {
+                self.try_anonymize(caller, organization, store, &user).await
+            } else {
+                let deleted = store.find_deleted_user(id).await?.ok_or_else(missing)?;
+                self.try_anonymize_deleted(caller, organization, &deleted).await
             };
             match outcome {
                 Err(Error::Busy) if attempts.again().await => {}

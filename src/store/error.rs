@@ -82,7 +82,7 @@ impl From<StoreError> for Error {
             StoreError::Taken(UniqueIndex::ExternalId) => Self::Taken(Field::ExternalId),
             StoreError::Taken(UniqueIndex::GroupDisplayName) => Self::Taken(Field::DisplayName),
             StoreError::Taken(UniqueIndex::OrganizationShortName) => Self::Taken(Field::ShortName),
-            StoreError::Taken(UniqueIndex::DirectoryName) => Self::Taken(Field::Name),
+            StoreError::Taken(UniqueIndex::DirectoryName | UniqueIndex::ConnectionName) => Self::Taken(Field::Name),
             StoreError::Taken(UniqueIndex::VerifiedEmail | UniqueIndex::OwnEmail) => Self::Taken(Field::Email),
             StoreError::Taken(UniqueIndex::PendingInvitation) => {
                 Refusal::new(Code::InvitationExists, "that address has a pending invitation already").into()
@@ -93,7 +93,6 @@ impl From<StoreError> for Error {
             StoreError::Taken(UniqueIndex::Domain) => {
                 Refusal::new(Code::NameTaken, "that domain is an organization's already").at("domain").into()
             }
-            StoreError::Taken(UniqueIndex::ConnectionName) => Self::Taken(Field::Name),
             StoreError::LastOwner => Refusal::new(Code::LastOwner, "the organization would have no owner").into(),
             StoreError::Outdated | StoreError::Invited => Self::Busy,
             StoreError::Unavailable(cause) => Self::Unavailable(cause),

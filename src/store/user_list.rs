@@ -163,6 +163,9 @@ impl UserQuery {
     }
 }
 
+/// Where a user stands in a list.
+type Place = (SortKey, UserId);
+
 impl Seek {
     /// Whether rows are read from the highest key to the lowest.
     fn is_reversed(&self) -> bool {
@@ -170,7 +173,7 @@ impl Seek {
     }
 
     /// Places in reading order: what is behind the start, and before the end.
-    fn bounds(&self) -> (Option<&(SortKey, UserId)>, Option<&(SortKey, UserId)>) {
+    fn bounds(&self) -> (Option<&Place>, Option<&Place>) {
         if self.from_end {
             (self.before.as_ref(), self.after.as_ref())
         } else {
@@ -179,7 +182,7 @@ impl Seek {
     }
 
     /// Whether a place is within the bounds.
-    fn holds(&self, place: &(SortKey, UserId)) -> bool {
+    fn holds(&self, place: &Place) -> bool {
         let (start, end) = self.bounds();
         let (above, below) = if self.is_reversed() { (end, start) } else { (start, end) };
         above.is_none_or(|above| place > above) && below.is_none_or(|below| place < below)

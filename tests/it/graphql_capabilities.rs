@@ -137,8 +137,9 @@ async fn s0_27_s2_20_s2_27_s2_29_s2_30_s3_14_a_password_is_changed_with_the_curr
 async fn s1_04_s1_07_the_person_is_the_same_in_every_organization() {
     let (app, _acme, babs) = world().await;
     let globex = app.owned("globex").await;
+    let before = app.links("babs@acme.example").len();
     app.invite(globex.id, "babs@acme.example", "Babs", &[]).await;
-    let token = app.token_in_mail("babs@acme.example", 2).await;
+    let token = app.next_token("babs@acme.example", before).await;
     babs.done("acceptInvitation", json!({"token": token}), "user { id }").await;
     let updated = babs.done("updateMe", json!({"displayName": "Barbara"}), "user { id displayName email }").await;
     assert_eq!(updated["user"].as_object().map(serde_json::Map::len), Some(3), "S1-07: what was selected, no more");
@@ -172,8 +173,8 @@ async fn s2_09_s2_11_s2_21_s2_23_s3_17_s3_21_metadata_is_merged_and_names_are_ch
     ] {
         assert_eq!(babs.refused("updateMe", json!({ "userName": name })).await, code, "S2-11, S2-23: {name}");
     }
-    let renamed = babs.done("updateMe", json!({"userName": "babs_1.x-y@z"}), "user { userName }").await;
-    assert_eq!(renamed["user"]["userName"], "babs_1.x-y@z");
+    let renamed = babs.done("updateMe", json!({"userName": "babs_1.x-y"}), "user { userName }").await;
+    assert_eq!(renamed["user"]["userName"], "babs_1.x-y");
     // A role without the permission takes it away (S3-17); nothing else of oneself needs one.
     let owner = acme.owner.sign_in().await;
     owner

@@ -193,7 +193,10 @@ async fn sc03_an_address_that_a_directory_writes_opens_no_account() {
     let thief = babs.signed_out();
     thief.done("requestPasswordReset", json!({"email": "evil@attacker.example"}), "clientMutationId").await;
     tokio::time::sleep(std::time::Duration::from_millis(800)).await;
-    assert!(app.smtp.all().iter().all(|mail| mail.to.iter().all(|to| to != "evil@attacker.example")), "nothing is sent there");
+    assert!(
+        app.smtp.all().iter().all(|mail| mail.to.iter().all(|to| to != "evil@attacker.example")),
+        "nothing is sent there"
+    );
     let taken = thief.under("evil@attacker.example").login_payload(json!({})).await;
     assert_eq!(taken["session"], Value::Null);
     assert!(babs.is_in().await);
@@ -227,4 +230,56 @@ async fn tn09_whoever_may_only_invite_makes_no_member_and_learns_no_link() {
         .await;
     let token = app.token_in_mail("x@acme.example", 1).await;
     assert!(sent["results"][0]["invitation"]["id"].is_string() && !sent.to_string().contains(&token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in09_nobody_is_buried_in_invitations() {
+    let app = TestApp::start_configured(|config| config.limits.mails_per_hour = 2).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    let item = json!({"email": "guest@acme.example", "name": "Guest", "roles": [], "connection": null});
+    let sent = owner.mutate("invite", json!({"invitations": [item]}), "results { invitation { id } }").await;
+    let again = json!({"invitationId": sent["results"][0]["invitation"]["id"]});
+    owner.done("resendInvitation", again.clone(), "invitation { sentCount }").await;
+    assert_eq!(owner.refused("resendInvitation", again).await, "RATE_LIMITED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tn04_tn10_no_walk_and_no_filter_leaves_the_organization() {
+    let app = TestApp::start().await;
+    let (acme, globex) = (app.owned("acme").await, app.owned("globex").await);
+    for (scim, name) in [(&acme.scim, "ours"), (&globex.scim, "theirs")] {
+        let first = scim.make_user(&format!("{name}-1")).await;
+        let inner =
+            scim.make("/Groups", &json!({"displayName": format!("{name} inner"), "members": [{"value": first}]})).await;
+        scim.make("/Groups", &json!({"displayName": format!("{name} outer"), "members": [{"value": inner}]})).await;
+    }
+    let owner = acme.owner.sign_in().await;
+    let walk = "{ users(first: 5) { nodes { id userName groups(first: 3) { nodes { name members(first: 3) { nodes { displayName } } } } } } \
+        groups(first: 10) { nodes { name directory { displayName } members(first: 3) { nodes { displayName ... on Group { \
+        members(first: 2) { nodes { displayName } } } } } } } auditEvents(first: 20) { nodes { target { nodeId } actor { displayName } } } }";
+    let seen = owner.ask(walk, json!({})).await.data().to_string();
+    assert!(seen.contains("ours-1") && seen.contains("ours outer") && !seen.contains("theirs"), "TN-04");
+    let filters = [
+        "userName pr",
+        "not (userName eq \"ours-1\")",
+        "userName sw \"theirs\" or userName sw \"ours\"",
+        "active eq true or active eq false and not (userName eq \"x\")",
+    ];
+    for left in filters {
+        for right in filters {
+            for joined in [
+                format!("({left}) and ({right})"),
+                format!("{left} or {right}"),
+                format!("not (({left}) and not ({right}))"),
+            ] {
+                let path = format!(
+                    "/Users?filter={}",
+                    percent_encoding::utf8_percent_encode(&joined, percent_encoding::NON_ALPHANUMERIC)
+                );
+                let found = acme.scim.get(&path).await.expect(200).to_string();
+                assert!(!found.contains("theirs"), "TN-10: {joined}");
+            }
+        }
+    }
 }

@@ -47,7 +47,7 @@ impl Group {
 
     /// Whose group.
     pub(super) async fn organization(&self, ctx: &Context<'_>) -> Result<Organization, Failure> {
-        Ok(Organization(ctx.caller().require_member()?.organization().clone()))
+        Ok(Organization(ctx.service().get_my_organization(ctx.caller(), None).await?))
     }
 
     /// The role a new member gets inside this group; null: none.
@@ -149,13 +149,12 @@ async fn role_named(ctx: &Context<'_>, key: &String) -> Option<Result<Role, Fail
 
 /// Who put a member there; of a directory's group that is its directory.
 fn source(source: Option<MemberSource>, group: &group::Group) -> GroupMemberSource {
-    match source {
-        Some(MemberSource::Invitation) => GroupMemberSource::Invitation,
-        Some(MemberSource::Mapping) => GroupMemberSource::DirectoryMapping,
-        Some(MemberSource::Directory) => GroupMemberSource::Directory,
-        Some(MemberSource::Local) => GroupMemberSource::Local,
-        None if group.directory.is_some() => GroupMemberSource::Directory,
-        None => GroupMemberSource::Local,
+    let keeper = if group.directory.is_some() { MemberSource::Directory } else { MemberSource::Local };
+    match source.unwrap_or(keeper) {
+        MemberSource::Invitation => GroupMemberSource::Invitation,
+        MemberSource::Mapping => GroupMemberSource::DirectoryMapping,
+        MemberSource::Directory => GroupMemberSource::Directory,
+        MemberSource::Local => GroupMemberSource::Local,
     }
 }
 

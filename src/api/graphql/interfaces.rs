@@ -110,7 +110,6 @@ pub(super) enum GroupMember {
 }
 
 /// Whoever can sign in or hold an API token: exactly one of the three.
-#[expect(clippy::large_enum_variant, reason = "made for one answer, and not kept")]
 #[derive(Union)]
 pub(super) enum Principal {
     User(User),

@@ -417,6 +417,9 @@ impl InvitationInput {
     }
 }
 
+/// One change of the rules.
+type PolicyEdit = Box<dyn Fn(&mut AccountPolicy) + Send>;
+
 impl UpdateAccountPolicyInput {
     /// What changes among the rules; null is the default.
     pub(super) fn change(self) -> Result<impl Fn(&mut AccountPolicy) + Send, Error> {
@@ -429,7 +432,7 @@ impl UpdateAccountPolicyInput {
                 .map_err(|_| Error::from(Refusal::new(Code::ValidationFailed, "cannot be below 0").at(field))),
         };
         let length = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        let mut after: Vec<Box<dyn Fn(&mut AccountPolicy) + Send>> = Vec::new();
+        let mut after: Vec<PolicyEdit> = Vec::new();
         if let Some(password) = not_null(self.password, "password")? {
             let least = number(password.min_length, length(defaults.password_min_length), "minLength")?;
             let with_mfa = number(

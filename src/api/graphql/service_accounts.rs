@@ -61,7 +61,7 @@ impl ServiceAccount {
 
     /// Whose it is; exactly one.
     pub(super) async fn organization(&self, ctx: &Context<'_>) -> Result<Organization, Failure> {
-        Ok(Organization(ctx.caller().require_known()?.organization().clone()))
+        Ok(Organization(ctx.service().get_my_organization(ctx.caller(), None).await?))
     }
 
     /// Last use of one of its tokens, to the minute; null: never.

@@ -261,6 +261,17 @@ impl TestApp {
         mails.filter_map(link).collect()
     }
 
+    /// The token of the link that arrives there after so many others.
+    pub async fn next_token(&self, to: &str, before: usize) -> String {
+        for _ in 0..500 {
+            if let Some(link) = self.links(to).get(before) {
+                return link.split_once("token=").expect("a token").1.to_owned();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("no more links for {to}");
+    }
+
     /// The token of this kind in the last link that arrives there.
     pub async fn latest_token(&self, to: &str, kind: &str) -> String {
         for _ in 0..500 {
