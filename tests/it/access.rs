@@ -102,6 +102,7 @@ const PUBLIC: &[&str] = &[
     "sign_in_with_token",
     "sign_out",
     "verify_email",
+    "write_provisioning_events",
 ];
 
 /// Takes a caller, but lets nobody in through it: the link is the proof, and a signed-in person joins as themselves.

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Person, TestApp};
 
-/// The operations of `tests/fixtures/graphql/examples.graphql`, by name.
-fn examples() -> HashMap<String, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/examples.graphql");
+/// The operations of a file, by name.
+fn examples(file: &str) -> HashMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = std::fs::read_to_string(path).expect("the examples");
     let mut found = HashMap::new();
     let mut current = String::new();
@@ -47,7 +47,7 @@ async fn every_example_runs_as_it_is_written() {
     let app = TestApp::start().await;
     let acme = app.sample("acme").await;
     let globex = app.owned("globex").await;
-    let mut tour = Tour { person: acme.owner.clone(), examples: examples(), ran: Vec::new() };
+    let mut tour = Tour { person: acme.owner.clone(), examples: examples("web/examples.graphql"), ran: Vec::new() };
 
     let signed_in = tour.run("SignIn", json!({"email": acme.owner.email, "password": acme.owner.password})).await;
     tour.person = acme.owner.with_session(&signed_in["login"]["session"]);
@@ -145,3 +145,70 @@ async fn every_example_runs_as_it_is_written() {
 
 /// Examples of administration.
 const LATER: &[&str] = &[];
+
+/// Those of the contract that administrators send: the rest is toured above.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_administration_runs_as_it_is_written() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    let examples = examples("tests/fixtures/examples.graphql");
+    let toured = crate::graphql_examples::examples("web/examples.graphql");
+    let mut tour = Tour { person: acme.owner.sign_in().await, examples: examples.clone(), ran: Vec::new() };
+    for name in ["platform", "on-call"] {
+        tour.person.done("createGroup", json!({ "name": name }), "group { id }").await;
+    }
+    let created = tour.run("CreateUser", json!({})).await;
+    let carol = created["createUser"]["user"]["id"].clone();
+    let edited = tour.run("EditUser", json!({"userName": "carol", "version": 1})).await;
+    assert_eq!(edited["updateUserProfile"]["user"]["fullName"], "Carol Ng");
+    let page = tour.run("UsersPage", json!({"first": 100})).await;
+    assert_eq!(page["users"]["totalCount"], 2);
+    tour.run("UsersByNumber", json!({"number": 1, "size": 100})).await;
+    let found = tour.run("SearchUsers", json!({"name": "carol"})).await;
+    assert_eq!(found["users"]["nodes"][0]["id"], carol);
+    tour.run("UserByName", json!({"userName": "carol"})).await;
+    let invited = tour.run("InvitePeople", json!({})).await;
+    let invitation = invited["invite"]["results"][1]["invitation"]["id"].clone();
+    tour.run("InvitationById", json!({ "id": invitation })).await;
+    tour.run("CancelInvitationsOfUser", json!({ "userId": carol })).await;
+    tour.run("ResetMfa", json!({ "userId": carol })).await;
+    tour.run("ResetPassword", json!({ "userId": carol })).await;
+    let babs = app.member(acme.id, "babs@acme.example", &[]).await.sign_in().await;
+    tour.run("SendPasswordReset", json!({"email": "babs@acme.example"})).await;
+    let set = tour.run("SetRoles", json!({ "userId": carol })).await;
+    assert_eq!(set["setUserRoles"]["added"], json!([{"key": "admin"}]));
+    let changed = tour.run("ChangeGroups", json!({"userName": "carol"})).await;
+    assert_eq!(changed["updateUserGroups"]["removed"], json!([]), "removal wins");
+    tour.run("SetGroups", json!({"userName": "carol"})).await;
+    let roles = tour.run("RolesByUse", json!({})).await;
+    assert_eq!(roles["roles"]["nodes"].as_array().map(Vec::len), Some(5));
+    tour.run("CreateHelpdeskRole", json!({})).await;
+    let group = tour.run("GroupMembers", json!({"name": "platform"})).await["group"].clone();
+    assert_eq!(group["memberCount"], 1);
+    tour.run("PutIntoGroup", json!({"groupId": group["id"], "userId": carol})).await;
+    tour.run("CreateBuildBot", json!({})).await;
+    // The one that came with the organization has the name of the example's.
+    let others = tour.person.ask("{ directories { nodes { id } } }", json!({})).await.data();
+    let other = others["directories"]["nodes"][0]["id"].clone();
+    tour.person.done("deleteDirectory", json!({ "directoryId": other }), "deletedDirectoryId").await;
+    let okta = tour.run("ConnectOkta", json!({})).await["createDirectory"].clone();
+    let scim = acme.scim.with_token(okta["secret"].as_str());
+    let engineers = scim.make("/Groups", &json!({"displayName": "Engineers"})).await;
+    scim.post("/Groups", &json!({"displayName": "engineers"})).await.refused(409, Some("uniqueness"));
+    let directory = okta["directory"]["id"].clone();
+    tour.run("RotateDirectoryToken", json!({ "directoryId": directory })).await;
+    let mapped = json!({"directoryId": directory, "directoryGroupId": engineers});
+    tour.run("MapDirectoryGroups", mapped).await;
+    let refused = tour.run("RefusedByScim", json!({ "directoryId": directory })).await;
+    assert_eq!(refused["provisioningEvents"]["nodes"][0]["status"], 409);
+    let changes = tour.run("AddressChanges", json!({"from": null})).await;
+    assert_eq!(changes["auditEvents"]["nodes"][0]["target"]["nodeId"], carol);
+    tour.run("DisableUser", json!({ "userId": carol })).await;
+    let babs = babs.me("user { id }").await["user"]["id"].clone();
+    tour.run("RemoveMember", json!({ "userId": babs })).await;
+    tour.run("DeleteUser", json!({"userName": "carol"})).await;
+    tour.run("AnonymizeUsers", json!({"userIds": [carol]})).await;
+    let missing: Vec<&String> =
+        examples.keys().filter(|name| !toured.contains_key(*name) && !tour.ran.contains(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -231,7 +231,7 @@ async fn m6_directories_are_kept_over_graphql() {
         let owns = json!([{"directoryGroupId": group, "role": {"key": "owner"}}]);
         assert_eq!(
             owner.refused("setGroupRoleMappings", mapping(owns)).await,
-            "INSUFFICIENT_RANK",
+            "RESERVED_ROLE",
             "a directory gives no ownership"
         );
         // Attributes that the directory wrote are refused here, its name is told, and that is said beforehand.
