@@ -1,7 +1,7 @@
 //! A server on a socket of its own, with a clock that tests move.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use rollcall::app;
@@ -15,9 +15,10 @@ use rollcall::domain::invitation::InvitationDraft;
 use rollcall::domain::organization::OrganizationDraft;
 use rollcall::domain::{Caller, DirectoryId, OrganizationId};
 use rollcall::service::{Foundation, Service, Span};
-use rollcall::store::{EventFilter, Store, StoreSettings, StoredEvent};
+use rollcall::store::{EventFilter, Store, StoreError, StoreSettings, StoredEvent};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -53,12 +54,23 @@ pub struct Tenant {
     pub scim: Scim,
 }
 
+/// Where stores are opened and closed. What closes one is a task that starts when its last handle is gone, and a test's
+/// own runtime does not live to run it: the store would keep its memory, a gigabyte on disk engines, until the process ends.
+static STORES: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.thread_name("stores").thread_stack_size(8 << 20).enable_all().build().expect("a runtime")
+});
+
+async fn connect(settings: StoreSettings) -> Result<Store, StoreError> {
+    STORES.spawn(async move { Store::connect(&settings).await }).await.expect("it does not panic")
+}
+
 /// A store on disk that another process, or a server of this one, has just let go of.
 pub async fn reopened(url: &str) -> Store {
     let settings =
         StoreSettings { url: url.to_owned(), namespace: "rollcall".to_owned(), username: None, password: None };
     for _ in 0..100 {
-        if let Ok(store) = Store::connect(&settings).await {
+        if let Ok(store) = connect(settings.clone()).await {
             return store;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -134,7 +146,7 @@ impl TestApp {
         let store = if config.store.url.starts_with("surrealkv") {
             reopened(&config.store.url).await
         } else {
-            Store::connect(&config.store_settings().expect("settings")).await.expect("a store")
+            connect(config.store_settings().expect("settings")).await.expect("a store")
         };
         let queries = store.queries();
         let bound = app::bind(&config).await.expect("a port");
