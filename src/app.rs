@@ -52,6 +52,7 @@ pub async fn open(config: &Config) -> Result<Arc<Service>, StartError> {
 }
 
 async fn open_at(config: &Config, public_url: String) -> Result<Arc<Service>, StartError> {
+    crate::crypto::choose_tls_backend();
     let settings = config.store_settings()?;
     let sealer = secrets::sealer(config)?;
     let store = Store::connect(&settings).await.map_err(|error| store_error(&config.store.url, &error))?;

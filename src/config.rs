@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::api::graphql::{GraphqlSettings, Introspection, TrustedDocuments};
 use crate::api::{ApiSettings, DirectoryRates, PublicRates, server::ServerSettings};
 use crate::crypto::password::Cost;
+use crate::domain::connection::is_private;
 use crate::domain::login::Lifetimes;
 use crate::service::{HashingLimits, Limits, LockoutLimits, SignInSettings};
 use crate::store::StoreSettings;
@@ -33,6 +34,9 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// `[sign_in]`
     pub sign_in: SignInConfig,
+    /// `[front_ends]`: where each may be sent back to, by its id.
+    #[serde(default)]
+    pub front_ends: BTreeMap<String, Vec<String>>,
     /// `[lockout]`
     pub lockout: LockoutConfig,
     /// `[password]`
@@ -298,6 +302,11 @@ impl Config {
         if self.sign_in.access_token_seconds == 0 || self.sign_in.access_token_seconds > 600 {
             return senseless("sign_in.access_token_seconds", "must be 1 to 600");
         }
+        for (id, urls) in &self.front_ends {
+            if let Some(url) = urls.iter().find(|url| !is_private(url) || url.contains('#')) {
+                return senseless("front_ends", &format!("{id}: '{url}' must be an https URL, or one of this machine"));
+            }
+        }
         if self.sign_in.step_up_seconds > 3_600 {
             return senseless("sign_in.step_up_seconds", "must be at most 3600");
         }
@@ -365,6 +374,7 @@ impl Config {
                 wait: Duration::from_millis(wait_milliseconds),
             },
             reserved_names: self.sign_in.reserved_user_names.clone(),
+            front_ends: self.front_ends.clone(),
             mails_per_hour: NonZeroU32::new(self.limits.mails_per_hour),
         }
     }

@@ -4,8 +4,8 @@
 //!     api::scim   api::graphql   api::pages  faces translate
 //!                 └───────┬───────┘
 //!                      service               decides: access, rules, one transaction
-//!         ┌───────────┬───┴───┬────────┐
-//!       domain      store   crypto    mail   nouns · the only SurrealDB · the only algorithms · letters
+//!         ┌───────────┬───┴───┬────────┬────────┐
+//!       domain      store   crypto    mail   openid   nouns · the only SurrealDB · algorithms · letters · providers
 //!              └── scim (its own crate): the protocol as pure functions
 //! ```
 //!
@@ -23,6 +23,7 @@ pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod mail;
+pub mod openid;
 mod secrets;
 pub mod service;
 pub mod store;

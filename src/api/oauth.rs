@@ -1,4 +1,5 @@
-//! `POST /oauth/token`: short-lived tokens for service accounts (RFC 6749 §4.4).
+//! `POST /oauth/token`: short-lived tokens for service accounts (RFC 6749 §4.4), and sessions of people who signed in
+//! through a login provider (§4.1.3) or come back with a refresh token (§6).
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -6,13 +7,15 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use chrono::{DateTime, Utc};
 use data_encoding::BASE64;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Api;
 use super::forms::{Fields, decode_field, field, form};
 use crate::domain::Error;
-use crate::service::ExchangedToken;
+use crate::domain::login::Origin;
+use crate::service::{CodeGrant, IssuedChallenge, NewSession, SignInOutcome};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/oauth/token", post(token))
@@ -28,26 +31,23 @@ enum Refusal {
         header: bool,
     },
     UnsupportedGrantType,
+    /// The code or refresh token is not good (any more).
+    InvalidGrant,
+    /// The person has a second factor: `verifyMfa` of the account API takes it from here.
+    MfaRequired(IssuedChallenge),
     /// A scope that is none, or that the token lacks.
     InvalidScope,
     Failed(Error),
 }
 
 async fn token(State(api): State<Api>, request: Request) -> Response {
-    match exchange(&api, request).await {
-        Ok(token) => {
-            let scope: Vec<&str> = token.scopes.iter().map(|scope| scope.key()).collect();
-            let body = json!({
-                "access_token": token.secret.expose(), "token_type": "Bearer", "expires_in": token.seconds,
-                "scope": scope.join(" "),
-            });
-            unstored((StatusCode::OK, Json(body)).into_response())
-        }
+    match grant(&api, request).await {
+        Ok(tokens) => unstored((StatusCode::OK, Json(tokens)).into_response()),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn exchange(api: &Api, request: Request) -> Result<ExchangedToken, Refusal> {
+async fn grant(api: &Api, request: Request) -> Result<Value, Refusal> {
     let headers = request.headers().clone();
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media_type
@@ -61,16 +61,52 @@ async fn exchange(api: &Api, request: Request) -> Result<ExchangedToken, Refusal
     }
     let (fields, origin) = form(api, request).await.map_err(Refusal::Failed)?;
     match field(&fields, "grant_type") {
-        "client_credentials" => {}
-        "" => return Err(Refusal::InvalidRequest("grant_type is missing")),
-        _ => return Err(Refusal::UnsupportedGrantType),
+        "client_credentials" => program(api, &headers, &fields, origin).await,
+        "authorization_code" => person(api, &fields, &origin).await,
+        "refresh_token" => {
+            let refreshed = api.service.sign_in_with_refresh_token(field(&fields, "refresh_token"), &origin).await;
+            Ok(tokens(refreshed.map_err(Refusal::of_grant)?, api.service.now()))
+        }
+        "" => Err(Refusal::InvalidRequest("grant_type is missing")),
+        _ => Err(Refusal::UnsupportedGrantType),
     }
-    let ((id, secret), header) = client(&headers, &fields)?;
+}
+
+async fn program(api: &Api, headers: &HeaderMap, fields: &Fields, origin: Origin) -> Result<Value, Refusal> {
+    let ((id, secret), header) = client(headers, fields)?;
     let scopes = fields.get("scope").map(String::as_str);
-    api.service.exchange_token(&id, &secret, scopes, origin).await.map_err(|error| match error {
+    let exchanged = api.service.exchange_token(&id, &secret, scopes, origin).await;
+    let token = exchanged.map_err(|error| match error {
         Error::Unauthenticated | Error::MfaRequired => Refusal::InvalidClient { header },
         Error::Refused(_) => Refusal::InvalidScope,
         other => Refusal::Failed(other),
+    })?;
+    let scope: Vec<&str> = token.scopes.iter().map(|scope| scope.key()).collect();
+    Ok(json!({
+        "access_token": token.secret.expose(), "token_type": "Bearer", "expires_in": token.seconds,
+        "scope": scope.join(" "),
+    }))
+}
+
+async fn person(api: &Api, fields: &Fields, origin: &Origin) -> Result<Value, Refusal> {
+    let text = |name: &str| field(fields, name).to_owned();
+    let grant = CodeGrant {
+        code: text("code"),
+        client_id: text("client_id"),
+        redirect_uri: text("redirect_uri"),
+        code_verifier: text("code_verifier"),
+    };
+    match api.service.sign_in_with_grant(&grant, origin).await.map_err(Refusal::of_grant)? {
+        SignInOutcome::Session(session) => Ok(tokens(*session, api.service.now())),
+        SignInOutcome::Challenge(challenge) => Err(Refusal::MfaRequired(challenge)),
+    }
+}
+
+fn tokens(session: NewSession, now: DateTime<Utc>) -> Value {
+    json!({
+        "access_token": session.access_token.as_str(), "token_type": "Bearer",
+        "expires_in": (session.access_token_expires - now).num_seconds(),
+        "refresh_token": session.refresh_token.expose(),
     })
 }
 
@@ -107,6 +143,15 @@ fn unstored(mut response: Response) -> Response {
     response
 }
 
+impl Refusal {
+    fn of_grant(error: Error) -> Self {
+        match error {
+            Error::Refused(_) | Error::Unauthenticated => Self::InvalidGrant,
+            other => Self::Failed(other),
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, error, description) = match &self {
@@ -118,7 +163,14 @@ impl IntoResponse for Refusal {
                 (StatusCode::BAD_REQUEST, "invalid_client", "not a live token of that service account")
             }
             Self::UnsupportedGrantType => {
-                (StatusCode::BAD_REQUEST, "unsupported_grant_type", "only client_credentials is given")
+                let known = "authorization_code, refresh_token and client_credentials are given";
+                (StatusCode::BAD_REQUEST, "unsupported_grant_type", known)
+            }
+            Self::InvalidGrant => {
+                (StatusCode::BAD_REQUEST, "invalid_grant", "not good, used before or too old: sign in again")
+            }
+            Self::MfaRequired(_) => {
+                (StatusCode::FORBIDDEN, "mfa_required", "give the second factor: verifyMfa takes mfa_token")
             }
             Self::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope", "the token has no such scope"),
             Self::Failed(Error::RateLimited { .. }) => {
@@ -128,7 +180,10 @@ impl IntoResponse for Refusal {
                 (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "try again in a few seconds")
             }
         };
-        let body = json!({"error": error, "error_description": description});
+        let mut body = json!({"error": error, "error_description": description});
+        if let Self::MfaRequired(challenge) = &self {
+            body["mfa_token"] = challenge.token.expose().into();
+        }
         let mut response = unstored((status, Json(body)).into_response());
         let headers = response.headers_mut();
         match self {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod config;
+mod connection;
 pub mod demo;
 mod directory;
 mod organization;
@@ -78,6 +79,9 @@ enum Command {
     /// Make, list and rotate directories: the SCIM clients of an organization
     #[command(subcommand)]
     Directory(directory::DirectoryCommand),
+    /// Set up, list and remove login providers: OpenID Connect, Google among them
+    #[command(subcommand)]
+    Connection(connection::ConnectionCommand),
     /// Protect users from their directories; make somebody superuser
     #[command(subcommand)]
     User(user::UserCommand),
@@ -129,6 +133,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Migrate => migrate(&global).await,
         Command::Organization(command) => command.run(&global).await,
         Command::Directory(command) => command.run(&global).await,
+        Command::Connection(command) => command.run(&global).await,
         Command::User(command) => command.run(&global).await,
         Command::Audit(command) => command.run(&global).await,
         Command::Schema(SchemaCommand::Scim) => schema_scim(),

@@ -176,6 +176,8 @@ names! {
         DomainVerified = "organization.domain_verified",
         /// A login provider was set up.
         ConnectionCreated = "organization.connection_created",
+        /// A login provider was removed.
+        ConnectionDeleted = "organization.connection_deleted",
         /// A directory was changed.
         DirectoryUpdated = "directory.updated",
         /// A directory was deleted.

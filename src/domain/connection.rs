@@ -1,7 +1,9 @@
 //! A connection: a way to sign in through a login provider, over `OpenID` Connect.
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 
+use super::email::Email;
 use super::policy::DEFAULT_CONNECTION;
 use super::refusal::{Code, Refusal};
 use super::{AccountId, Error, OrganizationId};
@@ -53,17 +55,56 @@ impl Connection {
         if !(1..=63).contains(&self.name.len()) || !self.name.bytes().all(plain) {
             return invalid("name", "use 1 to 63 lower-case letters, digits and hyphens");
         }
-        let is_local = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|local| {
-            self.issuer.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-        });
-        if !self.issuer.starts_with("https://") && !is_local {
-            return invalid("issuer", "an issuer is an https URL");
+        if !is_private(&self.issuer) || self.issuer.contains(['?', '#']) {
+            return invalid("issuer", "an issuer is an https URL without query");
+        }
+        if !(1..=100).contains(&self.display_name.chars().count()) {
+            return invalid("displayName", "use 1 to 100 characters");
         }
         if self.client_id.is_empty() {
             return invalid("clientId", "the provider gave a client id");
         }
         Ok(())
     }
+}
+
+/// Whether nobody on the way can read or change what is sent to this URL: https, or this very machine.
+pub fn is_private(url: &str) -> bool {
+    let is_local = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+        .iter()
+        .any(|local| url.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
+    let has_host = |rest: &str| rest.starts_with(|first: char| first.is_alphanumeric() || first == '[');
+    is_local || url.strip_prefix("https://").is_some_and(has_host)
+}
+
+/// A login provider that is to be set up.
+#[derive(Clone, Debug)]
+pub struct ConnectionDraft {
+    /// Unique in the organization: `google-oauth2`.
+    pub name: String,
+    /// What to write on the button.
+    pub display_name: String,
+    /// Where the provider says what it can do.
+    pub issuer: String,
+    /// Who we are there.
+    pub client_id: String,
+    /// What we prove it with; none: with PKCE alone.
+    pub client_secret: Option<SecretString>,
+}
+
+/// What a login provider says of somebody who signed in there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attested {
+    /// The person's id there; never another's.
+    pub subject: String,
+    /// An address the provider vouches for.
+    pub verified_email: Option<Email>,
+    /// Whole name.
+    pub name: Option<String>,
+    /// First name.
+    pub given_name: Option<String>,
+    /// Last name.
+    pub family_name: Option<String>,
 }
 
 /// A person's account at a login provider.
@@ -81,4 +122,23 @@ pub struct ExternalIdentity {
     pub email: Option<String>,
     /// When it was linked.
     pub linked: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_can_read_on_the_way_is_a_provider() {
+        for url in
+            ["https://accounts.google.com", "http://127.0.0.1:9000", "http://localhost/realms/x", "http://[::1]:1"]
+        {
+            assert!(is_private(url), "{url}");
+        }
+        for url in
+            ["http://accounts.google.com", "http://localhost.evil.example", "https://", "ftp://x", "", "https:///x"]
+        {
+            assert!(!is_private(url), "{url}");
+        }
+    }
 }

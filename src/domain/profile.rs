@@ -83,6 +83,11 @@ impl ProfileField {
         }
     }
 
+    /// Whether a login provider keeps it, of the accounts that are linked there (S2-24, S2-25).
+    pub const fn is_providers(self) -> bool {
+        matches!(self, Self::Email | Self::UserName)
+    }
+
     /// The attribute a directory claims with it; none: no directory can.
     pub(crate) const fn claimed_as(self) -> Option<&'static str> {
         match self {

@@ -24,11 +24,15 @@ pub enum SecretKind {
     Verify,
     /// The link to join an organization.
     Invitation,
+    /// What a login provider sends a browser back with.
+    State,
+    /// What a front end gets its tokens for, after a sign-in through a login provider.
+    Code,
 }
 
 impl SecretKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Directory,
         Self::Api,
         Self::Refresh,
@@ -37,6 +41,8 @@ impl SecretKind {
         Self::Reset,
         Self::Verify,
         Self::Invitation,
+        Self::State,
+        Self::Code,
     ];
 
     /// How secrets of this kind begin.
@@ -50,6 +56,8 @@ impl SecretKind {
             Self::Reset => "rcp_",
             Self::Verify => "rcv_",
             Self::Invitation => "rci_",
+            Self::State => "rct_",
+            Self::Code => "rck_",
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Service;
 use super::attempts::Attempts;
 use super::passwords::{bad_link, home_of, masked};
+use super::people::managed_by_connection;
 use super::references::UserRef;
 use crate::domain::account::{Account, EmailAddress, EmailSource, MOST_EMAILS};
 use crate::domain::audit::EventKind;
@@ -365,7 +366,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `NOT_FOUND`, `EMAIL_UNVERIFIED`, `MANAGED_BY_DIRECTORY`.
+    /// [`Error::Refused`] with `NOT_FOUND`, `EMAIL_UNVERIFIED`, `MANAGED_BY_DIRECTORY`, `MANAGED_BY_CONNECTION`.
     pub async fn set_primary_email(&self, caller: &Caller, id: EmailId) -> Result<EmailAddress, Error> {
         caller.require_person()?;
         let person = caller.require_login()?.0.clone();
@@ -386,6 +387,9 @@ impl Service {
         self.check_not_claimed(person, ProfileField::Email, "emailId").await?;
         if before.is_primary {
             return Ok(before);
+        }
+        if let Some(provider) = self.provider_of(account.id).await? {
+            return Err(managed_by_connection(&provider, "emailId"));
         }
         let now = self.clock.now();
         let emails = self.store.identity().list_emails(account.id).await?;

@@ -152,7 +152,8 @@ impl Service {
             }
             _ => None,
         };
-        let roles = self.roles_of(&opened).await?.iter().map(|role| role.name.clone()).collect();
+        let roles =
+            self.roles_of(&opened.store, &opened.invitation).await?.iter().map(|role| role.name.clone()).collect();
         let connection = self.connection_of(&opened).await?;
         let known = self.store.identity().find_verified_email(&opened.invitation.email_key).await?;
         let Opened { invitation, organization, policy, .. } = opened;
@@ -202,7 +203,7 @@ impl Service {
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let mut opened = self.open_invitation(token).await?;
-            self.check_inviter(&opened).await?;
+            self.check_inviter(&opened.store, &opened.invitation).await?;
             opened.invitation = self.still_standing(&opened.store, opened.invitation).await?;
             let known = self.store.identity().find_verified_email(&opened.invitation.email_key).await?;
             let outcome = match (caller.actor(), known) {
@@ -226,20 +227,20 @@ impl Service {
     }
 
     /// The inviter may still give what the invitation promises (IN-06).
-    async fn check_inviter(&self, opened: &Opened) -> Result<(), Error> {
+    pub(super) async fn check_inviter(&self, store: &OrganizationStore, invitation: &Invitation) -> Result<(), Error> {
         let lost =
             || Error::from(Refusal::new(Code::InsufficientRank, "whoever invited you may no longer do so").at("token"));
         let mut needed = role::implied([Permission::UserAccessInvite].into());
-        for role in self.roles_of(opened).await? {
+        for role in self.roles_of(store, invitation).await? {
             needed.extend(role.permissions);
         }
-        for grants in opened.store.grants_of_groups(&opened.invitation.groups).await?.into_values() {
+        for grants in store.grants_of_groups(&invitation.groups).await?.into_values() {
             needed.extend(role::permissions_of(&grants));
         }
-        let (held, is_in) = match opened.invitation.inviter {
+        let (held, is_in) = match invitation.inviter {
             None => return Ok(()),
             Some(Author::User(id)) => {
-                let (user, grants, _) = opened.store.find_member(id).await?.ok_or_else(lost)?;
+                let (user, grants, _) = store.find_member(id).await?.ok_or_else(lost)?;
                 let superuser = match user.account {
                     Some(account) => {
                         self.store.identity().find_account(account).await?.is_some_and(|account| account.superuser)
@@ -252,7 +253,7 @@ impl Service {
                 (role::permissions_of(&grants), user.is_admitted())
             }
             Some(Author::ServiceAccount(id)) => {
-                let (account, grants, _) = opened.store.find_program_member(id).await?.ok_or_else(lost)?;
+                let (account, grants, _) = store.find_program_member(id).await?.ok_or_else(lost)?;
                 (role::permissions_of(&grants), account.active)
             }
             Some(Author::Directory(_)) => return Err(lost()),
@@ -261,9 +262,9 @@ impl Service {
     }
 
     /// The roles of an invitation. One that was deleted since ends the offer: what is left is not what was offered.
-    async fn roles_of(&self, opened: &Opened) -> Result<Vec<Role>, Error> {
-        let references: Vec<RoleRef> = opened.invitation.roles.iter().cloned().map(RoleRef::Key).collect();
-        self.find_roles_by(&opened.store, &references).await.map_err(|error| match error.code() {
+    async fn roles_of(&self, store: &OrganizationStore, invitation: &Invitation) -> Result<Vec<Role>, Error> {
+        let references: Vec<RoleRef> = invitation.roles.iter().cloned().map(RoleRef::Key).collect();
+        self.find_roles_by(store, &references).await.map_err(|error| match error.code() {
             Some(Code::NotFound) => {
                 Refusal::new(Code::InsufficientRank, "a role of the invitation is gone: ask for a new one")
                     .at("token")

@@ -112,10 +112,10 @@ fn refused() -> Error {
 }
 
 /// Somebody whose password was right, and where they are going.
-struct Arriving {
-    credentials: Credentials,
-    joined: Joined,
-    member: Member,
+pub(super) struct Arriving {
+    pub(super) credentials: Credentials,
+    pub(super) joined: Joined,
+    pub(super) member: Member,
 }
 
 impl Service {
@@ -341,13 +341,18 @@ impl Service {
             expires,
             used: None,
         };
-        self.store.identity().insert_challenge(&token, &challenge).await?;
+        self.store.identity().insert_one_time(&token, &challenge).await?;
         let methods = vec![MfaMethod::Totp, MfaMethod::RecoveryCode];
         Ok(IssuedChallenge { token, methods, expires, tries_left: CHALLENGE_TRIES, can_trust_device })
     }
 
     /// Writes the login with everything that belongs to it.
-    async fn enter(&self, arriving: &Arriving, entry: Entry<'_>, origin: &Origin) -> Result<NewSession, Error> {
+    pub(super) async fn enter(
+        &self,
+        arriving: &Arriving,
+        entry: Entry<'_>,
+        origin: &Origin,
+    ) -> Result<NewSession, Error> {
         let now = self.clock.now();
         let account = &arriving.credentials.account;
         let draft = LoginDraft {
@@ -490,7 +495,7 @@ impl Service {
             .then(|| (self.new_trusted_device(&arriving, &device, origin), self.secret(SecretKind::TrustedDevice)));
         let entry = Entry {
             device,
-            methods: vec![AuthMethod::Password, method],
+            methods: first_factors(&challenge.details).chain([method]).collect(),
             factor: Some(used),
             challenge: Some(secret),
             trust: trusted.as_ref().map(|(device, secret)| DeviceTrust::New(device, secret)),
@@ -587,14 +592,19 @@ impl Service {
 }
 
 /// What a login is written with.
-struct Entry<'a> {
-    device: Device,
-    methods: Vec<AuthMethod>,
-    factor: Option<FactorUse>,
-    challenge: Option<&'a BearerSecret>,
-    trust: Option<DeviceTrust<'a>>,
-    rehashed: Option<(String, String)>,
-    mails: Vec<SealedMail>,
+pub(super) struct Entry<'a> {
+    pub(super) device: Device,
+    pub(super) methods: Vec<AuthMethod>,
+    pub(super) factor: Option<FactorUse>,
+    pub(super) challenge: Option<&'a BearerSecret>,
+    pub(super) trust: Option<DeviceTrust<'a>>,
+    pub(super) rehashed: Option<(String, String)>,
+    pub(super) mails: Vec<SealedMail>,
+}
+
+/// What was given before the challenge.
+fn first_factors(details: &Value) -> impl Iterator<Item = AuthMethod> {
+    details["methods"].as_array().into_iter().flatten().filter_map(Value::as_str).filter_map(AuthMethod::named)
 }
 
 fn bad_challenge(code: Code) -> Error {

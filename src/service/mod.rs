@@ -4,6 +4,7 @@ mod api_tokens;
 mod attempts;
 mod audit;
 mod conditions;
+mod connecting;
 mod connections;
 mod directories;
 mod emails;
@@ -39,6 +40,7 @@ mod user_lifecycle;
 mod user_list;
 mod users;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ use scim::{Reading, ResourceType, ScimType};
 pub use api_tokens::{ExchangedToken, TokenDraft};
 pub use audit::{ShownEvent, Span};
 pub use conditions::Conditions;
+pub use connecting::{Authorization, CodeGrant};
 pub use directories::{DirectoryEdit, MappingWish, MappingsSet};
 pub use groups::Members;
 pub use hashing::HashingLimits;
@@ -86,6 +89,7 @@ use crate::crypto::seal::Sealer;
 use crate::domain::login::Lifetimes;
 use crate::domain::user::Writer;
 use crate::domain::{Caller, Error};
+use crate::openid::Providers;
 use crate::store::{Query, Store};
 use attempts::Lanes;
 use hashing::Hashing;
@@ -120,6 +124,8 @@ pub struct SignInSettings {
     pub hashing: HashingLimits,
     /// User names that nobody may choose.
     pub reserved_names: Vec<String>,
+    /// Front ends that may sign people in through login providers: where each may be sent back, by its id.
+    pub front_ends: BTreeMap<String, Vec<String>>,
     /// Mails to one address an hour; none: no limit.
     pub mails_per_hour: Option<NonZeroU32>,
 }
@@ -146,6 +152,7 @@ pub struct Service {
     settings: SignInSettings,
     hashing: Hashing,
     keys: Keys,
+    providers: Providers,
     lanes: Lanes,
     known_tokens: KnownTokens,
     known_people: KnownPeople,
@@ -204,6 +211,7 @@ impl Service {
             settings,
             hashing,
             keys: Keys::default(),
+            providers: Providers::new(),
             lanes: Lanes::default(),
             known_tokens: KnownTokens::default(),
             known_people: KnownPeople::default(),

@@ -1,14 +1,20 @@
 //! Login providers of an organization, mail domains that are its own, and people's accounts at providers.
 
-use chrono::{DateTime, Utc};
 use surrealdb::types::{RecordId, SurrealValue};
 
+use super::accounts::{push_account, push_credentials_change, push_membership};
+use super::emails::push_email;
 use super::error::settle;
-use super::users::instant;
+use super::invitations::{push_invitation_change, push_joining};
+use super::users::{instant, push_new_user, push_update};
 use super::write::Write;
-use super::{IdentityStore, OrganizationStore, Store, StoreError, millis, uuid};
+use super::{DatabaseName, IdentityStore, OrganizationStore, Store, StoreError, millis, uuid};
+use crate::domain::account::{Account, EmailAddress, Membership};
 use crate::domain::audit::AuditEvent;
 use crate::domain::connection::{Connection, ExternalIdentity};
+use crate::domain::invitation::Invitation;
+use crate::domain::login::EndReason;
+use crate::domain::user::User;
 use crate::domain::{AccountId, OrganizationId};
 
 #[derive(SurrealValue)]
@@ -61,13 +67,30 @@ impl From<IdentityRow> for ExternalIdentity {
     }
 }
 
+impl From<&ExternalIdentity> for IdentityRow {
+    fn from(identity: &ExternalIdentity) -> Self {
+        Self {
+            account: identity.account.uuid(),
+            organization: identity.organization.uuid(),
+            connection: identity.connection.clone(),
+            subject: identity.subject.clone(),
+            email: identity.email.clone(),
+            linked: millis(identity.linked),
+        }
+    }
+}
+
 impl OrganizationStore {
     /// Adds a login provider.
     ///
     /// # Errors
     ///
     /// [`StoreError::Taken`] for its name.
-    pub async fn insert_connection(&self, connection: &Connection, event: &AuditEvent) -> Result<(), StoreError> {
+    pub(crate) async fn insert_connection(
+        &self,
+        connection: &Connection,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
         let mut write = Write::new(self.1, event);
         write.push("CREATE connection CONTENT $connection RETURN NONE;");
         write.bind(
@@ -85,6 +108,42 @@ impl OrganizationStore {
         write.commit(&self.0).await
     }
 
+    /// Removes a login provider and the accounts there; logins of these people here that began at a provider end.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; one that is gone is no failure.
+    pub(crate) async fn delete_connection(&self, name: &str, event: &AuditEvent) -> Result<(), StoreError> {
+        let mut write = Write::new(self.1, event);
+        write.push("DELETE connection WHERE name = $connection RETURN NONE;");
+        write.within_identity(|write| {
+            write.push(
+                "LET $linked = (SELECT VALUE account FROM external_identity \
+                 WHERE organization = $connection_of AND connection = $connection); \
+                 DELETE external_identity WHERE organization = $connection_of AND connection = $connection RETURN NONE; \
+                 UPDATE login SET state = 'REVOKED', ended = $connection_end, end_reason = $connection_reason, \
+                 updated = $connection_end, version += 1 WHERE account IN $linked AND organization = $connection_of \
+                 AND auth_methods CONTAINS 'CONNECTION' AND state = 'ACTIVE' RETURN NONE;",
+            );
+        });
+        write.bind("connection", name.to_owned());
+        write.bind("connection_of", uuid(self.1.uuid()));
+        write.bind("connection_end", millis(event.at));
+        write.bind("connection_reason", EndReason::CredentialRemoved.as_str().to_owned());
+        write.commit(&self.0).await
+    }
+
+    /// The login provider with this name.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_connection(&self, name: &str) -> Result<Option<Connection>, StoreError> {
+        let query = self.0.query("SELECT * FROM connection WHERE name = $name").bind(("name", name.to_owned()));
+        let rows: Vec<ConnectionRow> = settle(query.await?)?.take(0)?;
+        Ok(rows.into_iter().next().map(Connection::from))
+    }
+
     /// The login providers, by name.
     ///
     /// # Errors
@@ -97,8 +156,28 @@ impl OrganizationStore {
     }
 }
 
-fn identity_record(identity: &ExternalIdentity) -> RecordId {
-    let key = [identity.organization.to_string(), identity.connection.clone(), identity.subject.clone()];
+/// Somebody who comes through a login provider for the first time.
+pub(crate) struct Arrival<'a> {
+    /// Their account: as it was read, or a new one.
+    pub(crate) account: &'a Account,
+    /// The address the provider vouches for, of a new account.
+    pub(crate) address: Option<&'a EmailAddress>,
+    /// How they come to belong to the organization, if they do not yet.
+    pub(crate) entry: Option<Entry<'a>>,
+}
+
+/// How somebody comes to belong to an organization through a login provider.
+pub(crate) struct Entry<'a> {
+    /// The user before, if one was there, and after.
+    pub(crate) user: (Option<&'a User>, &'a User),
+    /// That they belong to it.
+    pub(crate) membership: &'a Membership,
+    /// The invitation that is accepted with it, before and after.
+    pub(crate) invitation: Option<&'a (Invitation, Invitation)>,
+}
+
+fn identity_record(organization: OrganizationId, connection: &str, subject: &str) -> RecordId {
+    let key = [organization.to_string(), connection.to_owned(), subject.to_owned()];
     let digest = <sha2::Sha256 as sha2::Digest>::digest(serde_json::json!(key).to_string().as_bytes());
     RecordId::new("external_identity", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
@@ -115,17 +194,21 @@ impl IdentityStore {
         connection: &str,
         subject: &str,
     ) -> Result<Option<ExternalIdentity>, StoreError> {
-        let wanted = ExternalIdentity {
-            account: AccountId::new(uuid::Uuid::nil()),
-            organization,
-            connection: connection.to_owned(),
-            subject: subject.to_owned(),
-            email: None,
-            linked: DateTime::<Utc>::UNIX_EPOCH,
-        };
-        let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", identity_record(&wanted)));
+        let query =
+            self.0.query("SELECT * FROM ONLY $id").bind(("id", identity_record(organization, connection, subject)));
         let row: Option<IdentityRow> = settle(query.await?)?.take(0)?;
         Ok(row.map(ExternalIdentity::from))
+    }
+
+    /// Notes another address that a provider vouches for.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn set_identity_email(&self, identity: &ExternalIdentity, email: &str) -> Result<(), StoreError> {
+        let id = identity_record(identity.organization, &identity.connection, &identity.subject);
+        let query = self.0.query("UPDATE $id SET email = $email RETURN NONE");
+        settle(query.bind(("id", id)).bind(("email", email.to_owned())).await?).map(drop)
     }
 
     /// The accounts of these people at providers.
@@ -157,6 +240,55 @@ impl IdentityStore {
 }
 
 impl Store {
+    /// Links an account at a login provider, with whatever the person does not have yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when something is no longer what was read, or the account there is linked already;
+    /// [`StoreError::Taken`] for the user name or the address.
+    pub(crate) async fn link_identity(
+        &self,
+        identity: &ExternalIdentity,
+        arrival: &Arrival<'_>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        let organization = identity.organization;
+        let bound = self.organization(organization).await?;
+        let mut write = Write::new(organization, event);
+        if let Some(entry) = &arrival.entry {
+            match entry.user {
+                (Some(before), after) => push_update(&mut write, before, after),
+                (None, after) => push_new_user(&mut write, after),
+            }
+            if let Some((before, after)) = entry.invitation {
+                push_invitation_change(&mut write, before, after);
+                push_joining(&mut write, before, entry.user.1, event.at);
+            }
+        }
+        write.use_database(&DatabaseName::identity());
+        if let Some(address) = arrival.address {
+            push_account(&mut write, arrival.account, event.at);
+            push_email(&mut write, address);
+        } else {
+            push_credentials_change(&mut write, arrival.account);
+        }
+        if let Some(entry) = &arrival.entry {
+            push_membership(&mut write, entry.membership);
+            if let Some((invitation, _)) = entry.invitation {
+                write.push("DELETE one_time WHERE subject = $joined_by AND purpose = 'invitation' RETURN NONE;");
+                write.bind("joined_by", uuid(invitation.id.uuid()));
+            }
+        }
+        write.push(
+            "IF (SELECT VALUE id FROM ONLY $identity) != NONE { THROW 'outdated' }; \
+             CREATE $identity CONTENT $identity_content RETURN NONE;",
+        );
+        write.bind("identity", identity_record(organization, &identity.connection, &identity.subject));
+        write.bind("identity_content", IdentityRow::from(identity));
+        write.use_database(&DatabaseName::of(organization));
+        write.commit(&bound.0).await
+    }
+
     /// Makes a mail domain an organization's own.
     ///
     /// # Errors

@@ -47,7 +47,10 @@ pub(super) fn push_end_access(write: &mut Write, event: &AuditEvent, user: &User
 pub(super) fn push_end_membership(write: &mut Write, user: &User) {
     let Some(account) = user.account else { return };
     write.within_identity(|write| {
-        write.push("DELETE membership WHERE account = $member_account AND user = $member_user RETURN NONE;");
+        write.push(
+            "DELETE membership WHERE account = $member_account AND user = $member_user RETURN NONE; \
+             DELETE external_identity WHERE account = $member_account AND organization = $organization_key RETURN NONE;",
+        );
         write.push(
             "UPDATE $member_account_id SET managed_by = NONE WHERE managed_by = $organization_key RETURN NONE; \
              UPDATE $member_account_id SET last_organization = NONE WHERE last_organization = $organization_key \

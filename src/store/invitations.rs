@@ -355,7 +355,8 @@ pub struct InvitationFilter {
     pub now: DateTime<Utc>,
 }
 
-fn push_invitation_change(write: &mut Write, before: &Invitation, after: &Invitation) {
+/// Puts an invitation in the place of the one that was read.
+pub(super) fn push_invitation_change(write: &mut Write, before: &Invitation, after: &Invitation) {
     write.push(
         "IF (SELECT VALUE version FROM ONLY $invitation) != $invitation_version { THROW 'outdated' }; \
          UPDATE $invitation CONTENT $invitation_content RETURN NONE;",

@@ -54,6 +54,7 @@ pub use attempts::Attempt;
 pub use audit::{EventFilter, StoredEvent, Verdict};
 pub(crate) use bearers::TokenChange;
 pub use bearers::TokenSession;
+pub(crate) use connections::{Arrival, Entry};
 pub use deleted_users::DeletedUser;
 pub(crate) use deleted_users::{AccountEnd, Departure, Remains};
 pub(crate) use directories::DirectoryChange;

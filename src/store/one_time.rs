@@ -146,17 +146,46 @@ impl IdentityStore {
         }))
     }
 
-    /// Makes a challenge good.
+    /// Makes a secret good that nothing else is written with.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn insert_challenge(&self, secret: &BearerSecret, challenge: &OneTime) -> Result<(), StoreError> {
+    pub async fn insert_one_time(&self, secret: &BearerSecret, one_time: &OneTime) -> Result<(), StoreError> {
         let query = self
             .0
             .query("CREATE $id CONTENT $content RETURN NONE")
             .bind(("id", one_time_record(secret)))
-            .bind(("content", OneTimeRow::from(challenge)));
+            .bind(("content", OneTimeRow::from(one_time)));
+        settle(query.await?).map(drop)
+    }
+
+    /// Uses a secret up; false, if somebody did before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when somebody does at the same time.
+    pub async fn use_up(&self, secret: &BearerSecret, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let query = self
+            .0
+            .query("UPDATE ONLY $id SET used = $now WHERE used = NONE RETURN VALUE used")
+            .bind(("id", one_time_record(secret)))
+            .bind(("now", millis(now)));
+        let used: Option<i64> = settle(query.await?)?.take(0)?;
+        Ok(used.is_some())
+    }
+
+    /// Notes what a used secret was good for, so that a second use can end it.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn set_one_time_subject(&self, secret: &BearerSecret, subject: uuid::Uuid) -> Result<(), StoreError> {
+        let query = self
+            .0
+            .query("UPDATE $id SET subject = $subject RETURN NONE")
+            .bind(("id", one_time_record(secret)))
+            .bind(("subject", uuid(subject)));
         settle(query.await?).map(drop)
     }
 

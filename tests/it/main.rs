@@ -10,6 +10,7 @@ mod conversations;
 mod graphql_access;
 mod graphql_capabilities;
 mod graphql_catalogue;
+mod graphql_connections;
 mod graphql_contract;
 mod graphql_emails;
 mod graphql_endpoint;

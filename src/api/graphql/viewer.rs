@@ -331,6 +331,10 @@ pub(super) async fn field_capabilities(
     let right =
         if ctx.is_me(user) { domain::Permission::UserSelfProfileWrite } else { domain::Permission::UserAccessManage };
     let may = ctx.caller().may(right);
+    let is_linked = match user.account {
+        Some(account) => !ctx.identities_of(account).await?.is_empty(),
+        None => false,
+    };
     let mut listed = Vec::new();
     for field in ProfileField::ALL {
         let claim = user.claim_on(field);
@@ -338,10 +342,14 @@ pub(super) async fn field_capabilities(
             Some(claim) => ctx.directory(claim.directory).await?,
             None => None,
         };
+        let is_providers = is_linked && field.is_providers();
+        let owned =
+            claim.map(|_| ErrorCode::ManagedByDirectory).or(is_providers.then_some(ErrorCode::ManagedByConnection));
+        let reason = owned.or((!may).then_some(ErrorCode::InsufficientRank));
         listed.push(FieldCapability {
             field: field.as_str().to_owned(),
-            is_editable: may && claim.is_none(),
-            reason: claim.map(|_| ErrorCode::ManagedByDirectory).or((!may).then_some(ErrorCode::InsufficientRank)),
+            is_editable: reason.is_none(),
+            reason,
             managed_since: claim.map(|claim| claim.since.into()),
             managed_by: managed_by.map(|directory| Actor::from(Directory(directory))),
         });

@@ -52,7 +52,7 @@ fn show(status: StatusCode, template: &str, values: Value) -> Response {
 }
 
 /// A link that is no good, or a store that is away.
-fn failed(error: &Error) -> Response {
+pub(super) fn failed(error: &Error) -> Response {
     let status = match error {
         Error::Refused(_) => StatusCode::BAD_REQUEST,
         Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -3,6 +3,7 @@
 
 mod graphiql;
 mod landing;
+mod provider;
 
 use axum::Router;
 use axum::http::header::{
@@ -20,6 +21,8 @@ pub(super) fn routes() -> Router<Api> {
         .route("/verify-email", get(landing::verify_email).post(landing::verified))
         .route("/reset-password", get(landing::reset_password).post(landing::password_set))
         .route("/invitation", get(landing::invitation).post(landing::answered))
+        .route("/oauth/authorize", get(provider::authorize))
+        .route("/oauth/callback", get(provider::callback))
         .route("/assets/page.css", get(landing::style))
         .merge(graphiql::routes())
 }

@@ -96,12 +96,21 @@ impl TestApp {
     }
 
     pub async fn start_on(engine: Engine) -> Self {
+        Self::start_changed(engine, |_| ()).await
+    }
+
+    /// A server on this engine, with other settings.
+    pub async fn start_changed(engine: Engine, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let url = match engine {
             Engine::Memory => "mem://".to_owned(),
             Engine::Disk => format!("surrealkv://{}/store?sync=every", folder.path().display()),
         };
-        Self::start_with(folder, |config| config.store.url = url).await
+        let on_engine = |config: &mut Config| {
+            config.store.url = url;
+            change(config);
+        };
+        Self::start_with(folder, on_engine).await
     }
 
     /// A server on a store that is there already.
@@ -121,12 +130,7 @@ impl TestApp {
     }
 
     pub async fn start_configured(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let in_memory = |config: &mut Config| {
-            "mem://".clone_into(&mut config.store.url);
-            change(config);
-        };
-        Self::start_with(folder, in_memory).await
+        Self::start_changed(Engine::Memory, change).await
     }
 
     async fn start_with(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {

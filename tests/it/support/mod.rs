@@ -3,6 +3,9 @@
 pub mod app;
 pub mod client;
 pub mod conversation;
+pub mod front_end;
+#[path = "../../tools/openid_provider.rs"]
+pub mod openid_provider;
 pub mod person;
 #[path = "../../tools/smtp_sink.rs"]
 pub mod smtp_sink;
@@ -10,6 +13,8 @@ pub mod surreal;
 
 pub use app::{Engine, Owned, TestApp};
 pub use client::{Answer, Scim};
+pub use front_end::FrontEnd;
+pub use openid_provider::OpenidProvider;
 pub use person::Person;
 pub use smtp_sink::SmtpSink;
 

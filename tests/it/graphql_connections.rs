@@ -1,0 +1,618 @@
+//! Signing in through a login provider: `/oauth/authorize` to `/oauth/token`, against a real provider on a socket.
+
+use std::time::Duration;
+
+use rollcall::domain::Caller;
+use serde_json::{Value, json};
+
+use crate::support::front_end::{CALLBACK, GOOGLE, person, read};
+use crate::support::person::first_code;
+use crate::support::{Engine, FrontEnd, Person, TestApp, user};
+
+const ADA: &str = "ada@acme.example";
+
+/// Lets an organization's provider make users.
+async fn let_create(owner: &Person) {
+    owner.done("updateAccountPolicy", json!({"jit": "CREATE"}), "accountPolicy { jit }").await;
+}
+
+async fn count_users(owner: &Person) -> Value {
+    owner.ask("{ users { totalCount } }", json!({})).await.data()["users"]["totalCount"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_25_s2_12_s2_13_s2_14_whoever_comes_through_a_provider_is_called_by_the_address_there() {
+    for engine in Engine::BOTH {
+        let (app, web) = FrontEnd::start(engine).await;
+        let acme = app.owned("acme").await;
+        let owner = acme.owner.sign_in().await;
+        web.connect(&app, acme.id).await;
+        let_create(&owner).await;
+        let ada = web.sign_in(person("google|1", ADA)).await;
+        let selection = "user { userName email displayName givenName roles { key } accountType passwordState { isSet }
+            identities { subject email provider { name strategy displayName } } emails { nodes { address isVerified source } } }
+            memberships { source } login { authMethods }";
+        let me = ada.me(selection).await;
+        let found = &me["user"];
+        assert_eq!((&found["userName"], &found["email"]), (&json!(ADA), &json!(ADA)), "S2-12");
+        assert_eq!((&found["displayName"], &found["givenName"]), (&json!("Ada Lovelace"), &json!("Ada")));
+        assert_eq!((&found["accountType"], &found["passwordState"]["isSet"]), (&json!("MANAGED"), &json!(false)));
+        assert_eq!(
+            found["identities"],
+            json!([{"subject": "google|1", "email": ADA,
+                    "provider": {"name": GOOGLE, "strategy": "oidc", "displayName": "Google"}}]),
+            "S2-14"
+        );
+        assert_eq!(found["emails"]["nodes"], json!([{"address": ADA, "isVerified": true, "source": "CONNECTION"}]));
+        assert_eq!(me["memberships"][0]["source"], "CONNECTION");
+        assert_eq!(me["login"]["authMethods"], json!(["CONNECTION"]));
+        // The second time it is the same person, even if the address there is another one now.
+        let again = web.sign_in(person("google|1", "ada.lovelace@acme.example")).await;
+        let selection = "accountId user { userName identities { email } }";
+        let (first, second) = (ada.me(selection).await, again.me(selection).await);
+        assert_eq!(first, second);
+        assert_eq!(second["user"]["identities"][0]["email"], "ada.lovelace@acme.example");
+        assert_eq!(count_users(&owner).await, 2);
+        app.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_05_s2_24_s2_25_name_and_address_are_changed_at_the_provider() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    let ada = web.sign_in(person("1", ADA)).await;
+    let me = ada.me("user { id version } capabilities { fields { field isEditable reason } }").await;
+    for change in [json!({"email": "ada@new.example"}), json!({"userName": "countess"})] {
+        let payload = ada.mutate("updateMe", change.clone(), "user { id }").await;
+        let refusal = &payload["userErrors"][0];
+        assert_eq!((&refusal["code"], &refusal["params"]["owner"]), (&json!("MANAGED_BY_CONNECTION"), &json!(GOOGLE)));
+        let mut input = change;
+        input["user"] = json!({"id": me["user"]["id"]});
+        assert_eq!(owner.refused("updateUser", input).await, "MANAGED_BY_CONNECTION");
+    }
+    let after = ada.me("user { version userName email }").await["user"].clone();
+    assert_eq!(after, json!({"version": me["user"]["version"], "userName": ADA, "email": ADA}), "nothing changed");
+    let fields = me["capabilities"]["fields"].as_array().expect("fields").clone();
+    let shown = |name: &str| fields.iter().find(|field| field["field"] == name).cloned().expect("a field");
+    for name in ["email", "userName"] {
+        let wanted = json!({"field": name, "isEditable": false, "reason": "MANAGED_BY_CONNECTION"});
+        assert_eq!(shown(name), wanted, "shown beforehand");
+    }
+    let emails = ada.me("emails { nodes { id } }").await["emails"]["nodes"].clone();
+    assert_eq!(ada.refused("removeEmail", json!({"emailId": emails[0]["id"]})).await, "MANAGED_BY_CONNECTION");
+    let added = ada.done("addEmail", json!({"email": "ada@home.example"}), "email { id }").await;
+    let token = app.token_in_mail("ada@home.example", 1).await;
+    ada.signed_out().done("verifyEmail", json!({"token": token}), "email { isVerified }").await;
+    let id = &added["email"]["id"];
+    assert_eq!(ada.refused("setPrimaryEmail", json!({"emailId": id})).await, "MANAGED_BY_CONNECTION");
+    ada.done("updateMe", json!({"displayName": "Countess"}), "user { displayName }").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_15_a_password_is_the_providers() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    let ada = web.sign_in(person("1", ADA)).await;
+    let id = ada.me("user { id }").await["user"]["id"].clone();
+    for name in ["sendPasswordReset", "resetPassword"] {
+        let payload = owner.mutate(name, json!({"user": {"id": id}}), "clientMutationId").await;
+        assert_eq!(first_code(&payload), "MANAGED_BY_CONNECTION", "{name}");
+        assert_eq!(payload["userErrors"][0]["params"]["owner"], GOOGLE);
+    }
+    assert_eq!(app.links(ADA).len(), 0, "no mail");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_21_an_invitation_that_names_a_provider_is_accepted_by_signing_in_there() {
+    for engine in Engine::BOTH {
+        let (app, web) = FrontEnd::start(engine).await;
+        let acme = app.owned("acme").await;
+        let owner = acme.owner.sign_in().await;
+        web.connect(&app, acme.id).await;
+        let invitation =
+            json!({"email": ADA, "name": "Countess Ada", "roles": [{"key": "analyst"}], "connection": GOOGLE});
+        owner.done("invite", json!({"invitations": [invitation]}), "results { invitation { id } }").await;
+        let token = app.token_in_mail(ADA, 1).await;
+        let input = json!({"token": token, "password": "vK9 pl2 mQz wX7 vals"});
+        assert_eq!(owner.signed_out().refused("acceptInvitation", input).await, "MANAGED_BY_CONNECTION");
+        // Another address is not invited, and the invitation waits.
+        let back = web.go(person("2", "bob@acme.example")).await;
+        assert_eq!((back.error(), count_users(&owner).await), ("access_denied", json!(1)));
+        let ada = web.sign_in(person("1", ADA)).await;
+        let me = ada.me("user { displayName roles { key } } memberships { source }").await;
+        assert_eq!(me["user"]["displayName"], "Countess Ada", "the inviter's word comes first");
+        assert!(me["user"]["roles"].as_array().expect("roles").contains(&json!({"key": "analyst"})), "{me}");
+        assert_eq!(me["memberships"][0]["source"], "INVITATION");
+        let states = owner.ask("{ invitations { nodes { state } } }", json!({})).await.data();
+        assert_eq!(states["invitations"]["nodes"], json!([{"state": "ACCEPTED"}]));
+        assert_eq!(
+            owner.signed_out().refused("acceptInvitation", json!({"token": token})).await,
+            "TOKEN_INVALID",
+            "the link is void"
+        );
+        app.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inviter_who_lost_the_right_invites_nobody_through_a_provider_either() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let admin = app.member(acme.id, "admin@acme.example", &["admin"]).await.sign_in().await;
+    let invitation = json!({"email": ADA, "name": "Ada", "roles": [{"key": "admin"}]});
+    admin.done("invite", json!({"invitations": [invitation]}), "results { userErrors { code } }").await;
+    let id = admin.me("user { id }").await["user"]["id"].clone();
+    owner.done("disableUser", json!({"user": {"id": id}}), "user { id }").await;
+    let back = web.go(person("1", ADA)).await;
+    assert_eq!((back.error(), back.description()), ("access_denied", "whoever invited you may no longer do so"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provisioned_user_signs_in_through_the_organizations_provider_and_off_is_off_at_once() {
+    for engine in Engine::BOTH {
+        let (app, web) = FrontEnd::start(engine).await;
+        let acme = app.owned("acme").await;
+        web.connect(&app, acme.id).await;
+        let mut body = user("ada.l");
+        body["emails"] = json!([{"value": "Ada@Acme.Example", "type": "work", "primary": true}]);
+        let made = acme.scim.post("/Users", &body).await.expect(201);
+        let id = made["id"].as_str().expect("an id").to_owned();
+        let ada = web.sign_in(person("1", ADA)).await;
+        let me = ada.me("user { id userName identities { subject } }").await["user"].clone();
+        assert_eq!((&me["id"], &me["userName"]), (&json!(id), &json!("ada.l")), "a directory outranks a provider");
+        let off = json!([{"op": "Replace", "value": {"active": false}}]);
+        acme.scim.patch(&format!("/Users/{id}"), off).await.expect(200);
+        assert_eq!(ada.me_code().await.as_deref(), Some("UNAUTHENTICATED"));
+        let back = web.go(person("1", ADA)).await;
+        assert_eq!((back.error(), back.description()), ("access_denied", "you are kept out of the organization"));
+        // A second user with the address is one too many: nobody can tell whose it is.
+        let mut other = user("ada.2");
+        other["emails"] = json!([{"value": "eve@acme.example"}]);
+        acme.scim.post("/Users", &other).await.expect(201);
+        other["userName"] = "ada.3".into();
+        acme.scim.post("/Users", &other).await.expect(201);
+        let back = web.go(person("3", "eve@acme.example")).await;
+        assert!(back.description().contains("several users"), "{back:?}");
+        app.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_nobody_vouches_for_lets_nobody_in() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    for unproven in [
+        json!({"sub": "1", "email": ADA}),
+        json!({"sub": "1", "email": ADA, "email_verified": false}),
+        json!({"sub": "1", "email": ADA, "email_verified": "false"}),
+        json!({"sub": "1", "email": ADA, "email_verified": 1}),
+        json!({"sub": "1", "email_verified": true}),
+        json!({"sub": "1", "email": "ada@evil@acme.example", "email_verified": true}),
+    ] {
+        let back = web.go(unproven.clone()).await;
+        assert_eq!(back.error(), "access_denied", "{unproven}");
+        assert_eq!(back.description(), "the login provider does not vouch for your address");
+    }
+    assert_eq!(count_users(&owner).await, 1);
+    web.sign_in(json!({"sub": "1", "email": ADA, "email_verified": "true"})).await;
+}
+
+/// Whoever runs an organization's provider can have it say anything: it opens no account that others rely on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_of_another_organization_is_not_opened_by_a_provider() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let globex = app.owned("globex").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    let hank = app.member(globex.id, "hank@globex.example", &["analyst"]).await.sign_in().await;
+    let back = web.go(person("evil", "hank@globex.example")).await;
+    assert_eq!(back.error(), "access_denied", "{back:?}");
+    assert_eq!(count_users(&owner).await, 1, "and nobody is made");
+    assert_eq!(hank.me("user { identities { subject } }").await["user"]["identities"], json!([]));
+    // An account of its own is: the person keeps password and all.
+    let own = app.member(acme.id, ADA, &["analyst"]).await;
+    let ada = web.sign_in(person("1", ADA)).await;
+    let account = ada.me("accountId").await;
+    assert_eq!(own.sign_in().await.me("accountId").await, account);
+    // And so is one whose address is in a domain of the organization.
+    let operator = Caller::operator(None);
+    app.service.add_domain(&operator, acme.id, "globex.example").await.expect("added");
+    let there = web.sign_in(person("2", "hank@globex.example")).await;
+    let me = there.me("accountId organization { shortName }").await;
+    assert_eq!(
+        (&me["accountId"], &me["organization"]["shortName"]),
+        (&hank.me("accountId").await["accountId"], &json!("acme"))
+    );
+}
+
+/// Somebody who put another's address on their own account does not get what its owner brings.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_was_not_proven_here_links_nobody() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    let input = json!({"userName": "mallory", "email": ADA, "credentials": {"password": "vK9 pl2 mQz wX7 vals"}});
+    owner.done("createUser", input, "user { id }").await;
+    let back = web.go(person("1", ADA)).await;
+    assert_eq!(back.error(), "access_denied");
+    assert!(back.description().contains("signs in another way"), "{back:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_front_ends_own_pages_get_a_code() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    web.connect(&app, acme.id).await;
+    let with = |name: &'static str, value: &str| {
+        let mut wish = web.wish();
+        wish.retain(|(known, _)| *known != name);
+        wish.push((name, value.to_owned()));
+        wish
+    };
+    // The browser stays here: nobody says where it may go.
+    for (name, value) in [
+        ("client_id", "other"),
+        ("client_id", ""),
+        ("redirect_uri", "https://app.example/signed-in"),
+        ("redirect_uri", "https://app.example/signed-in?tab=1#x"),
+        ("redirect_uri", "https://app.example/signed-in?tab=1&y"),
+        ("redirect_uri", "https://APP.example/signed-in?tab=1"),
+        ("redirect_uri", "https://evil.example/"),
+        ("redirect_uri", ""),
+    ] {
+        assert_eq!(web.leave_with(&with(name, value)).await, (400, None), "{name}={value}");
+    }
+    // From here on it goes back with what is wrong.
+    for (name, value) in [
+        ("response_type", "token"),
+        ("response_type", ""),
+        ("code_challenge", ""),
+        ("code_challenge_method", "plain"),
+        ("code_challenge_method", ""),
+        ("organization", "globex"),
+        ("organization", "' OR 1"),
+        ("connection", "other"),
+        ("connection", ""),
+    ] {
+        let (status, location) = web.leave_with(&with(name, value)).await;
+        let back = read(&location.unwrap_or_else(|| panic!("{name}={value}: {status}")));
+        assert_eq!(back.error(), "invalid_request", "{name}={value}");
+        assert_eq!(back.0["state"], "the front end's own & more");
+    }
+    let (_, location) = web.leave_with(&with("state", &"x".repeat(1_025))).await;
+    assert_eq!(read(&location.expect("sent back")).error(), "invalid_request");
+    // What was not asked for does not come back.
+    let (status, location) = web.open(&format!("{}/oauth/callback?code=x&state=rct_nobody", web.url)).await;
+    assert_eq!((status, location), (400, None));
+    // The provider's no is handed on.
+    let back = web.go(Value::Null).await;
+    assert_eq!(back.error(), "access_denied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_and_a_state_work_once_and_for_a_while_and_for_whoever_asked() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    web.connect(&app, acme.id).await;
+    let_create(&acme.owner.sign_in().await).await;
+    web.provider.sign_in(person("1", ADA));
+    let callback = web.to_callback().await;
+    let back = web.come_back(&callback).await;
+    assert_eq!(web.open(&callback).await, (400, None), "a state works once");
+    let code = back.0["code"].clone();
+    // Without the proof the code is worth nothing, and trying uses nothing up.
+    let verifier = "a verifier of forty-three characters or more";
+    for (name, value) in [
+        ("code_verifier", "another verifier of forty-three characters"),
+        ("code_verifier", ""),
+        ("client_id", "other"),
+        ("redirect_uri", "https://app.example/"),
+        ("code", "rck_nothing"),
+    ] {
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code.as_str()),
+            ("client_id", "web"),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", verifier),
+        ];
+        form.retain(|(known, _)| *known != name);
+        form.push((name, value));
+        let (status, body) = web.exchange(&form).await;
+        assert_eq!((status, body["error"].as_str()), (400, Some("invalid_grant")), "{name}={value}");
+    }
+    let (_, tokens) = web.redeem(&code).await;
+    let session = json!({"accessToken": tokens["access_token"], "refreshToken": tokens["refresh_token"]});
+    let ada = Person::new(&web.url, "", "").with_session(&session);
+    assert!(ada.is_in().await);
+    // A refresh token is exchanged here, too.
+    let refresh = tokens["refresh_token"].as_str().expect("a token");
+    let (status, next) = web.exchange(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await;
+    assert_eq!((status, next["token_type"].as_str()), (200, Some("Bearer")), "S2-02");
+    // Somebody has a copy of the code: what it was good for ends (RFC 6749 §4.1.2).
+    assert_eq!(web.redeem(&code).await.1["error"], "invalid_grant");
+    assert_eq!(ada.me_code().await.as_deref(), Some("UNAUTHENTICATED"));
+    // Neither waits for ever.
+    let late = web.go(person("1", ADA)).await.0["code"].clone();
+    let callback = web.to_callback().await;
+    app.clock.advance(Duration::from_secs(61));
+    assert_eq!(web.redeem(&late).await.1["error"], "invalid_grant");
+    app.clock.advance(Duration::from_mins(10));
+    assert_eq!(web.open(&callback).await, (400, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jt_a_token_that_is_not_the_providers_word_about_this_sign_in_is_refused() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    let now = app.clock.now().timestamp();
+    let set = |name: &'static str, value: Value| {
+        move |_: &mut Value, claims: &mut Value| {
+            claims[name] = value.clone();
+            false
+        }
+    };
+    let lies: Vec<(&str, Box<dyn Fn(&mut Value, &mut Value) -> bool + Send + Sync>)> = vec![
+        ("another key", Box::new(|_, _| true)),
+        (
+            "no signature",
+            Box::new(|header, _| {
+                header["alg"] = "none".into();
+                false
+            }),
+        ),
+        (
+            "a shared secret",
+            Box::new(|header, _| {
+                header["alg"] = "HS256".into();
+                false
+            }),
+        ),
+        (
+            "another algorithm",
+            Box::new(|header, _| {
+                header["alg"] = "RS384".into();
+                false
+            }),
+        ),
+        (
+            "an unknown key",
+            Box::new(|header, _| {
+                header["kid"] = "third".into();
+                false
+            }),
+        ),
+        ("another issuer", Box::new(set("iss", json!("https://accounts.google.com")))),
+        ("another client", Box::new(set("aud", json!("other")))),
+        ("several clients", Box::new(set("aud", json!(["rollcall-client", "other"])))),
+        ("made for another", Box::new(set("azp", json!("other")))),
+        ("too old", Box::new(set("exp", json!(now - 61)))),
+        ("of the future", Box::new(set("iat", json!(now + 3_600)))),
+        ("another sign-in", Box::new(set("nonce", json!("x")))),
+        ("no nonce", Box::new(set("nonce", Value::Null))),
+        ("nobody", Box::new(set("sub", json!("")))),
+        (
+            "no time",
+            Box::new(|_, claims| {
+                claims.as_object_mut().expect("claims").remove("exp");
+                false
+            }),
+        ),
+    ];
+    for (what, lie) in lies {
+        web.provider.lie(lie);
+        let back = web.go(person("1", ADA)).await;
+        assert_eq!(back.error(), "access_denied", "{what}: {back:?}");
+        assert!(!back.0.contains_key("code"), "{what}");
+    }
+    assert_eq!(count_users(&owner).await, 1);
+    // What others say in another form is fine.
+    web.provider.lie(|_, claims| {
+        claims["aud"] = json!(["rollcall-client", "other"]);
+        claims["azp"] = "rollcall-client".into();
+        false
+    });
+    web.sign_in(person("1", ADA)).await;
+    web.provider.be_honest();
+    // Keys are replaced: the new ones are asked for, but not for every token with an unknown one.
+    let before = web.provider.key_reads();
+    app.clock.advance(Duration::from_mins(2));
+    web.provider.rotate();
+    web.provider.lie(move |_, claims| {
+        claims["exp"] = json!(now + 7_200);
+        claims["iat"] = Value::Null;
+        false
+    });
+    web.sign_in(person("1", ADA)).await;
+    assert_eq!(web.provider.key_reads(), before + 1);
+    web.provider.lie(|header, _| {
+        header["kid"] = "third".into();
+        false
+    });
+    for _ in 0..3 {
+        assert_eq!(web.go(person("1", ADA)).await.error(), "access_denied");
+    }
+    assert_eq!(web.provider.key_reads(), before + 1, "not within a minute");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_providers_answer_is_not_taken() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    web.connect(&app, acme.id).await;
+    let_create(&acme.owner.sign_in().await).await;
+    web.provider.sign_in(person("1", ADA));
+    let callback = web.to_callback().await;
+    let mixed = callback.split("&iss=").next().expect("a URL").to_owned() + "&iss=https://other.example";
+    assert_eq!(web.come_back(&mixed).await.error(), "access_denied", "RFC 9207");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_does_not_answer_is_told_from_one_that_says_no() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    web.connect(&app, acme.id).await;
+    let_create(&acme.owner.sign_in().await).await;
+    web.provider.set_down(true);
+    let (_, location) = web.leave_with(&web.wish()).await;
+    assert_eq!(read(&location.expect("sent back")).error(), "temporarily_unavailable");
+    web.provider.set_down(false);
+    web.sign_in(person("1", ADA)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_factor_is_asked_for_after_a_provider_too() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    web.connect(&app, acme.id).await;
+    let own = app.member(acme.id, ADA, &["analyst"]).await.sign_in().await;
+    let phone = crate::graphql_mfa::enrol(&app, &own).await;
+    let back = web.go(person("1", ADA)).await;
+    let (status, refused) = web.redeem(&back.0["code"]).await;
+    assert_eq!((status, refused["error"].as_str()), (403, Some("mfa_required")));
+    let code = phone.app.code(app.clock.now());
+    let input = json!({"challengeToken": refused["mfa_token"], "code": code});
+    let done = own.signed_out().done("verifyMfa", input, "session { accessToken login { authMethods } }").await;
+    assert_eq!(done["session"]["login"]["authMethods"], json!(["CONNECTION", "TOTP"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_browsers_of_one_newcomer_make_one_person() {
+    for engine in Engine::BOTH {
+        let (app, web) = FrontEnd::start(engine).await;
+        let acme = app.owned("acme").await;
+        let owner = acme.owner.sign_in().await;
+        web.connect(&app, acme.id).await;
+        let_create(&owner).await;
+        web.provider.sign_in(person("1", ADA));
+        let mut callbacks = Vec::new();
+        for _ in 0..8 {
+            callbacks.push(web.to_callback().await);
+        }
+        let opened = futures::future::join_all(callbacks.iter().map(|callback| web.come_back(callback))).await;
+        let mut accounts = Vec::new();
+        for back in &opened {
+            // Linking changes how somebody can sign in: a code from before it is void, and the browser starts again.
+            let Some(code) = back.0.get("code") else { panic!("{back:?}") };
+            let (status, tokens) = web.redeem(code).await;
+            assert_eq!(status, 200, "{tokens}");
+            let session = json!({"accessToken": tokens["access_token"]});
+            accounts.push(Person::new(&web.url, "", "").with_session(&session).me("accountId").await);
+        }
+        accounts.dedup();
+        assert_eq!(accounts.len(), 1);
+        assert_eq!(count_users(&owner).await, 2);
+        app.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_provider_lets_nobody_in_and_its_sessions_end() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    let own = app.member(acme.id, "bob@acme.example", &["analyst"]).await.sign_in().await;
+    let bob = web.sign_in(person("2", "bob@acme.example")).await;
+    let ada = web.sign_in(person("1", ADA)).await;
+    let waiting = web.to_callback().await;
+    let operator = Caller::operator(Some(acme.id));
+    app.service.delete_connection(&operator, GOOGLE).await.expect("removed");
+    assert!(!ada.is_in().await && !bob.is_in().await, "off is off at once");
+    assert!(own.is_in().await, "a password is none of its business");
+    assert_eq!(web.come_back(&waiting).await.error(), "access_denied");
+    let (_, location) = web.leave_with(&web.wish()).await;
+    assert_eq!(read(&location.expect("sent back")).error(), "invalid_request");
+    // Ada has no way in now, until an administrator gives her one.
+    let found =
+        owner.ask("{ user(by: {userName: \"ada@acme.example\"}) { id identities { subject } } }", json!({})).await;
+    let found = found.data()["user"].clone();
+    assert_eq!(found["identities"], json!([]));
+    owner.done("resetPassword", json!({"user": {"id": found["id"]}}), "temporaryPassword").await;
+    assert!(app.service.delete_connection(&operator, GOOGLE).await.is_err(), "it is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_is_no_longer_linked_and_can_be_linked_again() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    let ada = web.sign_in(person("1", ADA)).await;
+    let id = ada.me("user { id }").await["user"]["id"].clone();
+    owner.done("deleteUser", json!({"user": {"id": id}}), "deletedUserId").await;
+    assert!(!ada.is_in().await);
+    owner.done("updateAccountPolicy", json!({"jit": "MANUAL"}), "accountPolicy { jit }").await;
+    let back = web.go(person("1", ADA)).await;
+    assert_eq!(back.error(), "access_denied", "{back:?}");
+    let_create(&owner).await;
+    let again = web.sign_in(person("1", ADA)).await;
+    assert_ne!(again.me("user { id }").await["user"]["id"], id, "somebody new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lg_a_sign_in_through_a_provider_is_in_the_trail() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    web.sign_in(person("1", ADA)).await;
+    app.member(acme.id, "bob@acme.example", &["analyst"]).await;
+    web.sign_in(person("2", "bob@acme.example")).await;
+    let kinds: Vec<String> = app.events(acme.id).await.iter().map(|event| event.kind.as_str().to_owned()).collect();
+    let count = |kind: &str| kinds.iter().filter(|known| *known == kind).count();
+    assert_eq!(count("organization.connection_created"), 1, "{kinds:?}");
+    assert_eq!((count("user.created"), count("user.identity_linked"), count("login.created")), (1, 1, 3), "{kinds:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn google_needs_nothing_but_its_client_id() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    let operator = Caller::operator(Some(acme.id));
+    let draft = rollcall::domain::connection::ConnectionDraft {
+        name: GOOGLE.to_owned(),
+        display_name: "Google".to_owned(),
+        issuer: rollcall::domain::connection::GOOGLE.to_owned(),
+        client_id: "x.apps.googleusercontent.com".to_owned(),
+        client_secret: Some("very secret".into()),
+    };
+    let made = app.service.create_connection(&operator, draft.clone()).await.expect("made");
+    assert_eq!(made.strategy, GOOGLE, "S1-22");
+    assert!(!made.client_secret.expect("kept").contains("very secret"), "sealed");
+    assert!(app.service.create_connection(&operator, draft.clone()).await.is_err(), "one of a name");
+    for issuer in ["http://accounts.google.com", "https://x.example?y", "ldap://x", ""] {
+        let bad = rollcall::domain::connection::ConnectionDraft {
+            issuer: issuer.to_owned(),
+            name: "x".to_owned(),
+            ..draft.clone()
+        };
+        assert!(app.service.create_connection(&operator, bad).await.is_err(), "{issuer}");
+    }
+    let owner = acme.owner.sign_in().await;
+    let shown = owner.ask("{ accountPolicy { connections { name strategy displayName } } }", json!({})).await;
+    let shown = shown.data()["accountPolicy"]["connections"].clone();
+    assert_eq!(shown, json!([{"name": GOOGLE, "strategy": GOOGLE, "displayName": "Google"}]));
+}
