@@ -238,3 +238,29 @@ fn schemas_completions_and_help_are_printed() {
         assert!(text(&rollcall(folder.path(), arguments).stdout).contains("Usage:"));
     }
 }
+
+#[test]
+fn a_connection_is_set_up_listed_and_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| {
+        let all: Vec<&str> = arguments.iter().chain(&["--store", "surrealkv://store", "--json"]).copied().collect();
+        rollcall(folder.path(), &all)
+    };
+    json(&run(&["organization", "create", "acme"]));
+    std::fs::write(folder.path().join("secret"), "very secret\n").expect("written");
+    let google = ["connection", "create", "acme", "--client-id", "x.example", "--client-secret-file", "secret"];
+    let made = json(&run(&google));
+    assert_eq!((&made["name"], &made["displayName"]), (&"google-oauth2".into(), &"Google".into()));
+    assert!(made["redirectUri"].as_str().expect("a URL").ends_with("/oauth/callback"));
+    let again = run(&google);
+    assert!(!again.status.success() && text(&again.stderr).contains("in use"), "{}", text(&again.stderr));
+    let okta = ["connection", "create", "acme", "okta", "--issuer", "http://acme.okta.com", "--client-id", "x"];
+    let refused = run(&okta);
+    assert!(text(&refused.stderr).contains("https"), "{}", text(&refused.stderr));
+    let listed = json(&run(&["connection", "list", "acme"]));
+    assert_eq!(listed["connections"][0]["issuer"], "https://accounts.google.com");
+    assert!(!listed.to_string().contains("secret"));
+    json(&run(&["connection", "delete", "acme", "google-oauth2"]));
+    assert_eq!(json(&run(&["connection", "list", "acme"]))["connections"], serde_json::json!([]));
+    assert!(!run(&["connection", "delete", "acme", "google-oauth2"]).status.success());
+}

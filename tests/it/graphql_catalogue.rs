@@ -138,8 +138,7 @@ async fn ss01_ss02_the_server_fetches_no_address_and_sends_nobody_elsewhere() {
     }
     let fetched = tokio::time::timeout(std::time::Duration::from_millis(500), listener.accept()).await;
     assert!(fetched.is_err(), "SS-01: nobody came");
-    let http =
-        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     for path in [
         "//evil.example",
         "/\\evil.example",

@@ -422,7 +422,7 @@ struct Browser(Client);
 
 impl Browser {
     fn new() -> Self {
-        Self(Client::builder().no_proxy().build().expect("a client"))
+        Self(crate::support::http().build().expect("a client"))
     }
 
     async fn open(&self, url: &str) -> (u16, String) {

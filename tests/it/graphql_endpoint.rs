@@ -37,7 +37,7 @@ const CODES: &[&str] = &[
 ];
 
 fn http() -> Client {
-    Client::builder().no_proxy().build().expect("a client")
+    crate::support::http().build().expect("a client")
 }
 
 async fn send(app: &TestApp, kind: Option<&str>, accept: Option<&str>, body: impl Into<Vec<u8>>) -> Response {

@@ -295,7 +295,7 @@ async fn ac05_s0_04_s2_18_s4_01_a_service_account_works_with_its_tokens_until_th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ac03_g3_two_owners_who_demote_each_other_leave_one() {
-    for (engine, rounds) in [(Engine::Memory, 100), (Engine::Disk, 20)] {
+    for (engine, rounds) in [(Engine::Memory, 1_000), (Engine::Disk, 100)] {
         let app = TestApp::start_on(engine).await;
         let acme = app.owned("acme").await;
         let first = acme.owner.sign_in().await;

@@ -51,7 +51,7 @@ async fn s2_02_client_credentials_give_a_token_of_ten_minutes_with_the_same_righ
     let input = json!({"userName": "ci", "roles": [{"key": "analyst"}], "token": {"name": "t", "scopes": ["user_access_read", "groups_read"]}});
     let made = owner.done("createServiceAccount", input, "secret token { id }").await;
     let secret = made["secret"].as_str().expect("shown once").to_owned();
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let http = crate::support::http().build().expect("a client");
     let token = format!("{}/oauth/token", app.url);
     let form = |body: &str| {
         http.post(&token).header("content-type", "application/x-www-form-urlencoded").body(body.to_owned())

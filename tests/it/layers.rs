@@ -18,6 +18,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("domain", &["crate::service", "crate::store", "crate::api", "axum", "async_graphql", "surrealdb", "tokio"]),
     ("crypto", &["crate::service", "crate::store", "crate::api", "axum", "surrealdb"]),
     ("mail", &["crate::service", "crate::store", "crate::api", "axum", "async_graphql", "surrealdb"]),
+    ("openid", &["crate::service", "crate::store", "crate::api", "axum", "async_graphql", "surrealdb"]),
     ("store", &["crate::service", "crate::api", "axum", "async_graphql"]),
     ("service", &["crate::api", "axum", "async_graphql", "surrealdb"]),
     ("api", &["crate::store", "surrealdb", "crate::crypto"]),

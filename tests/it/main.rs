@@ -27,6 +27,7 @@ mod graphql_sessions;
 mod graphql_users;
 mod hostile;
 mod layers;
+mod parity;
 mod races;
 mod schema_files;
 mod scim_conditions;

@@ -147,6 +147,7 @@ async fn show_invitation(api: &Api, token: &str, status: StatusCode, problem: Op
                 name => preview.invitation.name,
                 address => preview.invitation.email,
                 roles => preview.roles,
+                provider => preview.connection.map(|connection| connection.display_name),
                 min_length => preview.policy.password_min_length,
             };
             show(status, "invitation.html", values)

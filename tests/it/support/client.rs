@@ -23,7 +23,7 @@ pub struct Answer {
 
 impl Scim {
     pub fn new(url: &str, token: &str) -> Self {
-        let http = Client::builder().no_proxy().build().expect("a client");
+        let http = super::http().build().expect("a client");
         Self { http, base: format!("{url}/scim/v2"), token: Some(token.to_owned()), headers: HeaderMap::new() }
     }
 

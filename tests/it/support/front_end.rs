@@ -42,7 +42,7 @@ impl FrontEnd {
         let front_ends = [("web".to_owned(), vec![CALLBACK.to_owned()])];
         let app = TestApp::start_changed(engine, |config| config.front_ends = front_ends.into()).await;
         let provider = OpenidProvider::start(app.clock.now().timestamp()).await;
-        let http = Client::builder().no_proxy().redirect(redirect::Policy::none()).build().expect("a client");
+        let http = super::http().redirect(redirect::Policy::none()).build().expect("a client");
         let url = app.url.clone();
         (app, Self { http, url, provider })
     }

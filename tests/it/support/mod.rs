@@ -24,6 +24,12 @@ pub const USER: &str = scim::schema::USER;
 pub const GROUP: &str = scim::schema::GROUP;
 pub const ENTERPRISE: &str = scim::schema::ENTERPRISE_USER;
 
+/// An HTTP client that goes straight to where it is told to.
+pub fn http() -> reqwest::ClientBuilder {
+    rollcall::crypto::choose_tls_backend();
+    reqwest::Client::builder().no_proxy()
+}
+
 /// A minimal user body.
 pub fn user(user_name: &str) -> Value {
     json!({"schemas": [USER], "userName": user_name})

@@ -30,8 +30,7 @@ const LOGIN: &str = "mutation Login($input: LoginInput!) { login(input: $input) 
 impl Person {
     pub fn new(url: &str, email: &str, password: &str) -> Self {
         Self {
-            http: Client::builder()
-                .no_proxy()
+            http: super::http()
                 .user_agent("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")
                 .build()
                 .expect("a client"),
