@@ -40,6 +40,8 @@ pub struct User {
     pub salt: String,
     /// The person controls the account, not the organization.
     pub external: bool,
+    /// It stands for somebody whose data is destroyed: only past changes name them.
+    pub anonymized: bool,
     /// Who made it.
     pub created_by: Option<Author>,
     /// Who changed it last.
@@ -206,6 +208,7 @@ impl User {
             authority,
             salt: String::new(),
             external: false,
+            anonymized: false,
             created_by: writer.author,
             updated_by: writer.author,
             last_login: None,
@@ -214,6 +217,14 @@ impl User {
             created: writer.now,
             last_modified: writer.now,
         }
+    }
+
+    /// What stands for somebody whose data is destroyed.
+    pub fn anonymous(id: UserId, at: DateTime<Utc>) -> Self {
+        let attributes = json!({"userName": id.to_string(), "displayName": "deleted user", "active": false});
+        let attributes = Resource::from_stored(attributes.as_object().cloned().unwrap_or_default());
+        let writer = Writer { author: None, now: at, states_all: false };
+        Self { anonymized: true, ..Self::create(id, UserDraft(attributes), writer) }
     }
 
     /// The user with other attributes: the next version, or this very one when nothing changes (C71, C77).

@@ -81,6 +81,20 @@ impl Service {
         Ok(found)
     }
 
+    /// What stands for users whose data is destroyed, where past changes name them; those who are there are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`] for nobody.
+    pub async fn find_anonymized_users(&self, caller: &Caller, ids: &[UserId]) -> Result<HashMap<UserId, User>, Error> {
+        caller.require_known()?;
+        if !caller.may(Permission::UserAccessRead) {
+            return Ok(HashMap::new());
+        }
+        let found = self.store_of(caller).await?.find_anonymized(ids).await?;
+        Ok(found.into_iter().map(|(id, at)| (id, User::anonymous(id, at))).collect())
+    }
+
     /// What the accounts behind these users say; those without an account are left out.
     ///
     /// # Errors

@@ -102,6 +102,18 @@ impl OrganizationStore {
         row.map(DeletedRow::into_deleted).transpose()
     }
 
+    /// Which of these stand for somebody whose data is destroyed, and since when.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_anonymized(&self, ids: &[UserId]) -> Result<Vec<(UserId, DateTime<Utc>)>, StoreError> {
+        let records: Vec<RecordId> = ids.iter().map(|id| deleted_record(*id)).collect();
+        let query = self.0.query("SELECT * FROM $ids WHERE state = 'ANONYMIZED'").bind(("ids", records));
+        let rows: Vec<DeletedRow> = settle(query.await?)?.take(0)?;
+        rows.into_iter().map(|row| Ok((UserId::new(key(&row.id)?), instant(row.deleted)))).collect()
+    }
+
     /// Deleted users whose time is over.
     ///
     /// # Errors

@@ -180,6 +180,7 @@ impl Row for UserRow {
             authority,
             salt: self.salt,
             external: self.external,
+            anonymized: false,
             created_by: author(self.created_by.as_deref()),
             updated_by: author(self.updated_by.as_deref()),
             last_login: (self.last_login > 0).then(|| instant(self.last_login)),

@@ -304,6 +304,22 @@ async fn s3_16_s3_20_lg04_anonymising_destroys_personal_values_and_the_trail_sti
     let query = "{ auditEvents(first: 100) { nodes { type changes { field before after } target { nodeId } } } }";
     let trail = owner.ask(query, json!({})).await.data().to_string();
     assert!(!trail.to_lowercase().contains(canary) && trail.contains("user.anonymized"));
+    let again = owner.done("anonymizeUsers", input(json!([id]), "ANONYMIZE"), selection).await;
+    assert_eq!(again["results"][0]["isAnonymized"], true, "true as well if it was before");
+    let query = "{ auditEvents(first: 100) { nodes { type actor { ... on User { id displayName status } }
+        target { typeName nodeId node { ... on User { displayName status } } } } } }";
+    let trail = owner.ask(query, json!({})).await.data()["auditEvents"]["nodes"].clone();
+    let nameless = json!({"displayName": "deleted user", "status": "ANONYMIZED"});
+    let of =
+        |kind: &str| trail.as_array().expect("events").iter().find(|event| event["type"] == kind).expect("an event");
+    assert_eq!(of("user.anonymized")["target"]["node"], nameless, "id and history stay");
+    let mut actor = nameless.clone();
+    actor["id"] = id.clone();
+    assert_eq!(of("user.updated")["actor"], actor);
+    assert_eq!(
+        owner.ask("query One($id: ID!) { node(id: $id) { id } }", json!({ "id": id })).await.data()["node"],
+        Value::Null
+    );
     let operator = rollcall::domain::Caller::operator(None);
     let verdict = app.service.verify_audit_trail(&operator, Some(acme.id), &|_| {}).await.expect("read");
     assert!(matches!(verdict, Verdict::Whole { .. }), "{verdict:?}");

@@ -8,6 +8,7 @@ use super::inputs::directories::{AuditDoor, AuditEventFilter};
 use super::interfaces::{Actor, Node, author, find_node};
 use super::request::Asking as _;
 use super::scalars::{DateTime, Json};
+use super::users::User;
 use super::{LIST, number};
 use crate::domain::audit::FieldChange;
 use crate::domain::{Code, Refusal, UserId};
@@ -135,7 +136,16 @@ impl AuditTarget {
 
     /// The object, if it still exists and the caller may read it.
     async fn node(&self, ctx: &Context<'_>) -> Option<Result<Node, Failure>> {
-        Box::pin(find_node(ctx, &self.id.clone().into())).await.transpose()
+        let found = async {
+            match Box::pin(find_node(ctx, &self.id.clone().into())).await? {
+                None if self.type_name == "User" => match self.id.parse() {
+                    Ok(id) => Ok(ctx.anonymized_user(id).await?.map(|user| User(user).into())),
+                    Err(_) => Ok(None),
+                },
+                found => Ok(found),
+            }
+        };
+        found.await.transpose()
     }
 }
 

@@ -120,13 +120,25 @@ pub(super) enum Principal {
 /// Who did something, if the caller may read them.
 pub(super) async fn author(ctx: &Context<'_>, author: Option<Author>) -> Option<Result<Actor, Failure>> {
     let found = match author? {
-        Author::User(id) => ctx.user(id).await.map(|found| found.map(|user| Actor::from(User(user)))),
+        Author::User(id) => somebody(ctx, id).await.map(|found| found.map(|user| Actor::from(User(user)))),
         Author::ServiceAccount(id) => {
             ctx.program(id).await.map(|found| found.map(|account| Actor::from(ServiceAccount(account))))
         }
         Author::Directory(id) => ctx.directory(id).await.map(|found| found.map(|one| Actor::from(Directory(one)))),
     };
     found.transpose()
+}
+
+/// A user, or what stands for one whose data is destroyed: past changes go on naming them.
+///
+/// # Errors
+///
+/// [`Failure`] when nobody is signed in.
+pub(super) async fn somebody(ctx: &Context<'_>, id: UserId) -> Result<Option<domain::user::User>, Failure> {
+    match ctx.user(id).await? {
+        Some(user) => Ok(Some(user)),
+        None => ctx.anonymized_user(id).await,
+    }
 }
 
 /// The object with this id, if there is one that the caller may read.

@@ -225,6 +225,11 @@ pub(super) trait Asking {
         self.asking().read(id).await
     }
 
+    /// What stands for a user whose data is destroyed.
+    async fn anonymized_user(&self, id: UserId) -> Result<Option<User>, Failure> {
+        self.asking().read(AnonymizedUser(id)).await
+    }
+
     /// Logins of an account, as far as the caller may see them.
     async fn logins_of(&self, account: AccountId) -> Result<Option<Vec<Login>>, Failure> {
         self.asking().read(LoginsOf(account)).await
@@ -363,6 +368,8 @@ keys! {
     GrantsOfGroup(GroupId);
     /// A role, by key.
     RoleNamed(String);
+    /// What stands for a user whose data is destroyed.
+    AnonymizedUser(UserId);
     /// Groups of a user or service account.
     BelongingsOf(Uuid);
     /// Members of a group.
@@ -422,6 +429,7 @@ load! {
 }
 
 load! { of
+    AnonymizedUser => User, find_anonymized_users;
     LoginsOf => Vec<Login>, list_logins_by_account;
     DevicesOf => Vec<TrustedDevice>, list_devices_by_account;
     EmailsOf => Vec<EmailAddress>, list_emails_by_account;

@@ -467,6 +467,7 @@ pub(super) struct ExternalIdentity {
 /// What an account has come to in an organization.
 pub(super) fn status(user: &domain::user::User) -> UserStatus {
     match (user.is_admitted(), user.account) {
+        _ if user.anonymized => UserStatus::Anonymized,
         (false, _) => UserStatus::Disabled,
         (true, None) => UserStatus::Invited,
         (true, Some(_)) => UserStatus::Active,
