@@ -1,6 +1,7 @@
 //! The load harness: what the design promises of speed, measured over a real socket and printed as ratios within one
 //! run. `cargo bench --profile dev --bench load [-- USERS]`; 100,000 users unless told otherwise.
 
+mod administration;
 mod client;
 mod sign_in;
 
@@ -33,6 +34,7 @@ struct Bench {
 struct Tenant {
     id: OrganizationId,
     token: String,
+    owner: Owner,
 }
 
 struct Owner {
@@ -56,25 +58,30 @@ impl Bench {
         Self { service, address }
     }
 
+    /// An organization with an owner and a directory.
     async fn tenant(&self, short_name: &str) -> Tenant {
-        let draft = OrganizationDraft { short_name: short_name.into(), name: short_name.into(), owner_email: None };
-        let made = self.service.create_organization(&Caller::operator(None), draft).await.expect("made").0;
-        let within = Caller::operator(Some(made.id));
+        let (id, owner) = self.organization(short_name).await;
+        let within = Caller::operator(Some(id));
         let directory = self.service.create_directory(&within, DirectoryDraft::named("Load"), None);
         let (.., secret) = directory.await.expect("made");
-        Tenant { id: made.id, token: secret.expose().to_owned() }
+        Tenant { id, token: secret.expose().to_owned(), owner }
     }
 
     /// The credentials of somebody who owns an organization of their own.
     async fn owner(&self, short_name: &str) -> Owner {
+        self.organization(short_name).await.1
+    }
+
+    async fn organization(&self, short_name: &str) -> (OrganizationId, Owner) {
         let email = format!("owner@{short_name}.example");
         let draft = OrganizationDraft {
             short_name: short_name.into(),
             name: short_name.into(),
             owner_email: Some(email.clone()),
         };
-        let made = self.service.create_organization(&Caller::operator(None), draft).await.expect("made").1;
-        Owner { email, password: made.expect("an owner").password.expose_secret().to_owned() }
+        let (made, owner) = self.service.create_organization(&Caller::operator(None), draft).await.expect("made");
+        let password = owner.expect("an owner").password.expose_secret().to_owned();
+        (made.id, Owner { email, password })
     }
 
     async fn client(&self, tenant: &Tenant) -> Client {
@@ -175,6 +182,7 @@ async fn measure(users: usize) -> bool {
     reads(&bench, &mut report, (&small, &few), (&large, &many)).await;
     listing(&bench, &mut report, &large, users).await;
     scans(&bench, &large).await;
+    administration::lists(&bench, &mut report, &large, &many).await;
     membership(&bench, &mut report, &large, &many).await;
     sign_in::me(&bench, &mut report, &large, &many).await;
     sign_in::hostile_documents(&bench, &mut report).await;
@@ -216,7 +224,8 @@ async fn listing(bench: &Bench, report: &mut Report, tenant: &Tenant, users: usi
     let mut client = bench.client(tenant).await;
     let mut seen = std::collections::HashSet::new();
     let mut times = Vec::new();
-    for start in (1..=users).step_by(100) {
+    // The owner is one more.
+    for start in (1..=users + 1).step_by(100) {
         let path = format!("/scim/v2/Users?startIndex={start}&count=100");
         let started = Instant::now();
         let page = client.send("GET", &path, "").await;
@@ -226,7 +235,7 @@ async fn listing(bench: &Bench, report: &mut Report, tenant: &Tenant, users: usi
             assert!(seen.insert(user["id"].as_str().expect("an id").to_owned()), "seen twice");
         }
     }
-    assert_eq!(seen.len(), users, "each user exactly once");
+    assert_eq!(seen.len(), users + 1, "each user exactly once");
     let slowest = milliseconds(times.iter().copied().max().unwrap_or_default());
     let middle = milliseconds(median(times));
     let what = format!("listing {users} users in pages of 100: slowest page");

@@ -21,11 +21,11 @@ fn login_body(owner: &Owner, device: &str) -> String {
     json!({"query": LOGIN, "variables": {"input": input}}).to_string()
 }
 
-async fn graphql_client(bench: &Bench, token: &str) -> Client {
+pub async fn graphql_client(bench: &Bench, token: &str) -> Client {
     Client::connect_with(&bench.address, token, "application/json").await
 }
 
-async fn signed_in(bench: &Bench, owner: &Owner) -> String {
+pub async fn signed_in(bench: &Bench, owner: &Owner) -> String {
     let answer = graphql_client(bench, "none").await.send("POST", "/graphql", &login_body(owner, "bench")).await;
     let answer: Value = serde_json::from_slice(&answer).expect("JSON");
     answer["data"]["login"]["session"]["accessToken"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()

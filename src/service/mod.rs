@@ -14,6 +14,7 @@ mod housekeeping;
 mod invitations;
 mod inviting;
 mod keys;
+mod linking;
 mod local_groups;
 mod lockout;
 mod login;

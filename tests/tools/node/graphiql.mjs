@@ -26,7 +26,7 @@ try {
   await page.goto(graphiql);
   await page.waitForSelector(".graphiql-container");
   const tabs = await page.locator(".graphiql-tab").count();
-  assert.ok(tabs >= 15, `${tabs} tabs`);
+  assert.ok(tabs >= 40, `${tabs} tabs`);
 
   const run = async (name) => {
     await page.locator(".graphiql-tab", { hasText: name }).first().locator("button").first().click();
@@ -56,6 +56,9 @@ try {
   assert.equal(me.data.me.user.email, owner.email, JSON.stringify(me));
   const security = await run("MySecurity");
   assert.equal(security.data?.me.logins[0].isCurrent, true, JSON.stringify(security));
+
+  const users = await run("UsersPage");
+  assert.ok(users.data?.users.totalCount > 1, JSON.stringify(users));
 
   await page.click("[aria-label='Show Documentation Explorer']");
   await page.waitForSelector(".graphiql-doc-explorer");
