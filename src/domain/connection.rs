@@ -1,4 +1,4 @@
-//! A connection: a way to sign in through a login provider, over `OpenID` Connect.
+//! A connection: a way to sign in through a login provider, over OpenID Connect.
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;

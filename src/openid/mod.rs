@@ -104,13 +104,9 @@ pub struct Providers {
     known: Cache<String, Arc<Provider>>,
 }
 
-impl Providers {
+impl Default for Providers {
     /// A client that follows no redirect: a provider's answers come from where it says they do.
-    ///
-    /// # Panics
-    ///
-    /// Without a TLS back end, which is linked in.
-    pub fn new() -> Self {
+    fn default() -> Self {
         crate::crypto::choose_tls_backend();
         let client = Client::builder()
             .timeout(PATIENCE)
@@ -120,7 +116,9 @@ impl Providers {
             .expect("a client of constant settings");
         Self { client, known: Cache::new(MOST_KNOWN) }
     }
+}
 
+impl Providers {
     /// Where the browser goes to sign in.
     ///
     /// # Errors

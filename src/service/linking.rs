@@ -100,15 +100,12 @@ impl Service {
         }
         let account = &credentials.account;
         let is_here = |joined: &&Joined| joined.organization.id == visit.organization;
-        let (user, coming) = match credentials.memberships.iter().find(is_here) {
-            Some(joined) => {
-                let user = visit.store.find_user(joined.membership.user).await?;
-                (user.ok_or_else(|| denied("you are kept out of the organization"))?, None)
-            }
-            None => {
-                let coming = self.coming(visit, email, account).await?;
-                (coming.user.clone(), Some(coming))
-            }
+        let (user, coming) = if let Some(joined) = credentials.memberships.iter().find(is_here) {
+            let user = visit.store.find_user(joined.membership.user).await?;
+            (user.ok_or_else(|| denied("you are kept out of the organization"))?, None)
+        } else {
+            let coming = self.coming(visit, email, account).await?;
+            (coming.user.clone(), Some(coming))
         };
         let arrival = Arrival { account, address: None, entry: coming.as_ref().map(Coming::entry) };
         let event = self.event_about(&visit.caller, EventKind::IdentityLinked, &user, Vec::new(), None);

@@ -212,7 +212,7 @@ impl Service {
             settings,
             hashing,
             keys: Keys::default(),
-            providers: Providers::new(),
+            providers: Providers::default(),
             lanes: Lanes::default(),
             known_tokens: KnownTokens::default(),
             known_people: KnownPeople::default(),

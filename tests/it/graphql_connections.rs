@@ -260,7 +260,7 @@ async fn only_the_front_ends_own_pages_get_a_code() {
     let acme = app.owned("acme").await;
     web.connect(&app, acme.id).await;
     let with = |name: &'static str, value: &str| {
-        let mut wish = web.wish();
+        let mut wish = FrontEnd::wish();
         wish.retain(|(known, _)| *known != name);
         wish.push((name, value.to_owned()));
         wish
@@ -357,6 +357,8 @@ async fn a_code_and_a_state_work_once_and_for_a_while_and_for_whoever_asked() {
     assert_eq!(web.open(&callback).await, (400, None));
 }
 
+type Lie = Box<dyn Fn(&mut Value, &mut Value) -> bool + Send + Sync>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn jt_a_token_that_is_not_the_providers_word_about_this_sign_in_is_refused() {
     let (app, web) = FrontEnd::start(Engine::Memory).await;
@@ -371,7 +373,7 @@ async fn jt_a_token_that_is_not_the_providers_word_about_this_sign_in_is_refused
             false
         }
     };
-    let lies: Vec<(&str, Box<dyn Fn(&mut Value, &mut Value) -> bool + Send + Sync>)> = vec![
+    let lies: Vec<(&str, Lie)> = vec![
         ("another key", Box::new(|_, _| true)),
         (
             "no signature",
@@ -473,7 +475,7 @@ async fn a_provider_that_does_not_answer_is_told_from_one_that_says_no() {
     web.connect(&app, acme.id).await;
     let_create(&acme.owner.sign_in().await).await;
     web.provider.set_down(true);
-    let (_, location) = web.leave_with(&web.wish()).await;
+    let (_, location) = web.leave_with(&FrontEnd::wish()).await;
     assert_eq!(read(&location.expect("sent back")).error(), "temporarily_unavailable");
     web.provider.set_down(false);
     web.sign_in(person("1", ADA)).await;
@@ -541,7 +543,7 @@ async fn a_removed_provider_lets_nobody_in_and_its_sessions_end() {
     assert!(!ada.is_in().await && !bob.is_in().await, "off is off at once");
     assert!(own.is_in().await, "a password is none of its business");
     assert_eq!(web.come_back(&waiting).await.error(), "access_denied");
-    let (_, location) = web.leave_with(&web.wish()).await;
+    let (_, location) = web.leave_with(&FrontEnd::wish()).await;
     assert_eq!(read(&location.expect("sent back")).error(), "invalid_request");
     // Ada has no way in now, until an administrator gives her one.
     let found =

@@ -60,7 +60,7 @@ impl FrontEnd {
     }
 
     /// What the front end asks for.
-    pub fn wish(&self) -> Vec<(&'static str, String)> {
+    pub fn wish() -> Vec<(&'static str, String)> {
         let challenge = rollcall::openid::challenge(VERIFIER);
         [
             ("response_type", "code"),
@@ -91,7 +91,7 @@ impl FrontEnd {
 
     /// From the front end to the provider and to where the provider sends the browser.
     pub async fn to_callback(&self) -> String {
-        let (status, to_provider) = self.leave_with(&self.wish()).await;
+        let (status, to_provider) = self.leave_with(&Self::wish()).await;
         let to_provider = to_provider.unwrap_or_else(|| panic!("answered {status}"));
         assert!(to_provider.starts_with(self.provider.issuer()), "{to_provider}");
         self.open(&to_provider).await.1.expect("sent back")
