@@ -95,6 +95,8 @@ async fn person(api: &Api, fields: &Fields, origin: &Origin) -> Result<Value, Re
         client_id: text("client_id"),
         redirect_uri: text("redirect_uri"),
         code_verifier: text("code_verifier"),
+        device_id: fields.get("device_id").cloned(),
+        device_name: fields.get("device_name").cloned(),
     };
     match api.service.sign_in_with_grant(&grant, origin).await.map_err(Refusal::of_grant)? {
         SignInOutcome::Session(session) => Ok(tokens(*session, api.service.now())),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Global, operator_in, told};
 use crate::config::read_secret;
+use crate::domain::Permission;
 use crate::domain::connection::{Connection, ConnectionDraft, GOOGLE};
 use crate::domain::policy::DEFAULT_CONNECTION;
 
@@ -14,7 +15,7 @@ use crate::domain::policy::DEFAULT_CONNECTION;
 pub(super) enum ConnectionCommand {
     /// Set up a login provider that speaks OpenID Connect
     #[command(after_help = "Google:  rollcall connection create acme --client-id ID --client-secret-file FILE\n\n\
-                            Register PUBLIC_URL/oauth/callback at the provider, and the front end in [front_ends] of the settings.")]
+                            It prints the redirect URI to register at the provider. Name the front end in [front_ends] of the settings.")]
     Create(Create),
     /// List the login providers of an organization (never the secrets)
     List {
@@ -72,14 +73,13 @@ impl ConnectionCommand {
         match self {
             Self::Create(create) => {
                 let operator = operator_in(&service, &create.organization).await?;
+                let organization = operator.require(Permission::OrgManagement).map_err(told)?;
                 let made = service.create_connection(&operator, create.draft()?).await.map_err(told)?;
-                let text = format!(
-                    "{} is set up. Register this at the provider, if it is not yet: {}",
-                    made.name,
-                    service.callback_url()
-                );
+                let callback = service.callback_url(organization, &made.name);
+                let text =
+                    format!("{} is set up. Register this at the provider as redirect URI: {callback}", made.name);
                 let mut value = described(&made);
-                value["redirectUri"] = json!(service.callback_url());
+                value["redirectUri"] = json!(callback);
                 global.answer(&value, &text)
             }
             Self::List { organization } => {

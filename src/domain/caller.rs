@@ -17,7 +17,7 @@ use super::role::RoleGrant;
 use super::second_factor::Authenticator;
 use super::service_account::ServiceAccount;
 use super::user::User;
-use super::{Author, DirectoryId, Error, OrganizationId, RequiredAction};
+use super::{AccountId, Author, DirectoryId, Error, OrganizationId, RequiredAction};
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident = $key:literal, $description:literal;)*) => {
@@ -399,7 +399,8 @@ impl Caller {
         if login.is_fresh(now) { Ok((person, login)) } else { Err(step_up(person)) }
     }
 
-    /// As [`Caller::require`], with a login whose proof is fresh (G7); a personal token never is.
+    /// As [`Caller::require`], with a login whose proof is fresh (G7). A personal token never is; a service account's token
+    /// is all the proof there can be.
     ///
     /// # Errors
     ///
@@ -408,10 +409,6 @@ impl Caller {
         let organization = self.require(permission)?;
         match &self.actor {
             Actor::Person(person) if !person.login().is_some_and(|login| login.is_fresh(now)) => Err(step_up(person)),
-            // A program cannot prove anything again.
-            Actor::Program(_) => Err(Refusal::new(Code::StepUpRequired, "this takes a person signed in with a login")
-                .with("methods", Vec::<String>::new())
-                .into()),
             _ => Ok(organization),
         }
     }
@@ -448,6 +445,11 @@ impl Caller {
             Actor::Person(person) => Some(person),
             _ => None,
         }
+    }
+
+    /// Whether the person with this account asks.
+    pub fn is_person(&self, account: AccountId) -> bool {
+        self.as_person().is_some_and(|person| person.account.id == account)
     }
 
     /// Whoever belongs to an organization and asks.

@@ -70,11 +70,24 @@ impl Connection {
 
 /// Whether nobody on the way can read or change what is sent to this URL: https, or this very machine.
 pub fn is_private(url: &str) -> bool {
-    let is_local = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-        .iter()
-        .any(|local| url.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
-    let has_host = |rest: &str| rest.starts_with(|first: char| first.is_alphanumeric() || first == '[');
-    is_local || url.strip_prefix("https://").is_some_and(has_host)
+    url.starts_with("https://") && host(url).is_some() || is_local(url)
+}
+
+/// Whether this URL is of this very machine.
+pub fn is_local(url: &str) -> bool {
+    matches!(host(url), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+/// The host of an http(s) URL; none for what has none, or says whom to be there as.
+pub fn host(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let host = match authority.split_once(']') {
+        Some((address, _)) => &authority[..=address.len()],
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+    (!host.is_empty() && authority.bytes().all(is_plain)).then_some(host)
 }
 
 /// A login provider that is to be set up.
@@ -99,6 +112,10 @@ pub struct Attested {
     pub subject: String,
     /// An address the provider vouches for.
     pub verified_email: Option<Email>,
+    /// Whether everybody may believe that: the provider is whom the address is of.
+    pub is_authority: bool,
+    /// When the person proved to be who they are, if the provider says.
+    pub proven: Option<DateTime<Utc>>,
     /// Whole name.
     pub name: Option<String>,
     /// First name.
@@ -135,9 +152,16 @@ mod tests {
         {
             assert!(is_private(url), "{url}");
         }
-        for url in
-            ["http://accounts.google.com", "http://localhost.evil.example", "https://", "ftp://x", "", "https:///x"]
-        {
+        for url in [
+            "http://accounts.google.com",
+            "http://localhost.evil.example",
+            "http://127.0.0.1:x@evil.example/",
+            "http://localhost@evil.example",
+            "https://",
+            "ftp://x",
+            "",
+            "https:///x",
+        ] {
             assert!(!is_private(url), "{url}");
         }
     }

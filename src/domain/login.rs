@@ -214,6 +214,8 @@ pub struct LoginDraft {
     pub device: Device,
     /// What was given, in order.
     pub auth_methods: Vec<AuthMethod>,
+    /// When; a login provider may have asked earlier.
+    pub proven: DateTime<Utc>,
 }
 
 impl Login {
@@ -227,8 +229,8 @@ impl Login {
             user: draft.user,
             device_id: draft.device.id,
             device_name: draft.device.name,
-            auth_time: now,
-            fresh_until: is_fresh_proof(&draft.auth_methods).then(|| now + lifetimes.fresh),
+            auth_time: draft.proven.min(now),
+            fresh_until: is_fresh_proof(&draft.auth_methods).then(|| draft.proven.min(now) + lifetimes.fresh),
             auth_methods: draft.auth_methods,
             last_used: now,
             expires: absolute_end.min(now + lifetimes.idle),

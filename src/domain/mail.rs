@@ -87,6 +87,11 @@ pub enum Notice {
     },
     /// Too many failures: the account is locked until the password is reset or an administrator opens it.
     Locked,
+    /// An account at a login provider was linked.
+    ProviderLinked {
+        /// What the provider is called.
+        provider: String,
+    },
     /// A refresh token or a trusted device was used twice: somebody has a copy.
     CopyNoticed,
 }

@@ -135,6 +135,9 @@ fn sentence(letter: &Letter) -> Option<String> {
             "After too many failed sign-ins your account is locked. Set a new password by mail to open it again."
                 .to_owned()
         }
+        Notice::ProviderLinked { provider } => {
+            format!("You can sign in to your account with {provider} from now on.")
+        }
         Notice::CopyNoticed => {
             "A secret of one of your sign-ins was used twice: somebody may have a copy. That sign-in was ended."
                 .to_owned()

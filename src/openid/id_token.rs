@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::connection::Attested;
+use crate::domain::connection::{Attested, GOOGLE};
 use crate::domain::email::Email;
 
 /// The longest token that is looked at.
@@ -45,6 +45,9 @@ struct Claims {
     email: Option<String>,
     #[serde(default)]
     email_verified: Value,
+    /// Google's: the organization whose account it is.
+    hd: Option<String>,
+    auth_time: Option<i64>,
     name: Option<String>,
     given_name: Option<String>,
     family_name: Option<String>,
@@ -105,11 +108,36 @@ pub(super) fn read(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Resul
     // Some write it as text.
     let vouched = claims.email_verified == Value::Bool(true) || claims.email_verified == "true";
     let verified_email = claims.email.filter(|_| vouched).and_then(|email| Email::parse(&email).ok());
+    let is_google = expected.issuer == GOOGLE;
+    let verified_email = verified_email.filter(|email| !is_google || is_googles(email, claims.hd.as_deref()));
+    let is_authority = is_google && verified_email.is_some();
+    let proven = claims.auth_time.and_then(|time| DateTime::from_timestamp(time, 0));
     Ok(Attested {
         subject: claims.sub,
         verified_email,
+        is_authority,
+        proven,
         name: claims.name,
         given_name: claims.given_name,
         family_name: claims.family_name,
     })
+}
+
+/// An account at Google can be made with any address, and keeps it when somebody else has it: Google knows of its own, and
+/// of the organizations whose mail it runs.
+fn is_googles(email: &Email, organization: Option<&str>) -> bool {
+    matches!(email.domain(), "gmail.com" | "googlemail.com") || organization.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn google_vouches_for_what_is_its_own() {
+        let email = |text: &str| Email::parse(text).expect("an address");
+        assert!(is_googles(&email("ada@gmail.com"), None));
+        assert!(is_googles(&email("ada@acme.example"), Some("acme.example")));
+        assert!(!is_googles(&email("ada@acme.example"), None), "anybody's account with that address");
+    }
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::connection::{Attested, is_private};
+use crate::domain::connection::{Attested, host, is_local, is_private};
 
 /// How long a provider may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,6 +54,8 @@ struct Metadata {
     jwks_uri: String,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
 }
 
 /// A provider, as it was known a moment ago.
@@ -77,8 +79,8 @@ pub struct Outgoing<'a> {
     pub nonce: &'a str,
     /// What only we can prove later (RFC 7636).
     pub verifier: &'a str,
-    /// Whom the person says they are.
-    pub login_hint: Option<&'a str>,
+    /// Whom the person says they are, and how anew they are to prove it.
+    pub wishes: Vec<(&'static str, &'a str)>,
 }
 
 /// A code that came back.
@@ -92,6 +94,8 @@ pub struct Exchange<'a> {
     pub redirect_uri: &'a str,
     /// What came back.
     pub code: &'a str,
+    /// Whose answer it says it is (RFC 9207).
+    pub answered_by: Option<&'a str>,
     /// What the challenge was made of.
     pub verifier: &'a str,
     /// What the token must say.
@@ -142,7 +146,7 @@ impl Providers {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
-        parameters.extend(out.login_hint.map(|hint| ("login_hint", hint)));
+        parameters.extend(&out.wishes);
         with_query(&provider.metadata.authorization_endpoint, &parameters)
             .ok_or_else(|| Trouble::Unreachable("the provider names no address to sign in at".to_owned()))
     }
@@ -154,6 +158,10 @@ impl Providers {
     /// [`Trouble::Refused`] when the code is not good, or the token is not the provider's word about this sign-in.
     pub async fn attest(&self, issuer: &str, exchange: &Exchange<'_>, now: DateTime<Utc>) -> Result<Attested, Trouble> {
         let mut provider = self.provider(issuer, now, KNOWN_FOR).await?;
+        let says_who = provider.metadata.authorization_response_iss_parameter_supported;
+        if exchange.answered_by.map_or(says_who, |answered_by| answered_by != issuer) {
+            return Err(Trouble::Refused("the answer is not the login provider's".to_owned()));
+        }
         let token = self.exchange(&provider.metadata, exchange).await?;
         if !id_token::has_key(&provider.keys, &token) {
             // Keys are replaced now and then.
@@ -171,11 +179,11 @@ impl Providers {
         let base = issuer.trim_end_matches('/');
         let metadata: Metadata = self.get(&format!("{base}/.well-known/openid-configuration")).await?;
         if metadata.issuer != issuer {
-            return Err(Trouble::Unreachable(format!("the provider calls itself {}, not {issuer}", metadata.issuer)));
+            return Err(unusable("it calls itself something else than its issuer", issuer));
         }
         let urls = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
-        if !urls.into_iter().all(|url| is_private(url)) {
-            return Err(Trouble::Unreachable("the provider names addresses that are not https".to_owned()));
+        if !urls.into_iter().all(|url| may_be_asked(url, issuer)) {
+            return Err(unusable("it names addresses that are not its own", issuer));
         }
         let keys = self.get(&metadata.jwks_uri).await?;
         let provider = Arc::new(Provider { metadata, keys, read: now });
@@ -186,10 +194,10 @@ impl Providers {
     async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, Trouble> {
         let (status, body) = read(self.client.get(url).send().await).await?;
         if !status.is_success() {
-            return Err(Trouble::Unreachable(format!("the provider answers {status} at {url}")));
+            tracing::warn!(%status, url, "a login provider refuses to be asked");
+            return Err(Trouble::Unreachable("the login provider does not answer: try again".to_owned()));
         }
-        serde_json::from_slice(&body)
-            .map_err(|error| Trouble::Unreachable(format!("the provider's answer at {url} cannot be read: {error}")))
+        serde_json::from_slice(&body).map_err(|_| unusable("its answer is not one", url))
     }
 
     /// The ID token for a code (OpenID Connect Core 1.0 §3.1.3).
@@ -223,13 +231,29 @@ impl Providers {
             return Err(Trouble::Refused("the provider did not accept the code: sign in again".to_owned()));
         }
         if !status.is_success() {
-            return Err(Trouble::Unreachable(format!("the provider answers {status} to a code")));
+            tracing::warn!(%status, "a login provider fails to exchange a code");
+            return Err(Trouble::Unreachable("the login provider does not answer: try again".to_owned()));
         }
         let tokens: Option<Tokens> = serde_json::from_slice(&body).ok();
         tokens
             .and_then(|tokens| tokens.id_token)
             .ok_or_else(|| Trouble::Refused("the provider gave no ID token".to_owned()))
     }
+}
+
+/// What a person is told is the same whatever it is; who runs the server finds the rest in the log.
+fn unusable(why: &'static str, url: &str) -> Trouble {
+    tracing::warn!(why, url, "a login provider cannot be used");
+    Trouble::Unreachable("the login provider is not set up as it should be: tell an administrator".to_owned())
+}
+
+/// A provider names addresses of its own: over https, of this machine only if it is here itself, and no bare address of
+/// another machine (SS-01).
+fn may_be_asked(url: &str, issuer: &str) -> bool {
+    let is_address =
+        |host: &str| host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_its_own = || host(url) == host(issuer);
+    is_private(url) && (is_its_own() || !is_local(url) && !host(url).is_some_and(is_address))
 }
 
 async fn read(sent: reqwest::Result<reqwest::Response>) -> Result<(reqwest::StatusCode, Vec<u8>), Trouble> {
@@ -276,6 +300,24 @@ mod tests {
             challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
             "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
         );
+    }
+
+    #[test]
+    fn ss01_a_provider_sends_nobody_into_the_house() {
+        let far = "https://login.example.com/tenant";
+        assert!(
+            may_be_asked("https://login.example.com/token", far) && may_be_asked("https://keys.example.net/jwks", far)
+        );
+        for inside in [
+            "http://127.0.0.1:8000/",
+            "https://10.0.0.5/jwks",
+            "https://[fd00::1]/",
+            "http://localhost/",
+            "https://127.0.0.1/",
+        ] {
+            assert!(!may_be_asked(inside, far), "{inside}");
+        }
+        assert!(may_be_asked("http://127.0.0.1:9000/jwks", "http://127.0.0.1:9000"), "a provider on this machine");
     }
 
     #[test]

@@ -291,8 +291,10 @@ impl Service {
         grace_seconds: i32,
         expires: &Edit<DateTime<Utc>>,
     ) -> Result<(ApiToken, BearerSecret), Error> {
-        caller.require_person()?;
-        caller.require_fresh_login(self.clock.now())?;
+        caller.require_member()?;
+        if caller.as_person().is_some() {
+            caller.require_fresh_login(self.clock.now())?;
+        }
         let grace = read_grace(grace_seconds)?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {

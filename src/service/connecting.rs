@@ -1,7 +1,8 @@
 //! Signing in through a login provider (OpenID Connect): out to it, back from it, and the code that a front end gets
 //! tokens for (RFC 6749 §4.1, RFC 7636, RFC 9700).
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
@@ -13,7 +14,7 @@ use super::passwords::bad_link;
 use super::references::OrganizationRef;
 use crate::domain::audit::EventKind;
 use crate::domain::caller::Nobody;
-use crate::domain::login::{AuthMethod, Device, EndReason, Origin};
+use crate::domain::login::{self, AuthMethod, Device, EndReason, Origin};
 use crate::domain::second_factor::Authenticator;
 use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::{AccountId, Caller, Code, Error, LoginId, OrganizationId, Refusal};
@@ -24,6 +25,8 @@ use crate::store::{LoginEnd, OneTime, Purpose};
 const AWAY: TimeDelta = TimeDelta::minutes(10);
 /// How long a code can be exchanged (RFC 6749 §4.1.2 says ten minutes at most).
 const CODE_LIFETIME: TimeDelta = TimeDelta::minutes(1);
+/// What nonce and verifier of a sign-in are sealed for.
+const PROOFS: &str = "connection proofs";
 /// Characters of what a front end wants back.
 const STATE: usize = 1_024;
 
@@ -48,6 +51,10 @@ pub struct Authorization {
     pub connection: Option<String>,
     /// Whom the person says they are.
     pub login_hint: Option<String>,
+    /// `login` or `select_account`: that the provider asks again.
+    pub prompt: Option<String>,
+    /// How long ago the person may have proven who they are, in seconds.
+    pub max_age: Option<String>,
 }
 
 /// A code that a front end exchanges for tokens (RFC 6749 §4.1.3), texts as sent.
@@ -61,6 +68,25 @@ pub struct CodeGrant {
     pub redirect_uri: String,
     /// What the challenge was made of.
     pub code_verifier: String,
+    /// The client's own id of the device.
+    pub device_id: Option<String>,
+    /// What the client calls it.
+    pub device_name: Option<String>,
+}
+
+/// What a browser brings back from a provider, texts as sent.
+#[derive(Debug)]
+pub struct ProviderAnswer<'a> {
+    /// Id of the organization, as the address says.
+    pub organization: &'a str,
+    /// Name of the connection, as the address says.
+    pub connection: &'a str,
+    /// `state`
+    pub state: &'a str,
+    /// `code`, or `error`
+    pub code: Result<&'a str, &'a str>,
+    /// `iss`
+    pub issuer: Option<&'a str>,
 }
 
 /// Why a browser goes back without a code (RFC 6749 §4.1.2.1).
@@ -175,20 +201,22 @@ impl Service {
         let connection = store.find_connection(&name).await?;
         let connection = connection.ok_or(Declined::Invalid("the organization has no such login provider"))?;
         let state = self.secret(SecretKind::State);
-        let (nonce, verifier) = proofs(&state);
+        let (nonce, verifier) = (self.proof(), self.proof());
         let out = Outgoing {
             client_id: &connection.client_id,
-            redirect_uri: &self.callback_url(),
+            redirect_uri: &self.callback_url(organization.id, &connection.name),
             state: state.expose(),
             nonce: &nonce,
             verifier: &verifier,
-            login_hint: wanted.login_hint.as_deref(),
+            wishes: wishes(wanted)?,
         };
         let now = self.clock.now();
         let url = self.providers.authorization_url(&connection.issuer, &out, now).await?;
+        // What proves that an answer belongs to this sign-in is for nobody else to read.
+        let proofs = self.sealer.seal(PROOFS, format!("{nonce}.{verifier}").as_bytes(), self.entropy.bytes())?;
         let details = json!({
             "client_id": wanted.client_id, "redirect_uri": wanted.redirect_uri, "state": wanted.state,
-            "code_challenge": wanted.code_challenge, "connection": connection.name,
+            "code_challenge": wanted.code_challenge, "connection": connection.name, "proofs": proofs,
         });
         let waiting = self.one_time(Purpose::Connection, organization.id, None, details, AWAY);
         self.store.identity().insert_one_time(&state, &waiting).await?;
@@ -217,32 +245,47 @@ impl Service {
         }
     }
 
-    /// Where providers send browsers back to; it is registered there, and compared there.
-    pub fn callback_url(&self) -> String {
-        format!("{}/oauth/callback", self.settings.public_url)
+    /// Where a provider sends browsers back to; it is registered there, and compared there. Each has its own: what one
+    /// provider answers is never taken for another's (RFC 9700 §4.4).
+    pub fn callback_url(&self, organization: OrganizationId, connection: &str) -> String {
+        format!("{}/oauth/callback/{organization}/{connection}", self.settings.public_url)
+    }
+
+    /// 43 characters that nobody can guess.
+    fn proof(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.entropy.bytes::<32>())
+    }
+
+    /// The nonce and the verifier of a sign-in that is under way.
+    fn proofs_of(&self, waiting: &OneTime) -> Result<(String, String), Error> {
+        let sealed = waiting.details["proofs"].as_str().unwrap_or_default();
+        let plain = self.sealer.open(PROOFS, sealed)?;
+        let text = std::str::from_utf8(&plain).map_err(|error| Error::Internal(error.into()))?;
+        let (nonce, verifier) = text.split_once('.').ok_or_else(|| Error::Internal("proofs are two".into()))?;
+        Ok((nonce.to_owned(), verifier.to_owned()))
     }
 
     /// A browser came back from a login provider: where it goes now, with a code, or with what is wrong.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED` when nobody knows which sign-in this is.
-    pub async fn finish_provider_sign_in(
-        &self,
-        state: &str,
-        code: Result<&str, &str>,
-        issuer: Option<&str>,
-        origin: &Origin,
-    ) -> Result<String, Error> {
-        let secret = BearerSecret::parse(SecretKind::State, state).ok_or_else(|| bad_link(Code::TokenInvalid))?;
+    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED` when nobody knows which sign-in this is, or it
+    /// went to another provider.
+    pub async fn finish_provider_sign_in(&self, answer: &ProviderAnswer<'_>, origin: &Origin) -> Result<String, Error> {
+        let invalid = || bad_link(Code::TokenInvalid);
+        let secret = BearerSecret::parse(SecretKind::State, answer.state).ok_or_else(invalid)?;
         let waiting = self.open_link(Purpose::Connection, &secret).await?;
+        let organization = waiting.organization.ok_or_else(invalid)?;
+        if answer.organization != organization.to_string() || waiting.details["connection"] != answer.connection {
+            return Err(invalid());
+        }
         if !self.use_up(&secret).await? {
             return Err(bad_link(Code::TokenUsed));
         }
         let text = |name: &str| waiting.details[name].as_str().map(str::to_owned);
         let back = WayBack { redirect_uri: text("redirect_uri").unwrap_or_default(), state: text("state") };
-        let outcome = match code {
-            Ok(code) => self.come_back(&waiting, &secret, code, issuer, origin).await,
+        let outcome = match answer.code {
+            Ok(code) => self.come_back(organization, &waiting, (code, answer.issuer), origin).await,
             Err("access_denied") => Err(denied("the sign-in was cancelled at the login provider")),
             Err(_) => Err(denied("the login provider refused the sign-in")),
         };
@@ -259,39 +302,35 @@ impl Service {
 
     async fn come_back(
         &self,
+        organization: OrganizationId,
         waiting: &OneTime,
-        state: &BearerSecret,
-        code: &str,
-        issuer: Option<&str>,
+        (code, answered_by): (&str, Option<&str>),
         origin: &Origin,
     ) -> Result<BearerSecret, Declined> {
-        let organization = waiting.organization.ok_or_else(|| denied("this sign-in is of no organization"))?;
         let store = self.store.organization(organization).await?;
         let name = waiting.details["connection"].as_str().unwrap_or_default();
         let connection = store.find_connection(name).await?;
         let connection = connection.ok_or_else(|| denied("the login provider was removed"))?;
-        if issuer.is_some_and(|issuer| issuer != connection.issuer) {
-            // Another provider's answer (RFC 9207).
-            return Err(denied("the answer is not the login provider's"));
-        }
-        let (nonce, verifier) = proofs(state);
+        let (nonce, verifier) = self.proofs_of(waiting)?;
         let client_secret = self.client_secret(organization, &connection)?;
         let exchange = Exchange {
             client_id: &connection.client_id,
             client_secret: client_secret.as_ref(),
-            redirect_uri: &self.callback_url(),
+            redirect_uri: &self.callback_url(organization, name),
             code,
+            answered_by,
             verifier: &verifier,
             nonce: &nonce,
         };
         let attested = self.providers.attest(&connection.issuer, &exchange, self.clock.now()).await?;
         let caller = Caller::nobody(Nobody::Unknown, origin.clone());
         let visit = Visit { store, organization, connection: &connection, attested: &attested, caller };
-        let (account, user) = self.let_in(&visit).await?;
+        let account = self.let_in(&visit).await?;
         let details = json!({
             "client_id": waiting.details["client_id"], "redirect_uri": waiting.details["redirect_uri"],
-            "code_challenge": waiting.details["code_challenge"], "user": user.to_string(),
+            "code_challenge": waiting.details["code_challenge"], "connection": connection.name,
             "credentials_version": account.credentials_version,
+            "proven": attested.proven.unwrap_or_else(|| self.clock.now()).timestamp(),
         });
         let code = self.secret(SecretKind::Code);
         let good = self.one_time(Purpose::Code, organization, Some(account.id), details, CODE_LIFETIME);
@@ -317,11 +356,28 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`.
+    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`, `VALIDATION_FAILED` for the device.
     pub async fn sign_in_with_grant(&self, grant: &CodeGrant, origin: &Origin) -> Result<SignInOutcome, Error> {
+        login::check_device(grant.device_id.as_deref(), grant.device_name.as_deref())?;
+        let secret = BearerSecret::parse(SecretKind::Code, &grant.code);
+        let secret = secret.ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            match self.try_grant(grant, &secret, origin).await {
+                Err(Error::Busy) if attempts.again().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_grant(
+        &self,
+        grant: &CodeGrant,
+        secret: &BearerSecret,
+        origin: &Origin,
+    ) -> Result<SignInOutcome, Error> {
         let invalid = || bad_link(Code::TokenInvalid);
-        let secret = BearerSecret::parse(SecretKind::Code, &grant.code).ok_or_else(invalid)?;
-        let found = self.store.identity().find_one_time(Purpose::Code, &secret).await?.ok_or_else(invalid)?;
+        let found = self.store.identity().find_one_time(Purpose::Code, secret).await?.ok_or_else(invalid)?;
         let says = |name: &str, sent: &str| found.details[name].as_str().is_some_and(|known| known == sent);
         let proven: bool = found.details["code_challenge"]
             .as_str()
@@ -331,7 +387,7 @@ impl Service {
         if !is_theirs || !proven || !(43..=128).contains(&grant.code_verifier.len()) {
             return Err(invalid());
         }
-        if found.used.is_some() || !self.use_up(&secret).await? {
+        if found.used.is_some() {
             self.end_login_of(&found, origin).await?;
             return Err(bad_link(Code::TokenUsed));
         }
@@ -339,29 +395,32 @@ impl Service {
             return Err(bad_link(Code::TokenExpired));
         }
         let (Some(account), Some(organization)) = (found.account, found.organization) else { return Err(invalid()) };
-        let mut attempts = Attempts::new(&self.entropy);
-        loop {
-            let credentials = self.store.identity().find_credentials(account).await?.ok_or_else(invalid)?;
-            if found.details["credentials_version"] != json!(credentials.account.credentials_version) {
-                return Err(invalid());
-            }
-            let arriving = self.find_place(organization, credentials).await?.ok_or_else(invalid)?;
-            match self.arrive_through(&arriving, &secret, origin).await {
-                Err(Error::Busy) if attempts.again().await => {}
-                outcome => return outcome,
-            }
+        let store = self.store.organization(organization).await?;
+        let name = found.details["connection"].as_str().unwrap_or_default();
+        store.find_connection(name).await?.ok_or_else(invalid)?;
+        let credentials = self.store.identity().find_credentials(account).await?.ok_or_else(invalid)?;
+        if found.details["credentials_version"] != json!(credentials.account.credentials_version) {
+            return Err(invalid());
         }
+        let arriving = self.find_place(organization, credentials).await?.ok_or_else(invalid)?;
+        let id = grant.device_id.clone().unwrap_or_else(|| self.entropy.id(self.clock.now()).to_string());
+        let device = Device { id, name: grant.device_name.clone() };
+        let proven = found.details["proven"].as_i64().and_then(|time| DateTime::from_timestamp(time, 0));
+        self.arrive_through(&arriving, secret, (device, proven), origin).await
     }
 
     async fn arrive_through(
         &self,
         arriving: &Arriving,
         code: &BearerSecret,
+        (device, proven): (Device, Option<DateTime<Utc>>),
         origin: &Origin,
     ) -> Result<SignInOutcome, Error> {
-        let device = Device { id: self.entropy.id(self.clock.now()).to_string(), name: None };
         if arriving.credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled) {
-            let details = json!({"device_id": device.id, "device_name": null, "methods": ["CONNECTION"]});
+            if !self.use_up(code).await? {
+                return Err(Error::Busy);
+            }
+            let details = json!({"device_id": device.id, "device_name": device.name, "methods": ["CONNECTION"]});
             let can_trust = arriving.member.policy.trusted_devices;
             let account = &arriving.credentials.account;
             let challenge = self.challenge(account, arriving.joined.organization.id, can_trust, details).await?;
@@ -371,14 +430,13 @@ impl Service {
             device,
             methods: vec![AuthMethod::Connection],
             factor: None,
-            challenge: None,
+            proof: Some((Purpose::Code, code)),
+            proven: proven.unwrap_or_else(|| self.clock.now()),
             trust: None,
             rehashed: None,
             mails: Vec::new(),
         };
-        let session = self.enter(arriving, entry, origin).await?;
-        self.store.identity().set_one_time_subject(code, session.login.id.uuid()).await?;
-        Ok(SignInOutcome::Session(Box::new(session)))
+        Ok(SignInOutcome::Session(Box::new(self.enter(arriving, entry, origin).await?)))
     }
 
     /// A code was shown twice: a copy is about.
@@ -392,8 +450,15 @@ impl Service {
     }
 }
 
-/// What proves that an answer belongs to a sign-in: made of its state, so that nothing of it has to be kept.
-fn proofs(state: &BearerSecret) -> (String, String) {
-    let part = |what: &str| challenge(&format!("{what}:{}", state.expose()));
-    (part("nonce"), part("verifier"))
+/// What a front end may ask a provider for.
+fn wishes(wanted: &Authorization) -> Result<Vec<(&'static str, &str)>, Declined> {
+    if wanted.prompt.as_ref().is_some_and(|prompt| !["login", "select_account"].contains(&prompt.as_str())) {
+        return Err(Declined::Invalid("prompt is login or select_account"));
+    }
+    if wanted.max_age.as_ref().is_some_and(|age| age.parse::<u32>().is_err()) {
+        return Err(Declined::Invalid("max_age is a number of seconds"));
+    }
+    let all =
+        [("login_hint", &wanted.login_hint), ("prompt", &wanted.prompt), ("max_age", &wanted.max_age)].into_iter();
+    Ok(all.filter_map(|(name, value)| Some((name, value.as_deref()?))).collect())
 }

@@ -92,6 +92,7 @@ impl Service {
         } else {
             let account = self.managed_account(caller, &user).await?;
             let missing = || Refusal::new(Code::IllegalTransition, "that user has no account yet").at("user");
+            self.check_address_free(&self.store.organization(person.organization.id).await?, &email).await?;
             (account.ok_or_else(missing)?, EmailSource::Admin)
         };
         self.mail_rates.check(email.key())?;
@@ -388,7 +389,7 @@ impl Service {
         if before.is_primary {
             return Ok(before);
         }
-        if let Some(provider) = self.provider_of(account.id).await? {
+        if let Some(provider) = self.provider_of(person.organization.id, account.id).await? {
             return Err(managed_by_connection(&provider, "emailId"));
         }
         let now = self.clock.now();

@@ -9,6 +9,8 @@ use crate::domain::Error;
 
 /// How long ended logins can be listed.
 const ENDED_ARE_KEPT: TimeDelta = TimeDelta::days(90);
+/// How long using a code again ends what it was good for.
+const USED_CODES_ARE_KEPT: TimeDelta = TimeDelta::hours(1);
 /// How long a counter that nobody touches matters: longer than any window.
 const COUNTERS_ARE_KEPT: TimeDelta = TimeDelta::days(2);
 /// How long what directories asked for can be listed.
@@ -42,7 +44,7 @@ impl Service {
     pub async fn forget_what_ended(&self) -> Result<(), Error> {
         let now = self.clock.now();
         let identity = self.store.identity();
-        identity.sweep(now - ENDED_ARE_KEPT).await?;
+        identity.sweep(now - ENDED_ARE_KEPT, now - USED_CODES_ARE_KEPT).await?;
         identity.sweep_attempts(now - COUNTERS_ARE_KEPT).await?;
         for store in self.store.open_organizations() {
             store.seal_audit_events().await?;

@@ -214,7 +214,7 @@ impl Service {
                         let message = "the invitation went to an address that is not a verified one of yours";
                         return Err(Refusal::new(Code::EmailUnverified, message).at("token").into());
                     }
-                    self.join_with(caller, person.account.id, &opened, acceptor).await
+                    self.join_with(caller, &person.account, &opened, acceptor).await
                 }
                 (_, Some(_)) => return Err(Error::Unauthenticated),
                 (_, None) => self.join_anew(caller, &opened, acceptor).await,
@@ -234,8 +234,8 @@ impl Service {
         for role in self.roles_of(store, invitation).await? {
             needed.extend(role.permissions);
         }
-        for grants in store.grants_of_groups(&invitation.groups).await?.into_values() {
-            needed.extend(role::permissions_of(&grants));
+        for role in store.roles_through(&invitation.groups).await? {
+            needed.extend(role.permissions);
         }
         let (held, is_in) = match invitation.inviter {
             None => return Ok(()),
@@ -274,9 +274,10 @@ impl Service {
         })
     }
 
+    /// The login provider to accept with; none: a password, also where the provider is not set up.
     async fn connection_of(&self, opened: &Opened) -> Result<Option<Connection>, Error> {
         let Some(name) = &opened.invitation.connection else { return Ok(None) };
-        Ok(self.connections(&opened.store).await?.into_iter().find(|connection| connection.name == *name))
+        Ok(opened.store.find_connection(name).await?)
     }
 
     /// The invitation without groups that are gone.
@@ -333,17 +334,18 @@ impl Service {
     async fn join_with(
         &self,
         caller: &Caller,
-        account: AccountId,
+        account: &Account,
         opened: &Opened,
         acceptor: &Acceptor,
     ) -> Result<Joined, Error> {
-        if opened.store.find_user_by_account(account).await?.is_some() {
+        if opened.store.find_user_by_account(account.id).await?.is_some() {
             return Err(Refusal::new(Code::AlreadyMember, "you belong to that organization").at("token").into());
         }
-        let (before, user) = self.joining_user(opened, account, acceptor).await?;
+        let (before, user) = self.joining_user(opened, account.id, acceptor).await?;
+        let user = User { external: account.managed_by != Some(opened.organization.id), ..user };
         let now = self.clock.now();
         let accepted = opened.invitation.accepted(user.id, Acceptance::Link, now);
-        let membership = self.membership(account, opened, &user);
+        let membership = self.membership(account.id, opened, &user);
         let joining = Joining {
             invitation: (&opened.invitation, &accepted),
             link: &opened.secret,
@@ -419,6 +421,7 @@ impl Service {
             user: user.id,
             device,
             auth_methods: vec![AuthMethod::Invitation, AuthMethod::Password],
+            proven: now,
         };
         let login =
             Login::create(LoginId::new(self.entropy.id(now)), draft, caller.origin(), &self.settings.lifetimes, now);
@@ -431,7 +434,7 @@ impl Service {
             account: &account,
             user: &user,
             factor: None,
-            challenge: None,
+            proof: None,
             trust: None,
             rehashed: None,
             mails: &[],

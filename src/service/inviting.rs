@@ -16,7 +16,7 @@ use crate::domain::mail::Letter;
 use crate::domain::organization::Organization;
 use crate::domain::policy::AccountPolicy;
 use crate::domain::profile::ProfileField;
-use crate::domain::role::Role;
+use crate::domain::role::{MOST_NAMED, Role};
 use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::user::User;
 use crate::domain::{Caller, Code, Error, InvitationId, OrganizationId, Permission, Refusal};
@@ -55,6 +55,28 @@ struct Sending {
     store: OrganizationStore,
     organization: Organization,
     policy: AccountPolicy,
+}
+
+/// An invitation that is about to be.
+pub(super) struct PreparedInvitation {
+    pub(super) invitation: Invitation,
+    pub(super) secret: BearerSecret,
+    pub(super) link: OneTime,
+    pub(super) mail: SealedMail,
+}
+
+/// What invites a user who exists: roles and groups they have already.
+fn draft_for(user: &User, days: Option<u32>) -> Result<InvitationDraft, Error> {
+    Ok(InvitationDraft {
+        email: Email::parse(user.directory_email().unwrap_or_else(|| user.user_name()))?,
+        name: user.display_name().to_owned(),
+        roles: Vec::new(),
+        groups: Vec::new(),
+        connection: Edit::Clear,
+        days,
+        locale: None,
+        message: None,
+    })
 }
 
 fn check_days(days: Option<i32>) -> Result<Option<u32>, Error> {
@@ -114,7 +136,7 @@ impl Service {
         })?;
         let days = check_days(wish.days)?;
         let roles = self.find_roles_by(&sending.store, &wish.roles).await?;
-        let groups = self.find_groups_by(&sending.store, &wish.groups, "groups").await?;
+        let groups = self.find_groups_by(&sending.store, &wish.groups, ("groups", MOST_NAMED)).await?;
         let draft = InvitationDraft {
             email,
             name: wish.name,
@@ -127,6 +149,9 @@ impl Service {
         };
         self.check_gifts(caller, sending, &roles, &groups).await?;
         let user = self.invited_user(&sending.store, &draft.email).await?;
+        if let Some(user) = &user {
+            self.check_rank(caller, &sending.store, user).await?;
+        }
         self.send_invitation(caller, sending, draft, user.as_ref()).await
     }
 
@@ -166,9 +191,7 @@ impl Service {
             }
         }
         let ids: Vec<_> = groups.iter().map(|group| group.id).collect();
-        let given = sending.store.grants_of_groups(&ids).await?;
-        let given: Vec<Role> = given.into_values().flatten().map(|grant| grant.role).collect();
-        check_may_give(caller, &given, "groups")
+        check_may_give(caller, &sending.store.roles_through(&ids).await?, "groups")
     }
 
     /// The connection an invitation names: what was asked for, else what the organization says (C09).
@@ -184,13 +207,14 @@ impl Service {
         Err(Refusal::new(Code::ValidationFailed, "there is no such login provider").at("connection").into())
     }
 
-    async fn send_invitation(
+    /// An invitation with its link and its mail, as it is about to be kept and sent.
+    async fn prepare_invitation(
         &self,
         caller: &Caller,
         sending: &Sending,
         draft: InvitationDraft,
         user: Option<&User>,
-    ) -> Result<Invitation, Error> {
+    ) -> Result<PreparedInvitation, Error> {
         if let Some(locale) = &draft.locale {
             check_locale(locale)?;
         }
@@ -227,6 +251,18 @@ impl Service {
             version: 1,
         };
         let (secret, link, mail) = self.invitation_mail(caller, sending, &invitation, days)?;
+        Ok(PreparedInvitation { invitation, secret, link, mail })
+    }
+
+    async fn send_invitation(
+        &self,
+        caller: &Caller,
+        sending: &Sending,
+        draft: InvitationDraft,
+        user: Option<&User>,
+    ) -> Result<Invitation, Error> {
+        let prepared = self.prepare_invitation(caller, sending, draft, user).await?;
+        let PreparedInvitation { invitation, secret, link, mail } = prepared;
         let event = AuditEvent {
             values: vec![FieldChange::new("roles", json!(null), invitation.roles.clone())],
             ..self.event(caller, EventKind::InvitationSent, ("invitation", invitation.id.to_string()))
@@ -355,37 +391,23 @@ impl Service {
             let refusal = Refusal::new(Code::IllegalTransition, "only users who have not joined are invited");
             return Err(refusal.with("from", from).with("to", "INVITED").into());
         }
-        self.invitation_of(caller, sending, &user, days).await
+        self.send_invitation(caller, sending, draft_for(&user, days)?, Some(&user)).await
     }
 
-    async fn invitation_of(
-        &self,
-        caller: &Caller,
-        sending: &Sending,
-        user: &User,
-        days: Option<u32>,
-    ) -> Result<Invitation, Error> {
-        let address = user.directory_email().unwrap_or_else(|| user.user_name());
-        let draft = InvitationDraft {
-            email: Email::parse(address)?,
-            name: user.display_name().to_owned(),
-            roles: Vec::new(),
-            groups: Vec::new(),
-            connection: Edit::Clear,
-            days,
-            locale: None,
-            message: None,
-        };
-        self.send_invitation(caller, sending, draft, Some(user)).await
-    }
-
-    /// Invites somebody whose user was just made.
-    pub(super) async fn invite_new_user(&self, caller: &Caller, user: &User) -> Result<Invitation, Error> {
+    /// The invitation of somebody whose user is about to be made, to be kept with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessInvite`]; [`Error::Refused`] with `INVALID_EMAIL`,
+    /// `INVITATION_EXISTS`, `RATE_LIMITED`.
+    pub(super) async fn prepare_for(&self, caller: &Caller, user: &User) -> Result<PreparedInvitation, Error> {
         let organization = caller.require(Permission::UserAccessInvite)?;
         let sending = self.sending(organization).await?;
-        let invitation = self.invitation_of(caller, &sending, user, None).await?;
-        self.mail_waits();
-        Ok(invitation)
+        let prepared = self.prepare_invitation(caller, &sending, draft_for(user, None)?, Some(user)).await?;
+        if !self.make_room(caller, &sending.store, &prepared.invitation).await? {
+            return Err(self.invitation_exists(&sending.store, &prepared.invitation).await?);
+        }
+        Ok(prepared)
     }
 
     /// Sends an invitation again: same id, new link, the time starts anew.

@@ -6,16 +6,19 @@ use super::Service;
 use super::attempts::Attempts;
 use super::connecting::{Declined, denied};
 use super::login::Arriving;
+use super::passwords::masked;
 use crate::domain::account::{Account, EmailAddress, EmailSource, Joined, Membership, MembershipSource, Settings};
 use crate::domain::audit::{AuditEvent, Change, EventKind};
 use crate::domain::connection::{Attested, Connection, ExternalIdentity};
 use crate::domain::email::Email;
 use crate::domain::invitation::{Acceptance, Invitation};
-use crate::domain::profile::ProfileEdit;
+use crate::domain::mail::Notice;
+use crate::domain::profile::{ProfileEdit, ProfileField};
+use crate::domain::token::BearerSecret;
 use crate::domain::user::{User, UserDraft, Writer};
 use crate::domain::user_name::UserName;
 use crate::domain::{AccountId, Caller, EmailId, Error, OrganizationId, UserId};
-use crate::store::{Arrival, Credentials, OrganizationStore};
+use crate::store::{Arrival, Credentials, EmailChange, OneTime, OrganizationStore, SealedMail};
 
 /// Somebody at a door of an organization, and who the provider says they are.
 pub(super) struct Visit<'a> {
@@ -29,7 +32,7 @@ pub(super) struct Visit<'a> {
 impl Service {
     /// Whose account at the provider this is; somebody who comes for the first time is linked. Two doors at once: one
     /// links, the other finds the link.
-    pub(super) async fn let_in(&self, visit: &Visit<'_>) -> Result<(Account, UserId), Declined> {
+    pub(super) async fn let_in(&self, visit: &Visit<'_>) -> Result<Account, Declined> {
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             match self.try_let_in(visit).await {
@@ -39,32 +42,106 @@ impl Service {
         }
     }
 
-    async fn try_let_in(&self, visit: &Visit<'_>) -> Result<(Account, UserId), Declined> {
+    async fn try_let_in(&self, visit: &Visit<'_>) -> Result<Account, Declined> {
         let identity = self.store.identity();
-        let (name, subject) = (&visit.connection.name, &visit.attested.subject);
-        let account = match identity.find_external_identity(visit.organization, name, subject).await? {
-            Some(known) => {
-                if let Some(email) = visit.attested.verified_email.as_ref().map(Email::as_str)
-                    && known.email.as_deref() != Some(email)
-                {
-                    identity.set_identity_email(&known, email).await?;
-                }
-                known.account
-            }
+        let known = match self.find_link(visit).await? {
+            Some(known) => known,
             None => match self.link(visit).await {
+                Ok(linked) => linked,
                 // Another browser of the same person may have been faster.
-                Err(declined) => {
-                    let linked = identity.find_external_identity(visit.organization, name, subject).await?;
-                    linked.map(|known| known.account).ok_or(declined)?
-                }
-                Ok(account) => account,
+                Err(declined) => self.find_link(visit).await?.ok_or(declined)?,
             },
         };
-        let credentials = identity.find_credentials(account).await?;
+        let credentials = identity.find_credentials(known.account).await?;
         let credentials = credentials.ok_or_else(|| denied("the account is gone"))?;
+        check_no_superuser(&credentials.account)?;
         let arriving = self.find_place(visit.organization, credentials).await?;
         let arriving = arriving.ok_or_else(|| denied("you are kept out of the organization"))?;
-        Ok((arriving.credentials.account, arriving.member.user.id))
+        if self.follow(visit, &known, &arriving).await? {
+            // What proves who the person is has changed: a code from before would be void.
+            let after = identity.find_account(known.account).await?;
+            return after.ok_or_else(|| denied("the account is gone"));
+        }
+        Ok(arriving.credentials.account)
+    }
+
+    async fn find_link(&self, visit: &Visit<'_>) -> Result<Option<ExternalIdentity>, Error> {
+        let (name, subject) = (&visit.connection.name, &visit.attested.subject);
+        Ok(self.store.identity().find_external_identity(visit.organization, name, subject).await?)
+    }
+
+    /// The provider keeps name and address (S2-12, account model 3.5): another address there is another one here, where no
+    /// directory says otherwise and nobody else has it. Whether anything of the account changed.
+    async fn follow(&self, visit: &Visit<'_>, known: &ExternalIdentity, arriving: &Arriving) -> Result<bool, Declined> {
+        let Some(email) = &visit.attested.verified_email else { return Ok(false) };
+        if known.email.as_deref() != Some(email.as_str()) {
+            self.store.identity().set_identity_email(known, email.as_str()).await?;
+        }
+        let (before, account) = (&arriving.member.user, &arriving.credentials.account);
+        let addresses = self.store.identity().list_emails(account.id).await?;
+        let writer = Writer { author: None, now: self.clock.now(), states_all: false };
+        let is_new = addresses.iter().all(|known| known.key != email.key());
+        let added = if is_new && self.may_move(visit, before, email).await? {
+            Some(self.proven_address(account.id, email))
+        } else {
+            None
+        };
+        let mut after = self.named_as_there(before, email, writer)?;
+        if let Some(added) = &added {
+            let edit = ProfileEdit { email: Some(added.address.clone()), ..ProfileEdit::default() };
+            after = after.edited(&edit, writer)?;
+        }
+        if &after == before && added.is_none() {
+            return Ok(false);
+        }
+        let after = User { version: before.version + 1, ..after };
+        let mut change = EmailChange { added: added.as_ref(), ..EmailChange::default() };
+        if let Some(old) = addresses.iter().find(|known| known.is_primary && added.is_some()) {
+            if old.source == EmailSource::Connection {
+                change.removed = Some(old);
+            } else {
+                change.changed.push((old, EmailAddress { is_primary: false, ..old.changed(writer.now) }));
+            }
+        }
+        let mails = match &added {
+            Some(new) => self.notices(account.id, Notice::PrimaryEmailChanged { to: masked(&new.address) }).await?,
+            None => Vec::new(),
+        };
+        change.mails = &mails;
+        let fields = Change::of_user(Some(before.clone()), Some(after.clone())).fields();
+        change.users.push((visit.organization, before.clone(), after));
+        let event = self.event_about(&visit.caller, EventKind::UserUpdated, before, fields, None);
+        self.store.change_emails(Some(visit.organization), account, &change, &event).await?;
+        self.mail_waits();
+        Ok(true)
+    }
+
+    /// Whether this address may become the person's: no directory writes it, the provider may be believed, and nobody has it.
+    async fn may_move(&self, visit: &Visit<'_>, user: &User, email: &Email) -> Result<bool, Error> {
+        if user.claim_on(ProfileField::Email).is_some() || !self.is_believed(visit, email).await? {
+            return Ok(false);
+        }
+        let here = visit.store.find_users_by_email(&scim::fold(email.as_str()), 2).await?;
+        let is_taken = self.store.identity().find_verified_email(email.key()).await?.is_some();
+        Ok(!is_taken && here.iter().all(|other| other.id == user.id))
+    }
+
+    fn proven_address(&self, account: AccountId, email: &Email) -> EmailAddress {
+        let now = self.clock.now();
+        EmailAddress {
+            is_primary: true,
+            verified: Some(now),
+            ..EmailAddress::create(EmailId::new(self.entropy.id(now)), account, email, EmailSource::Connection, now)
+        }
+    }
+
+    /// Whether everybody on the server may take the provider's word for this address: it is the provider's own, or the
+    /// organization's. Another organization's provider could say anything.
+    async fn is_believed(&self, visit: &Visit<'_>, email: &Email) -> Result<bool, Error> {
+        if visit.attested.is_authority {
+            return Ok(true);
+        }
+        Ok(self.store.identity().find_domain(email.domain()).await? == Some(visit.organization))
     }
 
     pub(super) async fn find_place(
@@ -79,7 +156,7 @@ impl Service {
     }
 
     /// Links somebody who comes through the provider for the first time: by an address it vouches for, nothing else.
-    async fn link(&self, visit: &Visit<'_>) -> Result<AccountId, Declined> {
+    async fn link(&self, visit: &Visit<'_>) -> Result<ExternalIdentity, Declined> {
         let email = visit.attested.verified_email.as_ref();
         let email = email.ok_or_else(|| denied("the login provider does not vouch for your address"))?;
         match self.store.identity().find_verified_email(email.key()).await? {
@@ -90,15 +167,22 @@ impl Service {
 
     /// Somebody with an account: it is the organization's, or the address is. Else whoever runs the organization's
     /// provider would get into accounts that others rely on.
-    async fn link_account(&self, visit: &Visit<'_>, email: &Email, id: AccountId) -> Result<AccountId, Declined> {
+    async fn link_account(
+        &self,
+        visit: &Visit<'_>,
+        email: &Email,
+        id: AccountId,
+    ) -> Result<ExternalIdentity, Declined> {
         let credentials = self.credentials(id).await?;
-        let domains = self.store.identity().list_domains(visit.organization).await?;
-        let is_theirs = credentials.account.managed_by == Some(visit.organization)
-            || domains.iter().any(|domain| domain == email.domain());
+        let account = &credentials.account;
+        check_no_superuser(account)?;
+        let is_theirs = match account.managed_by {
+            Some(organization) => organization == visit.organization,
+            None => self.is_believed(visit, email).await?,
+        };
         if !is_theirs {
             return Err(denied("your account is not this organization's: sign in with your password"));
         }
-        let account = &credentials.account;
         let is_here = |joined: &&Joined| joined.organization.id == visit.organization;
         let (user, coming) = if let Some(joined) = credentials.memberships.iter().find(is_here) {
             let user = visit.store.find_user(joined.membership.user).await?;
@@ -107,14 +191,19 @@ impl Service {
             let coming = self.coming(visit, email, account).await?;
             (coming.user.clone(), Some(coming))
         };
-        let arrival = Arrival { account, address: None, entry: coming.as_ref().map(Coming::entry) };
+        let mails =
+            self.notices(id, Notice::ProviderLinked { provider: visit.connection.display_name.clone() }).await?;
+        let entry = coming.as_ref().map(Coming::entry);
+        let arrival = Arrival { account, address: None, link: None, entry, mails: &mails };
         let event = self.event_about(&visit.caller, EventKind::IdentityLinked, &user, Vec::new(), None);
-        self.store.link_identity(&visit.identity(id, self.clock.now()), &arrival, &event).await?;
-        Ok(id)
+        let identity = visit.identity(id, self.clock.now());
+        self.store.link_identity(&identity, &arrival, &event).await?;
+        self.mail_waits();
+        Ok(identity)
     }
 
     /// Somebody without an account gets one, which the organization manages.
-    async fn link_newcomer(&self, visit: &Visit<'_>, email: &Email) -> Result<AccountId, Declined> {
+    async fn link_newcomer(&self, visit: &Visit<'_>, email: &Email) -> Result<ExternalIdentity, Declined> {
         let now = self.clock.now();
         let account = Account {
             id: AccountId::new(self.entropy.id(now)),
@@ -127,15 +216,40 @@ impl Service {
         };
         let coming = self.coming(visit, email, &account).await?;
         let account = Account { managed_by: (!coming.user.external).then_some(visit.organization), ..account };
-        let address = EmailAddress {
-            is_primary: true,
-            verified: Some(now),
-            ..EmailAddress::create(EmailId::new(self.entropy.id(now)), account.id, email, EmailSource::Connection, now)
+        let proven = self.proven_address(account.id, email);
+        let is_believed = self.is_believed(visit, email).await?;
+        let address = EmailAddress { verified: proven.verified.filter(|_| is_believed), ..proven };
+        let link = if is_believed { None } else { Some(self.still_to_prove(&address, &coming.user).await?) };
+        let (link, mails) = match link {
+            Some((secret, one_time, mail)) => (Some((secret, one_time)), vec![mail]),
+            None => (None, Vec::new()),
         };
-        let arrival = Arrival { account: &account, address: Some(&address), entry: Some(coming.entry()) };
+        let arrival = Arrival {
+            account: &account,
+            address: Some(&address),
+            link: link.as_ref().map(|(secret, one_time)| (secret, one_time)),
+            entry: Some(coming.entry()),
+            mails: &mails,
+        };
         let event = coming.event(self, &visit.caller);
-        self.store.link_identity(&visit.identity(account.id, now), &arrival, &event).await?;
-        Ok(account.id)
+        let identity = visit.identity(account.id, now);
+        self.store.link_identity(&identity, &arrival, &event).await?;
+        self.mail_waits();
+        Ok(identity)
+    }
+
+    /// The provider's word is good for this organization; the rest of the server takes that of whoever reads the mail.
+    async fn still_to_prove(
+        &self,
+        address: &EmailAddress,
+        user: &User,
+    ) -> Result<(BearerSecret, OneTime, SealedMail), Declined> {
+        let domain = address.address.rsplit('@').next().unwrap_or_default();
+        if self.store.identity().find_domain(domain).await?.is_some() {
+            return Err(denied("your address belongs to another organization: sign in there"));
+        }
+        self.mail_rates.check(&address.key)?;
+        Ok(self.verification_mail(address, user.display_name())?)
     }
 
     /// How somebody comes to belong to the organization: as the user that waits for them, by invitation, or because the
@@ -160,9 +274,10 @@ impl Service {
                 return Err(denied("you are kept out of the organization"));
             }
             let user = self.named_as_there(&before, email, writer)?.linked(account.id, writer);
-            (Some(before.clone()), User { version: before.version + 1, ..user })
+            let external = before.external || account.managed_by.is_some_and(|by| by != visit.organization);
+            (Some(before.clone()), User { version: before.version + 1, external, ..user })
         } else {
-            if invitation.is_none() && !visit.store.find_policy().await?.creates_users {
+            if invitation.is_none() && !self.may_be_made(visit, email).await? {
                 return Err(denied("nobody with your address belongs to the organization: ask for an invitation"));
             }
             let made = self.user_of(visit, email, invitation.as_ref(), writer)?;
@@ -173,6 +288,15 @@ impl Service {
             (before.clone(), after)
         });
         Ok(Coming { membership: membership(&user), before, user, accepted })
+    }
+
+    /// Whether the provider makes users, of this address: where the organization has mail domains, only of those.
+    async fn may_be_made(&self, visit: &Visit<'_>, email: &Email) -> Result<bool, Error> {
+        if !visit.store.find_policy().await?.creates_users {
+            return Ok(false);
+        }
+        let domains = self.store.identity().list_domains(visit.organization).await?;
+        Ok(domains.is_empty() || domains.iter().any(|domain| domain == email.domain()))
     }
 
     /// The invitation to this address that wants this provider, if its inviter may still give what it promises.
@@ -220,16 +344,20 @@ impl Service {
         writer: Writer,
     ) -> Result<User, Error> {
         let said = visit.attested;
-        let bounded =
-            |name: &Option<String>| name.clone().filter(|name| (1..=100).contains(&name.trim().chars().count()));
-        let shown = invitation.map(|invitation| invitation.name.clone()).or_else(|| bounded(&said.name));
+        let fit = |field: ProfileField, text: &Option<String>| text.clone().filter(|text| field.check(text).is_ok());
+        let shown = invitation.map(|invitation| invitation.name.clone());
+        let shown = shown.or_else(|| fit(ProfileField::DisplayName, &said.name));
         let name = UserName::parse(email.as_str(), &self.settings.reserved_names)?;
         let mut attributes = json!({
             "userName": name.as_str(), "displayName": shown.unwrap_or_else(|| email.as_str().to_owned()),
             "emails": [{"value": email.as_str(), "type": "work", "primary": true}],
         });
-        for (key, value) in [("givenName", &said.given_name), ("familyName", &said.family_name)] {
-            if let Some(value) = bounded(value) {
+        let names = [
+            ("givenName", fit(ProfileField::GivenName, &said.given_name)),
+            ("familyName", fit(ProfileField::FamilyName, &said.family_name)),
+        ];
+        for (key, value) in names {
+            if let Some(value) = value {
                 attributes["name"][key] = value.into();
             }
         }
@@ -238,6 +366,11 @@ impl Service {
         let user = User::create(UserId::new(self.entropy.id(writer.now)), draft, writer);
         Ok(User { salt: self.new_salt(), ..user })
     }
+}
+
+/// Whoever may do everything everywhere is let in by nobody's provider.
+fn check_no_superuser(account: &Account) -> Result<(), Declined> {
+    if account.superuser { Err(denied("superusers sign in with a password")) } else { Ok(()) }
 }
 
 impl Visit<'_> {

@@ -89,6 +89,18 @@ fn draft(name: &str) -> Result<GroupDraft, Error> {
     GroupDraft::new(scim::Resource::from_stored(attributes.as_object().cloned().unwrap_or_default()))
 }
 
+/// Ownership is people's, given by people: neither directories nor programs come to it through a group.
+async fn check_may_own(store: &OrganizationStore, group: &Group) -> Result<(), Error> {
+    let message = if group.directory.is_some() {
+        "a directory never gives ownership: its groups cannot either"
+    } else if store.has_others_than_users(group.id).await? {
+        "a group that directories' groups or service accounts belong to cannot own"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(Code::ValidationFailed, message).at("roles").into())
+}
+
 impl Service {
     /// Makes a group kept here.
     ///
@@ -196,9 +208,8 @@ impl Service {
             Some(roles) => {
                 let wanted = self.find_roles_by(&store, roles).await?;
                 check_may_give(caller, wanted.iter().chain(&held), "roles")?;
-                if before.directory.is_some() && wanted.iter().any(Role::is_owner) {
-                    let message = "a directory never gives ownership: its groups cannot either";
-                    return Err(Refusal::new(Code::ValidationFailed, message).at("roles").into());
+                if wanted.iter().any(Role::is_owner) {
+                    check_may_own(&store, &before).await?;
                 }
                 (without(&wanted, &held), without(&held, &wanted))
             }
@@ -355,22 +366,22 @@ impl Service {
             (Some(_), Some(_), _) | (Some(_), _, Some(_)) => return Err(combination("give set, or add and remove")),
             (None, None, None) => return Err(combination("give add, remove or set")),
             (Some(set), None, None) => {
-                let wanted = self.find_groups_by(store, set, "set").await?;
+                let wanted = self.find_groups_by(store, set, ("set", MOST_CHANGES)).await?;
                 (
                     wanted.iter().filter(|group| !is_in(&present, group)).cloned().collect(),
                     present.iter().filter(|group| !is_in(&wanted, group)).cloned().collect(),
                 )
             }
             (None, add, remove) => {
-                let add = self.find_groups_by(store, add.as_deref().unwrap_or_default(), "add").await?;
-                let remove = self.find_groups_by(store, remove.as_deref().unwrap_or_default(), "remove").await?;
+                let add = self.find_groups_by(store, add.as_deref().unwrap_or_default(), ("add", MOST_CHANGES)).await?;
+                let remove =
+                    self.find_groups_by(store, remove.as_deref().unwrap_or_default(), ("remove", MOST_CHANGES)).await?;
                 (
                     add.into_iter().filter(|group| !is_in(&present, group) && !is_in(&remove, group)).collect(),
                     present.iter().filter(|group| is_in(&remove, group)).cloned().collect(),
                 )
             }
         };
-        super::references::check_count(added.len() + removed.len(), MOST_CHANGES, "set")?;
         for group in added.iter().chain(&removed) {
             self.check_local(store, group, if edit.set.is_some() { "set" } else { "add" }).await?;
         }
@@ -405,15 +416,14 @@ impl Service {
         Ok((added, removed))
     }
 
-    /// The roles that these groups give.
+    /// The roles that these groups give, by themselves or by being in others.
     async fn roles_given<'g>(
         &self,
         store: &OrganizationStore,
         groups: impl IntoIterator<Item = &'g Group>,
     ) -> Result<Vec<Role>, Error> {
         let ids: Vec<GroupId> = groups.into_iter().map(|group| group.id).collect();
-        let given = store.grants_of_groups(&ids).await?;
-        Ok(given.into_values().flatten().map(|grant| grant.role).collect())
+        Ok(store.roles_through(&ids).await?)
     }
 
     /// Adds a user to a group, or changes what they are in it (S0-19, E3-15).
@@ -493,7 +503,7 @@ impl Service {
             let user = self.find_user(caller, &store, who).await;
             let is_own = user.as_ref().is_ok_and(|user| user.id.uuid() == member.id());
             let group = if is_own {
-                self.find_group_by(&store, group).await?
+                self.find_own_group(caller, &store, group).await?
             } else {
                 self.find_group_to_keep(caller, &store, group).await?
             };
@@ -522,6 +532,21 @@ impl Service {
     }
 
     /// A group whose members the caller may change: with the permission, or as its admin.
+    /// A group the caller is in, or may read of.
+    async fn find_own_group(
+        &self,
+        caller: &Caller,
+        store: &OrganizationStore,
+        reference: &GroupRef,
+    ) -> Result<Group, Error> {
+        let group = self.find_group_by(store, reference).await?;
+        let own = caller.require_member()?.id();
+        if caller.may(Permission::GroupsRead) || store.find_belonging(group.id, own).await?.is_some() {
+            return Ok(group);
+        }
+        Err(Refusal::new(Code::NotFound, "no such group").at("group").into())
+    }
+
     async fn find_group_to_keep(
         &self,
         caller: &Caller,

@@ -312,7 +312,16 @@ impl Service {
             }
             _ => None,
         };
-        let entry = Entry { device, methods, factor: None, challenge: None, trust, rehashed, mails: Vec::new() };
+        let entry = Entry {
+            device,
+            methods,
+            factor: None,
+            proof: None,
+            proven: self.clock.now(),
+            trust,
+            rehashed,
+            mails: Vec::new(),
+        };
         let session = self.enter(arriving, entry, origin).await?;
         Ok(SignedIn { outcome: SignInOutcome::Session(Box::new(session)), trusted_device_token: next })
     }
@@ -361,6 +370,7 @@ impl Service {
             user: arriving.member.user.id,
             device: entry.device,
             auth_methods: entry.methods,
+            proven: entry.proven,
         };
         let login = Login::create(LoginId::new(self.entropy.id(now)), draft, origin, &self.settings.lifetimes, now);
         let mut mails = entry.mails;
@@ -373,7 +383,7 @@ impl Service {
             account,
             user: &arriving.member.user,
             factor: entry.factor,
-            challenge: entry.challenge,
+            proof: entry.proof,
             trust: entry.trust,
             rehashed: entry.rehashed,
             mails: &mails,
@@ -497,7 +507,8 @@ impl Service {
             device,
             methods: first_factors(&challenge.details).chain([method]).collect(),
             factor: Some(used),
-            challenge: Some(secret),
+            proof: Some((Purpose::Challenge, secret)),
+            proven: self.clock.now(),
             trust: trusted.as_ref().map(|(device, secret)| DeviceTrust::New(device, secret)),
             rehashed: None,
             mails,
@@ -596,7 +607,8 @@ pub(super) struct Entry<'a> {
     pub(super) device: Device,
     pub(super) methods: Vec<AuthMethod>,
     pub(super) factor: Option<FactorUse>,
-    pub(super) challenge: Option<&'a BearerSecret>,
+    pub(super) proof: Option<(Purpose, &'a BearerSecret)>,
+    pub(super) proven: DateTime<Utc>,
     pub(super) trust: Option<DeviceTrust<'a>>,
     pub(super) rehashed: Option<(String, String)>,
     pub(super) mails: Vec<SealedMail>,

@@ -9,7 +9,6 @@ use super::references::{OrganizationRef, UserRef};
 use super::session::{NewSession, required_actions};
 use crate::domain::account::Joined;
 use crate::domain::audit::EventKind;
-use crate::domain::caller::Person;
 use crate::domain::login::{EndReason, Login};
 use crate::domain::mail::Notice;
 use crate::domain::organization::Organization;
@@ -17,7 +16,7 @@ use crate::domain::second_factor::Authenticator;
 use crate::domain::token::SecretKind;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::user::User;
-use crate::domain::{AccountId, Caller, Code, Error, LoginId, Permission, Refusal, TrustedDeviceId};
+use crate::domain::{AccountId, Caller, Code, Error, LoginId, OrganizationId, Permission, Refusal, TrustedDeviceId};
 use crate::store::{LoginEnd, NewTokens};
 
 /// What came of going to another organization.
@@ -74,19 +73,19 @@ impl Service {
     ///
     /// [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`.
     pub async fn revoke_login(&self, caller: &Caller, id: LoginId) -> Result<Login, Error> {
-        let person = caller.require_person()?;
+        let home = caller.require_member()?.organization().id;
         let found = self.store.identity().find_login(id).await?.ok_or_else(|| no_such("loginId", "login"))?;
-        let reason = if found.account == person.account.id {
+        let reason = if caller.is_person(found.account) {
             EndReason::Oneself
         } else {
-            self.check_may_end(caller, person, found.user, found.organization, "loginId", "login").await?;
+            self.check_may_end(caller, found.user, found.organization, "loginId", "login").await?;
             EndReason::Admin
         };
         if !found.is_active(self.clock.now()) {
             return Ok(found);
         }
         let event = self.event(caller, EventKind::LoginRevoked, ("login", id.to_string()));
-        self.store.end_logins(person.organization.id, &LoginEnd::These(vec![id]), reason, &[], &event).await?;
+        self.store.end_logins(home, &LoginEnd::These(vec![id]), reason, &[], &event).await?;
         let ended = self.store.identity().find_login(id).await?;
         ended.ok_or_else(|| no_such("loginId", "login"))
     }
@@ -94,13 +93,13 @@ impl Service {
     async fn check_may_end(
         &self,
         caller: &Caller,
-        person: &Person,
         user: crate::domain::UserId,
-        organization: crate::domain::OrganizationId,
+        organization: OrganizationId,
         field: &'static str,
         what: &'static str,
     ) -> Result<(), Error> {
-        if organization != person.organization.id || !caller.may(Permission::UserSessionsManage) {
+        let home = caller.require_member()?.organization().id;
+        if organization != home || !caller.may(Permission::UserSessionsManage) {
             return Err(no_such(field, what));
         }
         let store = self.store.organization(organization).await?;
@@ -120,13 +119,15 @@ impl Service {
         who: Option<&UserRef>,
         keep_current: bool,
     ) -> Result<(User, usize), Error> {
-        let person = caller.require_person()?;
+        let member = caller.require_member()?;
+        let home = member.organization().id;
         let user = self.find_target(caller, who, Permission::UserSessionsManage).await?;
         let now = self.clock.now();
-        let own = user.id == person.user.id;
-        let current = person.login().map(|login| login.id).filter(|_| keep_current && own);
+        let own = user.id.uuid() == member.id();
+        let login = caller.as_person().and_then(|person| person.login()).map(|login| login.id);
+        let current = login.filter(|_| keep_current && own);
         let Some(account) = user.account else { return Ok((user, 0)) };
-        let all = own || self.is_managed_here(person, account).await?;
+        let all = own || self.is_managed_by(home, account).await?;
         let logins = self.store.identity().list_logins(&[account]).await?;
         let ends = |login: &&Login| login.is_active(now) && Some(login.id) != current && (all || login.user == user.id);
         let count = logins.iter().filter(ends).count();
@@ -134,14 +135,14 @@ impl Service {
         let reason = if own { EndReason::Oneself } else { EndReason::Admin };
         if count > 0 {
             let event = self.event(caller, EventKind::LoginRevoked, ("user", user.id.to_string()));
-            self.store.end_logins(person.organization.id, &which, reason, &[], &event).await?;
+            self.store.end_logins(home, &which, reason, &[], &event).await?;
         }
         Ok((user, count))
     }
 
-    async fn is_managed_here(&self, person: &Person, account: AccountId) -> Result<bool, Error> {
+    async fn is_managed_by(&self, organization: OrganizationId, account: AccountId) -> Result<bool, Error> {
         let account = self.store.identity().find_account(account).await?;
-        Ok(account.is_some_and(|account| account.managed_by == Some(person.organization.id)))
+        Ok(account.is_some_and(|account| account.managed_by == Some(organization)))
     }
 
     /// Ends the trust in one device; its logins go on unless they are to end too (S0-17).
@@ -155,16 +156,16 @@ impl Service {
         id: TrustedDeviceId,
         logins_too: bool,
     ) -> Result<TrustEnded, Error> {
-        let person = caller.require_person()?;
+        caller.require_member()?;
         let found = self.store.identity().find_device(id).await?;
         let device = found.ok_or_else(|| no_such("trustedDeviceId", "trusted device"))?;
-        let own = device.account == person.account.id;
+        let own = caller.is_person(device.account);
         if !own {
             let what = "trusted device";
-            self.check_may_end(caller, person, device.user, device.organization, "trustedDeviceId", what).await?;
+            self.check_may_end(caller, device.user, device.organization, "trustedDeviceId", what).await?;
         }
         let target = ("trusted_device", id.to_string());
-        let logins = self.end_trust(caller, person, &[device], own, logins_too, target).await?;
+        let logins = self.end_trust(caller, &[device], own, logins_too, target).await?;
         Ok(TrustEnded { user: None, devices: 1, logins })
     }
 
@@ -179,34 +180,34 @@ impl Service {
         who: Option<&UserRef>,
         logins_too: bool,
     ) -> Result<TrustEnded, Error> {
-        let person = caller.require_person()?;
+        let member = caller.require_member()?;
         let user = self.find_target(caller, who, Permission::UserSessionsManage).await?;
-        let own = user.id == person.user.id;
+        let own = user.id.uuid() == member.id();
         let Some(account) = user.account else { return Ok(TrustEnded { user: Some(user), devices: 0, logins: 0 }) };
         let now = self.clock.now();
         let mut devices = self.store.identity().list_devices(&[account]).await?;
         devices.retain(|device| device.is_active(now) && (own || device.user == user.id));
         let target = ("user", user.id.to_string());
-        let logins = self.end_trust(caller, person, &devices, own, logins_too, target).await?;
+        let logins = self.end_trust(caller, &devices, own, logins_too, target).await?;
         Ok(TrustEnded { user: Some(user), devices: devices.len(), logins })
     }
 
     async fn end_trust(
         &self,
         caller: &Caller,
-        person: &Person,
         devices: &[TrustedDevice],
         own: bool,
         logins_too: bool,
         target: (&'static str, String),
     ) -> Result<usize, Error> {
         let Some(first) = devices.first() else { return Ok(0) };
+        let home = caller.require_member()?.organization().id;
         let mut ending: Vec<LoginId> = Vec::new();
         if logins_too {
             let now = self.clock.now();
             let all = self.store.identity().list_logins(&[first.account]).await?;
             let on_device = |login: &&Login| {
-                let here = own || login.organization == person.organization.id;
+                let here = own || login.organization == home;
                 here && login.is_active(now) && devices.iter().any(|device| device.device_id == login.device_id)
             };
             ending.extend(all.iter().filter(on_device).map(|login| login.id));
@@ -216,7 +217,7 @@ impl Service {
         let reason = if own { EndReason::Oneself } else { EndReason::Admin };
         let ids: Vec<TrustedDeviceId> = devices.iter().map(|device| device.id).collect();
         let event = self.event(caller, EventKind::TrustedDeviceRevoked, target);
-        self.store.remove_devices(person.organization.id, &ids, ending.as_ref(), reason, &[], &event).await?;
+        self.store.remove_devices(home, &ids, ending.as_ref(), reason, &[], &event).await?;
         Ok(logins)
     }
 

@@ -53,7 +53,7 @@ use scim::{Reading, ResourceType, ScimType};
 pub use api_tokens::{ExchangedToken, TokenDraft};
 pub use audit::{ShownEvent, Span};
 pub use conditions::Conditions;
-pub use connecting::{Authorization, CodeGrant};
+pub use connecting::{Authorization, CodeGrant, ProviderAnswer};
 pub use directories::{DirectoryEdit, MappingWish, MappingsSet};
 pub use groups::Members;
 pub use hashing::HashingLimits;

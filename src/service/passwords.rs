@@ -355,11 +355,15 @@ impl Service {
     }
 
     /// Somebody who signs in through a provider has no password here.
-    async fn check_has_own_password(&self, credentials: &Credentials) -> Result<(), Error> {
+    async fn check_has_own_password(
+        &self,
+        organization: OrganizationId,
+        credentials: &Credentials,
+    ) -> Result<(), Error> {
         if credentials.password.is_some() {
             return Ok(());
         }
-        match self.provider_of(credentials.account.id).await? {
+        match self.provider_of(organization, credentials.account.id).await? {
             Some(provider) => Err(super::people::managed_by_connection(&provider, "user")),
             None => Ok(()),
         }
@@ -393,7 +397,7 @@ impl Service {
         }
         let missing = || Refusal::new(Code::ProtectedAccount, "that user has not joined yet: invite them").at("user");
         let credentials = credentials.ok_or_else(missing)?;
-        self.check_has_own_password(&credentials).await?;
+        self.check_has_own_password(organization, &credentials).await?;
         let account = credentials.account.id;
         let (record, password) = self.temporary_password().await?;
         let expires = record.expires.unwrap_or_else(|| self.clock.now());
@@ -432,7 +436,7 @@ impl Service {
         let (organization, user, credentials) = self.credentials_target(caller, who).await?;
         let unverified = || Refusal::new(Code::EmailUnverified, "that user has no verified address").at("user");
         let credentials = credentials.ok_or_else(unverified)?;
-        self.check_has_own_password(&credentials).await?;
+        self.check_has_own_password(organization, &credentials).await?;
         let account = credentials.account.id;
         let emails = self.store.identity().list_emails(account).await?;
         let verified = emails.iter().filter(|email| email.verified.is_some());
@@ -466,7 +470,7 @@ impl Service {
             let (organization, user, credentials) = self.credentials_target(caller, who).await?;
             let none = || Refusal::new(Code::NoPassword, "that user has no password").at("user");
             let credentials = credentials.ok_or_else(none)?;
-            self.check_has_own_password(&credentials).await?;
+            self.check_has_own_password(organization, &credentials).await?;
             let before = credentials.password.ok_or_else(none)?;
             // A temporary password stays one: it has to be changed in any case.
             if before.must_change.is_some() == expired || before.expires.is_some() {

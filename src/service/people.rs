@@ -7,7 +7,9 @@ use serde_json::json;
 use super::Service;
 use super::attempts::Attempts;
 use super::emails::NewAddress;
+use super::inviting::PreparedInvitation;
 use super::passwords::masked;
+use super::profile::UpdateMe;
 use super::references::{GroupRef, RoleRef, UserRef, check_may_give, check_version};
 use super::roles::role_keys;
 use crate::crypto::password as hashes;
@@ -22,7 +24,7 @@ use crate::domain::invitation::Invitation;
 use crate::domain::mail::{Letter, Notice};
 use crate::domain::password::{Context, Password};
 use crate::domain::profile::{ProfileEdit, ProfileField};
-use crate::domain::role::{GrantSource, Role};
+use crate::domain::role::{GrantSource, MOST_NAMED, Role};
 use crate::domain::user::{User, UserDraft};
 use crate::domain::user_name::UserName;
 use crate::domain::{AccountId, Caller, Code, EmailId, Error, OrganizationId, Permission, Refusal, UserId};
@@ -103,6 +105,31 @@ pub struct UserUpdate {
     pub settings: Option<SettingsEdit>,
 }
 
+/// Whom an edit is about.
+enum Whose {
+    /// The caller.
+    Own(UpdateMe),
+    /// Somebody else, or what of the caller `updateMe` does not change.
+    Anothers(UserUpdate),
+}
+
+impl UserUpdate {
+    /// Whether it is about what `updateMe` changes too.
+    fn is_about_profile(&self) -> bool {
+        !self.profile.fields().is_empty()
+            || self.user_name.is_some()
+            || self.email.is_some()
+            || self.onboarded.is_some()
+    }
+}
+
+/// How somebody new comes in: with an account, or by an invitation.
+#[derive(Clone, Copy)]
+struct Coming<'a> {
+    entry: Option<&'a Entry>,
+    invitation: Option<&'a PreparedInvitation>,
+}
+
 /// What makes somebody able to sign in.
 struct Entry {
     account: Account,
@@ -132,20 +159,25 @@ impl Service {
         let name = name.ok_or_else(|| combination("give an email, a userName, or both"))?;
         let name = UserName::parse(name, &self.settings.reserved_names)?;
         wanted.profile.check()?;
+        if let Some(email) = email.as_ref().filter(|_| wanted.credentials.is_some()) {
+            self.mail_rates.check(email.key())?;
+        }
         let store = self.store.organization(organization).await?;
         let roles = self.find_roles_by(&store, &wanted.roles).await?;
         check_may_give(caller, &roles, "roles")?;
-        let groups = self.find_groups_by(&store, &wanted.groups, "groups").await?;
+        let groups = self.find_groups_by(&store, &wanted.groups, ("groups", MOST_NAMED)).await?;
         self.check_joinable(caller, &store, &groups).await?;
         let mut attempts = Attempts::new(&self.entropy);
         let user = self.person(caller, &wanted, &name, email.as_ref())?;
         let entry = self.entry(organization, &store, &user, &wanted, email.as_ref()).await?;
         let user = User { account: entry.as_ref().map(|entry| entry.account.id), ..user };
+        let prepared = if wanted.send_invitation { Some(self.prepare_for(caller, &user).await?) } else { None };
         loop {
             if let Some(email) = &email {
                 self.check_address_free(&store, email).await?;
             }
-            match self.save_person(caller, organization, &user, entry.as_ref(), (&roles, &groups)).await {
+            let coming = Coming { entry: entry.as_ref(), invitation: prepared.as_ref() };
+            match self.save_person(caller, organization, &user, coming, (&roles, &groups)).await {
                 Err(Error::Busy) if attempts.again().await => {}
                 outcome => {
                     outcome?;
@@ -154,7 +186,7 @@ impl Service {
             }
         }
         self.mail_waits();
-        let invitation = if wanted.send_invitation { Some(self.invite_new_user(caller, &user).await?) } else { None };
+        let invitation = prepared.map(|prepared| prepared.invitation);
         let temporary = entry.and_then(|entry| entry.temporary.zip(entry.password.expires));
         Ok(UserMade { user, temporary, invitation })
     }
@@ -164,13 +196,11 @@ impl Service {
             self.check_local(store, group, "groups").await?;
         }
         let ids: Vec<_> = groups.iter().map(|group| group.id).collect();
-        let given: Vec<Role> =
-            store.grants_of_groups(&ids).await?.into_values().flatten().map(|grant| grant.role).collect();
-        check_may_give(caller, &given, "groups")
+        check_may_give(caller, &store.roles_through(&ids).await?, "groups")
     }
 
     /// Nobody here has the address; whether anybody elsewhere has is not told.
-    async fn check_address_free(&self, store: &OrganizationStore, email: &Email) -> Result<(), Error> {
+    pub(super) async fn check_address_free(&self, store: &OrganizationStore, email: &Email) -> Result<(), Error> {
         let taken = || Error::from(Refusal::new(Code::EmailTaken, "a user here has that address").at("email"));
         if !store.find_users_by_email(&scim::fold(email.as_str()), 1).await?.is_empty() {
             return Err(taken());
@@ -272,7 +302,7 @@ impl Service {
         caller: &Caller,
         organization: OrganizationId,
         user: &User,
-        entry: Option<&Entry>,
+        Coming { entry, invitation }: Coming<'_>,
         (roles, groups): (&[Role], &[Group]),
     ) -> Result<(), Error> {
         let writer = self.writer(caller);
@@ -306,11 +336,16 @@ impl Service {
             link = Some((secret, one_time));
             mails.push(mail);
         }
+        mails.extend(invitation.map(|prepared| prepared.mail.clone()));
         let new = NewPerson {
             user,
             account: entry.map(|entry| (&entry.account, entry.email.as_ref(), &entry.password)),
             membership: membership.as_ref(),
-            link: link.as_ref().map(|(secret, one_time)| (secret, one_time)),
+            invitation: invitation.map(|prepared| &prepared.invitation),
+            link: link
+                .as_ref()
+                .map(|(secret, one_time)| (secret, one_time))
+                .or(invitation.map(|prepared| (&prepared.secret, &prepared.link))),
             grants: if keys.is_empty() { &[] } else { &grants },
             belongings: &belongings,
             mails: &mails,
@@ -319,6 +354,9 @@ impl Service {
         let mut event = self.user_event(caller, &change, user.id);
         if !keys.is_empty() {
             event.values.push(FieldChange::new("roles", json!(null), keys.clone()));
+        }
+        if let Some(prepared) = invitation {
+            event.values.push(FieldChange::new("invitation", json!(null), prepared.invitation.id.to_string()));
         }
         Ok(self.store.insert_person(organization, &new, &event).await?)
     }
@@ -331,6 +369,44 @@ impl Service {
     /// of `updateUser`.
     pub async fn update_user(&self, caller: &Caller, who: &UserRef, update: UserUpdate) -> Result<User, Error> {
         caller.require(Permission::UserAccessManage)?;
+        match self.about_oneself(caller, who, update).await? {
+            Whose::Own(update) => Ok(self.update_me(caller, update).await?.user),
+            Whose::Anothers(update) => self.update_another(caller, who, update).await,
+        }
+    }
+
+    /// What `updateMe` does, whichever way it is asked for: with its proofs and everywhere. Preferences, place and account
+    /// type beside it are not part of that.
+    async fn about_oneself(&self, caller: &Caller, who: &UserRef, update: UserUpdate) -> Result<Whose, Error> {
+        let Some(person) = caller.as_person() else { return Ok(Whose::Anothers(update)) };
+        let store = self.store.organization(person.organization.id).await?;
+        let found = self.find_user(caller, &store, who).await;
+        if !found.is_ok_and(|user| user.id == person.user.id) {
+            return Ok(Whose::Anothers(update));
+        }
+        if update.settings.is_some()
+            || update.external.is_some()
+            || update.locale.is_change()
+            || update.timezone.is_change()
+        {
+            if update.is_about_profile() {
+                let message = "of oneself, change profile and address apart from the rest";
+                return Err(Refusal::new(Code::InvalidArgumentCombination, message).into());
+            }
+            return Ok(Whose::Anothers(update));
+        }
+        Ok(Whose::Own(UpdateMe {
+            id: update.id,
+            if_version: update.if_version,
+            profile: update.profile,
+            user_name: update.user_name,
+            email: update.email,
+            onboarded: update.onboarded,
+            ..UpdateMe::default()
+        }))
+    }
+
+    async fn update_another(&self, caller: &Caller, who: &UserRef, update: UserUpdate) -> Result<User, Error> {
         let mut update = update;
         if let Some(name) = &update.user_name {
             update.profile.user_name = Some(UserName::parse(name, &self.settings.reserved_names)?);
@@ -342,6 +418,9 @@ impl Service {
             }
         }
         let email = update.email.as_deref().map(Email::parse).transpose()?;
+        if let Some(email) = &email {
+            self.mail_rates.check(email.key())?;
+        }
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             match self.try_update_user(caller, who, &update, email.as_ref()).await {
@@ -369,7 +448,7 @@ impl Service {
             None => None,
         };
         self.check_editable(&before, organization, &update.profile, email.is_some()).await?;
-        self.check_provider(&before, &update.profile, email.is_some()).await?;
+        self.check_provider(organization, &before, &update.profile, email.is_some()).await?;
         let needs_account = update.settings.is_some() || update.onboarded.is_some();
         if account.is_none() && needs_account {
             let message = "that user has no account yet, so no preferences";
@@ -452,7 +531,13 @@ impl Service {
     }
 
     /// What a login provider keeps is changed there (S1-05, S2-24, S2-25).
-    pub(super) async fn check_provider(&self, user: &User, edit: &ProfileEdit, email: bool) -> Result<(), Error> {
+    pub(super) async fn check_provider(
+        &self,
+        organization: OrganizationId,
+        user: &User,
+        edit: &ProfileEdit,
+        email: bool,
+    ) -> Result<(), Error> {
         let Some(account) = user.account else { return Ok(()) };
         let field = if email {
             ProfileField::Email
@@ -461,16 +546,21 @@ impl Service {
         } else {
             return Ok(());
         };
-        match self.provider_of(account).await? {
+        match self.provider_of(organization, account).await? {
             Some(provider) => Err(managed_by_connection(&provider, field.as_str())),
             None => Ok(()),
         }
     }
 
-    /// The login provider that keeps name and address of an account.
-    pub(super) async fn provider_of(&self, account: AccountId) -> Result<Option<String>, Error> {
+    /// The login provider of this organization that keeps name and address of an account.
+    pub(super) async fn provider_of(
+        &self,
+        organization: OrganizationId,
+        account: AccountId,
+    ) -> Result<Option<String>, Error> {
         let linked = self.store.identity().list_external_identities(&[account]).await?;
-        Ok(linked.into_iter().next().map(|identity| identity.connection))
+        let own = linked.into_iter().find(|identity| identity.organization == organization);
+        Ok(own.map(|identity| identity.connection))
     }
 
     /// A new primary address counts at once, unverified; one's own verified one stays verified.
@@ -507,20 +597,13 @@ impl Service {
     /// As [`Service::update_user`].
     pub async fn update_user_profile(&self, caller: &Caller, who: &UserRef, update: UserUpdate) -> Result<User, Error> {
         caller.require_member()?;
-        if let Some(person) = caller.as_person() {
-            let store = self.store.organization(person.organization.id).await?;
-            let found = self.find_user(caller, &store, who).await;
-            if found.is_ok_and(|user| user.id == person.user.id) {
-                let own = super::profile::UpdateMe {
-                    if_version: update.if_version,
-                    profile: update.profile,
-                    email: update.email,
-                    ..super::profile::UpdateMe::default()
-                };
-                return Ok(self.update_me(caller, own).await?.user);
+        match self.about_oneself(caller, who, update).await? {
+            Whose::Own(update) => Ok(self.update_me(caller, update).await?.user),
+            Whose::Anothers(update) => {
+                caller.require(Permission::UserAccessManage)?;
+                self.update_another(caller, who, update).await
             }
         }
-        self.update_user(caller, who, update).await
     }
 }
 

@@ -69,7 +69,7 @@ impl Service {
             let refusal = Refusal::new(Code::NotFound, "there is no such login provider").at("defaultConnection");
             return Err(refusal.below(&["invitation"]).into());
         }
-        let account = self.update_policy(caller, change).await?;
+        let account = self.change_policy(caller, change, if_version).await?;
         Ok(Policies { account, connections, lifetimes: self.settings.lifetimes, lockout: self.settings.lockout })
     }
 
@@ -83,11 +83,22 @@ impl Service {
         caller: &Caller,
         change: impl Fn(&mut AccountPolicy) + Send,
     ) -> Result<AccountPolicy, Error> {
+        caller.require(Permission::OrgManagement)?;
+        self.change_policy(caller, change, None).await
+    }
+
+    async fn change_policy(
+        &self,
+        caller: &Caller,
+        change: impl Fn(&mut AccountPolicy) + Send,
+        if_version: Option<i64>,
+    ) -> Result<AccountPolicy, Error> {
         let organization = caller.require(Permission::OrgManagement)?;
         let store = self.store.organization(organization).await?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let before = store.find_policy().await?;
+            check_version(before.version, if_version)?;
             let mut after = before.clone();
             change(&mut after);
             after.check()?;

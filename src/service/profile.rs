@@ -145,7 +145,7 @@ impl Service {
         let user = store.find_user(asking.user.id).await?.filter(User::is_admitted).ok_or(Error::Unauthenticated)?;
         check_version(user.version, update.if_version)?;
         self.check_editable(&user, home, &update.profile, email.is_some()).await?;
-        self.check_provider(&user, &update.profile, email.is_some()).await?;
+        self.check_provider(home, &user, &update.profile, email.is_some()).await?;
         self.check_user_name(asking, &user, &update.profile).await?;
         let person = Person { user: user.clone(), ..(**asking).clone() };
         let (mut users, mut skipped) = self.edited_everywhere(&credentials, &person, &update.profile).await?;

@@ -290,14 +290,9 @@ impl Service {
         caller: &Caller,
         ids: &[GroupId],
     ) -> Result<HashMap<GroupId, Group>, Error> {
-        let member = caller.require_known()?;
+        caller.require_known()?;
         let store = self.store_of(caller).await?;
-        let mut wanted = ids.to_vec();
-        if !caller.may(Permission::GroupsRead) {
-            let own: HashSet<GroupId> =
-                store.belongings_of(&[member.id()]).await?.into_iter().map(|one| one.group).collect();
-            wanted.retain(|id| own.contains(id));
-        }
+        let wanted = self.groups_within(caller, ids, GroupRole::Member).await?;
         if wanted.is_empty() {
             return Ok(HashMap::new());
         }
@@ -392,28 +387,28 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] without [`Permission::GroupsRead`] or belonging to them.
+    /// [`Error::Unauthenticated`]. Those the caller may not look into are left out.
     pub async fn count_members(&self, caller: &Caller, groups: &[GroupId]) -> Result<HashMap<GroupId, usize>, Error> {
         caller.require_member()?;
-        self.check_belongs(caller, groups, |_| true).await?;
-        let counts = self.store_of(caller).await?.count_members(groups).await?;
-        Ok(groups.iter().copied().zip(counts).collect())
+        let groups = self.groups_within(caller, groups, GroupRole::Member).await?;
+        let counts = self.store_of(caller).await?.count_members(&groups).await?;
+        Ok(groups.into_iter().zip(counts).collect())
     }
 
     /// Direct members of these groups, by when they came.
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] without [`Permission::GroupsRead`] or being an admin of them.
+    /// [`Error::Unauthenticated`]. Those the caller may not look into are left out.
     pub async fn list_members(
         &self,
         caller: &Caller,
         groups: &[GroupId],
     ) -> Result<HashMap<GroupId, Vec<Belonging>>, Error> {
         caller.require_member()?;
-        self.check_belongs(caller, groups, |role| role == GroupRole::Admin).await?;
+        let groups = self.groups_within(caller, groups, GroupRole::Admin).await?;
         let mut found: HashMap<GroupId, Vec<Belonging>> = groups.iter().map(|group| (*group, Vec::new())).collect();
-        for belonging in self.store_of(caller).await?.belongings_in(groups).await? {
+        for belonging in self.store_of(caller).await?.belongings_in(&groups).await? {
             found.entry(belonging.group).or_default().push(belonging);
         }
         Ok(found)
@@ -432,9 +427,13 @@ impl Service {
         caller.require_member()?;
         let groups: HashSet<GroupId> = members.iter().map(|(group, ..)| *group).collect();
         let groups: Vec<GroupId> = groups.into_iter().collect();
-        self.check_belongs(caller, &groups, |role| role == GroupRole::Admin).await?;
+        let groups = self.groups_within(caller, &groups, GroupRole::Admin).await?;
         let store = self.store_of(caller).await?;
-        let of = |wanted: MemberKind| members.iter().filter(move |(_, kind, _)| *kind == wanted).map(|(.., id)| *id);
+        let is_within = |group: &GroupId| groups.contains(group);
+        let of = |wanted: MemberKind| {
+            let wanted = members.iter().filter(move |(group, kind, _)| *kind == wanted && is_within(group));
+            wanted.map(|(.., id)| *id)
+        };
         let users: Vec<UserId> = of(MemberKind::User).map(UserId::new).collect();
         let nested: Vec<GroupId> = of(MemberKind::Group).map(GroupId::new).collect();
         let programs: Vec<ServiceAccountId> = of(MemberKind::ServiceAccount).map(ServiceAccountId::new).collect();
@@ -454,19 +453,26 @@ impl Service {
         Ok(found)
     }
 
-    async fn check_belongs(
+    /// Those of these groups that the caller may look into: all with [`Permission::GroupsRead`], else those they are this
+    /// much in.
+    async fn groups_within(
         &self,
         caller: &Caller,
         groups: &[GroupId],
-        enough: impl Fn(GroupRole) -> bool,
-    ) -> Result<(), Error> {
-        let own = caller.require_member()?.id();
+        enough: GroupRole,
+    ) -> Result<Vec<GroupId>, Error> {
+        let own = caller.require_known()?.id();
         if caller.may(Permission::GroupsRead) {
-            return Ok(());
+            return Ok(groups.to_vec());
         }
-        let belongings = self.store_of(caller).await?.belongings_of(&[own]).await?;
-        let is_in = |group: &GroupId| belongings.iter().any(|one| one.group == *group && enough(one.role));
-        if groups.iter().all(is_in) { Ok(()) } else { Err(Error::Forbidden(Permission::GroupsRead)) }
+        let store = self.store_of(caller).await?;
+        let within: HashSet<Uuid> = if enough == GroupRole::Admin {
+            let belongings = store.belongings_of(&[own]).await?.into_iter();
+            belongings.filter(|one| one.role == enough).map(|one| one.group.uuid()).collect()
+        } else {
+            store.groups_around(&[own]).await?.remove(&own).unwrap_or_default()
+        };
+        Ok(groups.iter().copied().filter(|group| within.contains(&group.uuid())).collect())
     }
 
     /// Directories as whoever reads what they wrote may see them: by name.

@@ -143,13 +143,14 @@ impl Service {
         }
         let mut held = store.grants_of_users(std::slice::from_ref(user)).await?;
         let grants = held.remove(&user.id).unwrap_or_default();
-        let theirs = match user.account {
-            Some(account) => match self.store.identity().find_account(account).await? {
-                Some(account) if account.superuser => Permission::ALL.into_iter().collect(),
-                _ => role::permissions_of(&grants),
-            },
-            None => role::permissions_of(&grants),
-        };
+        if let Some(account) = user.account
+            && self.store.identity().find_account(account).await?.is_some_and(|account| account.superuser)
+        {
+            // An owner has every permission here; a superuser has them everywhere.
+            let refusal = Refusal::new(Code::InsufficientRank, "that user is a superuser: only another may do this");
+            return Err(refusal.with("requiredPermissions", Vec::<&str>::new()).into());
+        }
+        let theirs = role::permissions_of(&grants);
         let lacking: Vec<&str> = theirs.difference(member.permissions()).map(|permission| permission.key()).collect();
         if lacking.is_empty() {
             return Ok(());
@@ -231,7 +232,7 @@ impl Service {
         found.ok_or_else(|| Refusal::new(Code::NotFound, "no such group").at("group").into())
     }
 
-    /// Several groups, each once; at most 50.
+    /// Several groups, each once; at most `most`.
     ///
     /// # Errors
     ///
@@ -240,9 +241,9 @@ impl Service {
         &self,
         store: &OrganizationStore,
         references: &[GroupRef],
-        field: &'static str,
+        (field, most): (&'static str, usize),
     ) -> Result<Vec<Group>, Error> {
-        check_count(references.len(), MOST_NAMED, field)?;
+        check_count(references.len(), most, field)?;
         let mut groups: Vec<Group> = Vec::new();
         for (index, reference) in references.iter().enumerate() {
             let group = self.find_group_by(store, reference).await.map_err(|error| blame(error, field, index))?;
@@ -285,11 +286,11 @@ impl Service {
         who: Option<&UserRef>,
         right: Permission,
     ) -> Result<User, Error> {
-        let person = caller.require_signed_in()?;
-        let Some(who) = who else { return Ok(person.user.clone()) };
-        let store = self.store.organization(person.organization.id).await?;
+        let Some(who) = who else { return Ok(caller.require_signed_in()?.user.clone()) };
+        let member = caller.require_member()?;
+        let store = self.store.organization(member.organization().id).await?;
         let found = self.find_user(caller, &store, who).await;
-        if found.as_ref().is_ok_and(|user| user.id == person.user.id) {
+        if found.as_ref().is_ok_and(|user| user.id.uuid() == member.id()) {
             return found;
         }
         caller.require(right)?;

@@ -284,9 +284,10 @@ impl Service {
             return Ok(Some(id));
         }
         let account: Option<Account> = self.store.identity().find_account(id).await?;
-        let organization = caller.as_person().map(|person| person.organization.id);
+        // Whoever is no member is whoever holds the machine, or the server itself.
+        let organization = caller.as_member().map(|member| member.organization().id);
         match account {
-            Some(account) if organization.is_none() || account.managed_by == organization => Ok(Some(id)),
+            Some(account) if organization.is_none_or(|own| account.managed_by == Some(own)) => Ok(Some(id)),
             Some(_) => {
                 Err(Refusal::new(Code::NotManagedAccount, "that account is not managed by this organization").into())
             }

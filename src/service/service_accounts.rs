@@ -13,7 +13,7 @@ use crate::domain::account::Edit;
 use crate::domain::api_token::{ApiToken, Holder};
 use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
 use crate::domain::group::{Belonging, Group, MemberKind, MemberSource};
-use crate::domain::role::{self, GrantSource, Role, RoleGrant};
+use crate::domain::role::{self, GrantSource, MOST_NAMED, Role, RoleGrant};
 use crate::domain::service_account::ServiceAccount;
 use crate::domain::token::BearerSecret;
 use crate::domain::{Caller, Code, Error, Permission, Refusal, ServiceAccountId, Stamps};
@@ -169,7 +169,7 @@ impl Service {
         let roles = self.find_roles_by(&store, &draft.roles).await?;
         check_no_owner(&roles)?;
         check_may_give(caller, &roles, "roles")?;
-        let groups = self.find_groups_by(&store, &draft.groups, "groups").await?;
+        let groups = self.find_groups_by(&store, &draft.groups, ("groups", MOST_NAMED)).await?;
         let given = self.check_program_groups(caller, &store, &groups).await?;
         let keys = role_keys(&roles);
         let token = match draft.token {
@@ -222,8 +222,7 @@ impl Service {
             self.check_local(store, group, "groups").await?;
         }
         let ids: Vec<_> = groups.iter().map(|group| group.id).collect();
-        let given: Vec<Role> =
-            store.grants_of_groups(&ids).await?.into_values().flatten().map(|grant| grant.role).collect();
+        let given = store.roles_through(&ids).await?;
         check_no_owner(&given)?;
         check_may_give(caller, &given, "groups")?;
         Ok(given)

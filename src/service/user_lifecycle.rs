@@ -309,15 +309,16 @@ impl Service {
         // Somebody who has joined anew meanwhile is another user.
         let account =
             account.filter(|account| account.memberships.iter().all(|joined| joined.organization.id != organization));
-        // An account that nobody else has is managed again.
-        let account = account.map(|credentials| Account {
-            managed_by: if known.external || !credentials.memberships.is_empty() {
-                credentials.account.managed_by
-            } else {
-                Some(organization)
-            },
-            ..credentials.account
-        });
+        // An account that was put out of use with the user is managed again; one that somebody goes on with is theirs.
+        let account = match account {
+            Some(credentials) => {
+                let is_shelved = credentials.memberships.is_empty()
+                    && self.store.identity().list_emails(credentials.account.id).await?.is_empty();
+                let managed_by = if is_shelved { Some(organization) } else { credentials.account.managed_by };
+                Some(Account { managed_by, ..credentials.account })
+            }
+            None => None,
+        };
         let by = caller.author().and_then(Author::user);
         let hold = Hold { by, since: writer.now, reason: Some("restored after deletion".to_owned()) };
         let user = User {

@@ -24,6 +24,7 @@ use crate::domain::account::{
     Account, ChangeReason, EmailAddress, Joined, Membership, MembershipSource, PasswordRecord, PasswordState, Settings,
 };
 use crate::domain::audit::AuditEvent;
+use crate::domain::invitation::Invitation;
 use crate::domain::login::Login;
 use crate::domain::organization::Organization;
 use crate::domain::second_factor::Authenticator;
@@ -459,7 +460,9 @@ pub(crate) struct NewPerson<'a> {
     pub(crate) account: Option<(&'a Account, Option<&'a EmailAddress>, &'a PasswordRecord)>,
     /// That they belong there.
     pub(crate) membership: Option<&'a Membership>,
-    /// The secret that verifies the address.
+    /// The invitation they get.
+    pub(crate) invitation: Option<&'a Invitation>,
+    /// The secret that verifies the address, or accepts the invitation.
     pub(crate) link: Option<(&'a BearerSecret, &'a OneTime)>,
     /// Their direct roles.
     pub(crate) grants: &'a [GrantChange<'a>],
@@ -486,6 +489,9 @@ impl Store {
         super::users::push_new_user(&mut write, new.user);
         push_grants(&mut write, new.grants);
         push_belongings(&mut write, new.belongings);
+        if let Some(invitation) = new.invitation {
+            super::invitations::push_new_invitation(&mut write, invitation);
+        }
         write.use_database(&DatabaseName::identity());
         if let Some((account, email, password)) = new.account {
             push_account(&mut write, account, event.at);

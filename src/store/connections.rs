@@ -6,14 +6,17 @@ use super::accounts::{push_account, push_credentials_change, push_membership};
 use super::emails::push_email;
 use super::error::settle;
 use super::invitations::{push_invitation_change, push_joining};
+use super::one_time::push_one_time;
+use super::outbox::push_mails;
 use super::users::{instant, push_new_user, push_update};
 use super::write::Write;
-use super::{DatabaseName, IdentityStore, OrganizationStore, Store, StoreError, millis, uuid};
+use super::{DatabaseName, IdentityStore, OneTime, OrganizationStore, SealedMail, Store, StoreError, millis, uuid};
 use crate::domain::account::{Account, EmailAddress, Membership};
 use crate::domain::audit::AuditEvent;
 use crate::domain::connection::{Connection, ExternalIdentity};
 use crate::domain::invitation::Invitation;
 use crate::domain::login::EndReason;
+use crate::domain::token::BearerSecret;
 use crate::domain::user::User;
 use crate::domain::{AccountId, OrganizationId};
 
@@ -108,7 +111,8 @@ impl OrganizationStore {
         write.commit(&self.0).await
     }
 
-    /// Removes a login provider and the accounts there; logins of these people here that began at a provider end.
+    /// Removes a login provider and the accounts there. Logins of these people that began at a provider end wherever they
+    /// act now, and so do sign-ins that are under way.
     ///
     /// # Errors
     ///
@@ -122,8 +126,10 @@ impl OrganizationStore {
                  WHERE organization = $connection_of AND connection = $connection); \
                  DELETE external_identity WHERE organization = $connection_of AND connection = $connection RETURN NONE; \
                  UPDATE login SET state = 'REVOKED', ended = $connection_end, end_reason = $connection_reason, \
-                 updated = $connection_end, version += 1 WHERE account IN $linked AND organization = $connection_of \
-                 AND auth_methods CONTAINS 'CONNECTION' AND state = 'ACTIVE' RETURN NONE;",
+                 updated = $connection_end, version += 1 WHERE account IN $linked \
+                 AND auth_methods CONTAINS 'CONNECTION' AND state = 'ACTIVE' RETURN NONE; \
+                 DELETE one_time WHERE organization = $connection_of AND (purpose IN ['connection', 'code'] \
+                 OR (purpose = 'challenge' AND details.methods CONTAINS 'CONNECTION')) RETURN NONE;",
             );
         });
         write.bind("connection", name.to_owned());
@@ -162,8 +168,12 @@ pub(crate) struct Arrival<'a> {
     pub(crate) account: &'a Account,
     /// The address the provider vouches for, of a new account.
     pub(crate) address: Option<&'a EmailAddress>,
+    /// The secret that verifies it, if it is still to be proven.
+    pub(crate) link: Option<(&'a BearerSecret, &'a OneTime)>,
     /// How they come to belong to the organization, if they do not yet.
     pub(crate) entry: Option<Entry<'a>>,
+    /// What is to be sent.
+    pub(crate) mails: &'a [SealedMail],
 }
 
 /// How somebody comes to belong to an organization through a login provider.
@@ -225,6 +235,18 @@ impl IdentityStore {
         Ok(rows.into_iter().map(ExternalIdentity::from).collect())
     }
 
+    /// Whose own this mail domain is.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_domain(&self, name: &str) -> Result<Option<OrganizationId>, StoreError> {
+        let query =
+            self.0.query("SELECT VALUE organization FROM domain WHERE name = $name").bind(("name", name.to_owned()));
+        let found: Vec<uuid::Uuid> = settle(query.await?)?.take(0)?;
+        Ok(found.into_iter().next().map(OrganizationId::new))
+    }
+
     /// Mail domains that are an organization's own, by name.
     ///
     /// # Errors
@@ -255,6 +277,11 @@ impl Store {
         let organization = identity.organization;
         let bound = self.organization(organization).await?;
         let mut write = Write::new(organization, event);
+        write.push(
+            "LET $through = (SELECT VALUE id FROM connection WHERE name = $through_name); \
+             IF $through = [] { THROW 'outdated' }; UPDATE $through SET touched_by = $event RETURN NONE;",
+        );
+        write.bind("through_name", identity.connection.clone());
         if let Some(entry) = &arrival.entry {
             match entry.user {
                 (Some(before), after) => push_update(&mut write, before, after),
@@ -279,6 +306,10 @@ impl Store {
                 write.bind("joined_by", uuid(invitation.id.uuid()));
             }
         }
+        if let Some((secret, link)) = arrival.link {
+            push_one_time(&mut write, secret, link);
+        }
+        push_mails(&mut write, arrival.mails);
         write.push(
             "IF (SELECT VALUE id FROM ONLY $identity) != NONE { THROW 'outdated' }; \
              CREATE $identity CONTENT $identity_content RETURN NONE;",

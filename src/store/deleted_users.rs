@@ -187,6 +187,14 @@ impl Store {
         );
         write.bind("deleted", deleted_record(deleted.id));
         super::users::push_new_user(&mut write, user);
+        // A mark of ownership that a directory left goes, unless it is the only one there is.
+        write.push(super::roles::OWNERS);
+        write.push(
+            "IF (SELECT VALUE id FROM $owners WHERE active = true AND locally_held = false AND account != NONE \
+             AND id != $restored) != [] { DELETE role_grant WHERE holder = $restored_key RETURN NONE; };",
+        );
+        write.bind("restored", user_record(user.id));
+        write.bind("restored_key", uuid(user.id.uuid()));
         if let Some((account, membership)) = membership {
             write.use_database(&DatabaseName::identity());
             push_credentials_change(&mut write, account);

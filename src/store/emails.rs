@@ -252,7 +252,11 @@ fn push_email_change(write: &mut Write, change: &EmailChange<'_>) {
         write.bind("onboarded", onboarded);
     }
     if change.released {
-        write.push("UPDATE $account SET managed_by = NONE RETURN NONE;");
+        write.push(
+            "LET $released_by = (SELECT VALUE managed_by FROM ONLY $account); \
+             DELETE external_identity WHERE account = record::id($account) AND organization = $released_by RETURN NONE; \
+             UPDATE $account SET managed_by = NONE RETURN NONE;",
+        );
     }
     if let Some((secret, one_time)) = &change.secret {
         push_one_time(write, secret, one_time);

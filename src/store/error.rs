@@ -130,7 +130,10 @@ fn sort(error: surrealdb::Error) -> StoreError {
         ErrorDetails::Connection(_) => StoreError::Unavailable(Box::new(error)),
         ErrorDetails::Internal => match violated_index(text) {
             Some(index) => StoreError::Taken(index),
-            None if text.contains("onnection") => StoreError::Unavailable(Box::new(error)),
+            // Not the table of that name.
+            None if text.contains("onnection") && !text.contains("'connection'") => {
+                StoreError::Unavailable(Box::new(error))
+            }
             None => StoreError::Failed(redacted(&error)),
         },
         _ => StoreError::Failed(redacted(&error)),

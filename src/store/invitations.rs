@@ -164,9 +164,7 @@ impl OrganizationStore {
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let mut write = Write::new(self.1, event);
-        write.push("CREATE $invitation CONTENT $invitation_content RETURN NONE;");
-        write.bind("invitation", invitation_record(invitation.id));
-        write.bind("invitation_content", InvitationRow::from(invitation));
+        push_new_invitation(&mut write, invitation);
         write.within_identity(|write| {
             push_one_time(write, link.0, link.1);
             push_mails(write, mails);
@@ -353,6 +351,13 @@ pub struct InvitationFilter {
     pub user: Option<(UserId, Vec<String>)>,
     /// What time it is.
     pub now: DateTime<Utc>,
+}
+
+/// Adds an invitation.
+pub(super) fn push_new_invitation(write: &mut Write, invitation: &Invitation) {
+    write.push("CREATE $invitation CONTENT $invitation_content RETURN NONE;");
+    write.bind("invitation", invitation_record(invitation.id));
+    write.bind("invitation_content", InvitationRow::from(invitation));
 }
 
 /// Puts an invitation in the place of the one that was read.

@@ -288,12 +288,26 @@ impl OrganizationStore {
         Ok(counts.into_iter().map(|count| usize::try_from(count).unwrap_or_default()).collect())
     }
 
+    /// Whether groups or service accounts are directly in this group.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn has_others_than_users(&self, group: GroupId) -> Result<bool, StoreError> {
+        let query = self
+            .0
+            .query("SELECT VALUE member FROM member:[$group, NONE]..=[$group, ..] WHERE kind != 'user' LIMIT 1")
+            .bind(("group", uuid(group.uuid())));
+        let found: Vec<Uuid> = settle(query.await?)?.take(0)?;
+        Ok(!found.is_empty())
+    }
+
     /// All groups that these are in, by themselves or by nesting, however deep and in whatever circle.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub(super) async fn groups_around(
+    pub async fn groups_around(
         &self,
         members: &[uuid::Uuid],
     ) -> Result<HashMap<uuid::Uuid, HashSet<uuid::Uuid>>, StoreError> {

@@ -23,6 +23,7 @@ pub(super) const ORGANIZATION: Migrations = &[
     ("0001_directory", include_str!("../../schema/organization/0001_directory.surql")),
     ("0002_accounts", include_str!("../../schema/organization/0002_accounts.surql")),
     ("0003_administration", include_str!("../../schema/organization/0003_administration.surql")),
+    ("0004_connections", include_str!("../../schema/organization/0004_connections.surql")),
 ];
 
 /// Applies what is missing. Several nodes may do so at once: each migration is applied by exactly one of them.

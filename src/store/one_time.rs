@@ -175,20 +175,6 @@ impl IdentityStore {
         Ok(used.is_some())
     }
 
-    /// Notes what a used secret was good for, so that a second use can end it.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    pub async fn set_one_time_subject(&self, secret: &BearerSecret, subject: uuid::Uuid) -> Result<(), StoreError> {
-        let query = self
-            .0
-            .query("UPDATE $id SET subject = $subject RETURN NONE")
-            .bind(("id", one_time_record(secret)))
-            .bind(("subject", uuid(subject)));
-        settle(query.await?).map(drop)
-    }
-
     /// Takes one try of a challenge before it is made; the tries that are left after it, none if there was none.
     ///
     /// # Errors

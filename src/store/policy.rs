@@ -44,7 +44,7 @@ impl OrganizationStore {
         into_policy(settle(query.await?)?.take(0)?)
     }
 
-    /// Changes the organization's rules.
+    /// Changes the organization's rules. Where devices are no longer trusted, none is.
     ///
     /// # Errors
     ///
@@ -63,6 +63,11 @@ impl OrganizationStore {
         write.bind("before", stored(before.version));
         write.bind("after", stored(before.version + 1));
         write.bind("rules", rules);
+        if before.trusted_devices && !after.trusted_devices {
+            write.within_identity(|write| {
+                write.push("DELETE trusted_device WHERE organization = $organization_key RETURN NONE;");
+            });
+        }
         write.commit(&self.0).await
     }
 

@@ -503,6 +503,18 @@ impl OrganizationStore {
             .collect())
     }
 
+    /// The roles that belonging to any of these groups gives: their own, and those of all groups around them.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn roles_through(&self, groups: &[GroupId]) -> Result<Vec<Role>, StoreError> {
+        let ids: Vec<uuid::Uuid> = groups.iter().map(|group| group.uuid()).collect();
+        let (roles, rows) = self.grants_through_groups(&ids).await?;
+        let given = ids.iter().flat_map(|id| roles.grants(rows.get(id).map_or(&[][..], Vec::as_slice), *id));
+        Ok(given.map(|grant| grant.role).collect())
+    }
+
     async fn grant_rows(&self, holders: Vec<Uuid>) -> Result<(Vec<GrantRow>, Roles), StoreError> {
         let query = self
             .0

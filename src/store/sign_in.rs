@@ -39,8 +39,8 @@ pub(crate) struct SignIn<'a> {
     pub(crate) user: &'a User,
     /// A second factor that is used up.
     pub(crate) factor: Option<FactorUse>,
-    /// The challenge that is answered.
-    pub(crate) challenge: Option<&'a BearerSecret>,
+    /// The challenge that is answered, or the code that is exchanged.
+    pub(crate) proof: Option<(Purpose, &'a BearerSecret)>,
     /// What happens to the trust in the device.
     pub(crate) trust: Option<DeviceTrust<'a>>,
     /// The password, hashed anew, and the hash it replaces.
@@ -66,8 +66,11 @@ impl Store {
         if let Some(factor) = &sign_in.factor {
             factor.push(&mut write);
         }
-        if let Some(challenge) = sign_in.challenge {
-            push_use(&mut write, Purpose::Challenge, challenge);
+        if let Some((purpose, secret)) = sign_in.proof {
+            push_use(&mut write, purpose, secret);
+            // Using it again ends what it was good for.
+            write.push("UPDATE $using SET subject = $using_login RETURN NONE;");
+            write.bind("using_login", uuid(login.id.uuid()));
         }
         match &sign_in.trust {
             Some(DeviceTrust::New(device, secret)) => push_device(&mut write, device, secret),
@@ -228,14 +231,24 @@ impl IdentityStore {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn sweep(&self, before: chrono::DateTime<chrono::Utc>) -> Result<(), StoreError> {
+    pub async fn sweep(
+        &self,
+        before: chrono::DateTime<chrono::Utc>,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), StoreError> {
         let query = self
             .0
             .query("LET $gone = (SELECT VALUE id FROM login WHERE expires < $before LIMIT 500)")
             .query("DELETE refresh_token WHERE login IN $gone.map(|$id| record::id($id)) RETURN NONE")
             .query("DELETE $gone RETURN NONE")
             .query("DELETE (SELECT VALUE id FROM one_time WHERE expires < $before LIMIT 500) RETURN NONE")
-            .bind(("before", super::millis(before)));
+            // Anybody can begin a sign-in through a provider: what comes of nothing goes soon.
+            .query(
+                "DELETE (SELECT VALUE id FROM one_time WHERE expires < $now AND purpose IN ['connection', 'code'] \
+                 LIMIT 5000) RETURN NONE",
+            )
+            .bind(("before", super::millis(before)))
+            .bind(("now", super::millis(now)));
         super::error::settle(query.await?).map(drop)
     }
 }

@@ -378,6 +378,10 @@ pub(super) fn push_users(write: &mut Write, users: &[(OrganizationId, User, User
         write.push_element("change", "user_changes", index);
         write.push("IF (SELECT VALUE version FROM ONLY $change.id) != $change.version { THROW 'outdated' };");
         write.push(
+            "IF (SELECT VALUE id FROM service_account WHERE user_name_key = $change.user.user_name_key) != [] \
+             { THROW 'name taken' };",
+        );
+        write.push(
             "UPDATE $change.id SET attributes = $change.user.attributes, user_name_key = $change.user.user_name_key, \
              email_keys = $change.user.email_keys, account = $change.user.account, \
              avatar_url = $change.user.avatar_url, metadata = $change.user.metadata, \

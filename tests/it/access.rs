@@ -81,6 +81,7 @@ async fn sc04_spellings_of_a_path_do_not_lead_around_the_door() {
 
 /// What needs no caller: signing in and out, links that prove themselves, and the server's own work.
 const PUBLIC: &[&str] = &[
+    "begin_provider_sign_in",
     "check_ready",
     "check_reset_link",
     "check_verification_link",
@@ -88,6 +89,7 @@ const PUBLIC: &[&str] = &[
     "decline_invitation",
     "deliver_mails",
     "exchange_token",
+    "finish_provider_sign_in",
     "forget_what_ended",
     "keep_house",
     "prepare",
@@ -97,6 +99,7 @@ const PUBLIC: &[&str] = &[
     "request_password_reset",
     "sign_in_directory",
     "sign_in_with_code",
+    "sign_in_with_grant",
     "sign_in_with_password",
     "sign_in_with_refresh_token",
     "sign_in_with_token",

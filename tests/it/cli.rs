@@ -251,7 +251,7 @@ fn a_connection_is_set_up_listed_and_removed() {
     let google = ["connection", "create", "acme", "--client-id", "x.example", "--client-secret-file", "secret"];
     let made = json(&run(&google));
     assert_eq!((&made["name"], &made["displayName"]), (&"google-oauth2".into(), &"Google".into()));
-    assert!(made["redirectUri"].as_str().expect("a URL").ends_with("/oauth/callback"));
+    assert!(made["redirectUri"].as_str().expect("a URL").ends_with("/google-oauth2"));
     let again = run(&google);
     assert!(!again.status.success() && text(&again.stderr).contains("in use"), "{}", text(&again.stderr));
     let okta = ["connection", "create", "acme", "okta", "--issuer", "http://acme.okta.com", "--client-id", "x"];

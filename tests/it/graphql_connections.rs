@@ -46,13 +46,22 @@ async fn s1_25_s2_12_s2_13_s2_14_whoever_comes_through_a_provider_is_called_by_t
         assert_eq!(found["emails"]["nodes"], json!([{"address": ADA, "isVerified": true, "source": "CONNECTION"}]));
         assert_eq!(me["memberships"][0]["source"], "CONNECTION");
         assert_eq!(me["login"]["authMethods"], json!(["CONNECTION"]));
-        // The second time it is the same person, even if the address there is another one now.
-        let again = web.sign_in(person("google|1", "ada.lovelace@acme.example")).await;
-        let selection = "accountId user { userName identities { email } }";
-        let (first, second) = (ada.me(selection).await, again.me(selection).await);
-        assert_eq!(first, second);
-        assert_eq!(second["user"]["identities"][0]["email"], "ada.lovelace@acme.example");
-        assert_eq!(count_users(&owner).await, 2);
+        // The second time it is the same person, even if the address there is another one now: it is one here, too.
+        let new = "ada.lovelace@acme.example";
+        let again = web.sign_in(person("google|1", new)).await;
+        let me = again
+            .me("accountId user { userName email identities { email } emails { nodes { address isVerified } } }")
+            .await;
+        assert_eq!(me["accountId"], ada.me("accountId").await["accountId"]);
+        let wanted = json!({"userName": new, "email": new, "identities": [{"email": new}],
+                            "emails": {"nodes": [{"address": new, "isVerified": true}]}});
+        assert_eq!(me["user"], wanted);
+        // Somebody else's address does not become hers.
+        web.sign_in(person("google|2", "bob@acme.example")).await;
+        let back = web.go(person("google|1", "bob@acme.example")).await;
+        assert!(back.error().is_empty() || back.error() == "temporarily_unavailable", "{back:?}");
+        assert_eq!(again.me("user { userName }").await["user"]["userName"], new);
+        assert_eq!(count_users(&owner).await, 3);
         app.stop();
     }
 }
@@ -228,15 +237,102 @@ async fn an_account_of_another_organization_is_not_opened_by_a_provider() {
     let ada = web.sign_in(person("1", ADA)).await;
     let account = ada.me("accountId").await;
     assert_eq!(own.sign_in().await.me("accountId").await, account);
-    // And so is one whose address is in a domain of the organization.
+    // One that another manages is not, even if the address is in a domain of the organization; one that nobody manages is.
     let operator = Caller::operator(None);
     app.service.add_domain(&operator, acme.id, "globex.example").await.expect("added");
+    assert_eq!(web.go(person("2", "hank@globex.example")).await.error(), "access_denied");
+    let id = hank.me("user { id }").await["user"]["id"].clone();
+    let boss = globex.owner.sign_in().await;
+    boss.done("updateUser", json!({"user": {"id": id}, "accountType": "EXTERNAL"}), "user { accountType }").await;
     let there = web.sign_in(person("2", "hank@globex.example")).await;
-    let me = there.me("accountId organization { shortName }").await;
+    let me = there.me("accountId organization { shortName } user { accountType }").await;
     assert_eq!(
-        (&me["accountId"], &me["organization"]["shortName"]),
-        (&hank.me("accountId").await["accountId"], &json!("acme"))
+        (&me["accountId"], &me["organization"]["shortName"], &me["user"]["accountType"]),
+        (&hank.me("accountId").await["accountId"], &json!("acme"), &json!("EXTERNAL"))
     );
+}
+
+/// What an organization's provider says of an address that is not the organization's is good for that organization alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_providers_word_claims_no_address_for_the_whole_server() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    let globex = app.owned("globex").await;
+    web.connect_alone(&app, acme.id).await;
+    let_create(&acme.owner.sign_in().await).await;
+    let ada = web.sign_in(person("1", "ada@home.example")).await;
+    let me = ada.me("user { email } emails { nodes { address isVerified } }").await;
+    assert_eq!(me["emails"]["nodes"], json!([{"address": "ada@home.example", "isVerified": false}]));
+    let token = app.token_in_mail("ada@home.example", 1).await;
+    ada.signed_out().done("verifyEmail", json!({"token": token}), "email { isVerified }").await;
+    // Nor one of an organization that has proven it.
+    app.service.add_domain(&Caller::operator(None), globex.id, "globex.example").await.expect("added");
+    let back = web.go(person("evil", "victim@globex.example")).await;
+    assert_eq!(back.description(), "your address belongs to another organization: sign in there");
+    // Where the organization has domains, its provider makes users of those only.
+    app.service.add_domain(&Caller::operator(None), acme.id, "acme.example").await.expect("added");
+    assert_eq!(web.go(person("2", "eve@home.example")).await.error(), "access_denied");
+    web.sign_in(person("3", ADA)).await;
+}
+
+/// One provider's answer is not taken for another's, whoever lured whom to where (RFC 9700 §4.4).
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_counts_where_it_was_asked_for() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let (acme, evil) = (app.owned("acme").await, app.owned("evil").await);
+    web.connect(&app, acme.id).await;
+    web.connect_alone(&app, evil.id).await;
+    let_create(&acme.owner.sign_in().await).await;
+    web.provider.sign_in(person("1", ADA));
+    let callback = web.to_callback().await;
+    let elsewhere = callback.replace(&acme.id.to_string(), &evil.id.to_string());
+    assert_ne!(callback, elsewhere);
+    assert_eq!(web.open(&elsewhere).await, (400, None));
+    assert_eq!(web.open(&callback.replace(GOOGLE, "other")).await, (400, None));
+    assert!(web.come_back(&callback).await.0.contains_key("code"), "trying used nothing up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobodys_provider_lets_a_superuser_in() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    web.connect(&app, acme.id).await;
+    app.member(acme.id, ADA, &["analyst"]).await;
+    web.sign_in(person("1", ADA)).await;
+    let operator = Caller::operator(None);
+    app.service.appoint_superuser(&operator, ADA, true).await.expect("appointed");
+    for subject in ["1", "2"] {
+        let back = web.go(person(subject, ADA)).await;
+        assert_eq!(back.description(), "superusers sign in with a password");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g7_how_long_ago_the_provider_asked_decides_what_may_be_done() {
+    let (app, web) = FrontEnd::start(Engine::Memory).await;
+    let acme = app.owned("acme").await;
+    web.connect(&app, acme.id).await;
+    let_create(&acme.owner.sign_in().await).await;
+    let now = app.clock.now().timestamp();
+    let as_of = |time: i64| {
+        let mut ada = person("1", ADA);
+        ada["auth_time"] = json!(time);
+        ada
+    };
+    let enroll = json!({"name": "Phone"});
+    let stale = web.sign_in(as_of(now - 3_600)).await;
+    assert_eq!(stale.refused("beginTotpEnrollment", enroll.clone()).await, "STEP_UP_REQUIRED");
+    let fresh = web.sign_in(as_of(now - 60)).await;
+    fresh.done("beginTotpEnrollment", enroll, "secret").await;
+    // A front end can have the provider ask again.
+    let mut wish = FrontEnd::wish();
+    wish.extend([("prompt", "login".to_owned()), ("max_age", "0".to_owned())]);
+    let (_, location) = web.leave_with(&wish).await;
+    let asked = read(&location.expect("sent on"));
+    assert_eq!((asked.0["prompt"].as_str(), asked.0["max_age"].as_str()), ("login", "0"));
+    wish.push(("prompt", "none".to_owned()));
+    let (_, location) = web.leave_with(&wish).await;
+    assert_eq!(read(&location.expect("sent back")).error(), "invalid_request");
 }
 
 /// Somebody who put another's address on their own account does not get what its owner brings.
@@ -298,8 +394,8 @@ async fn only_the_front_ends_own_pages_get_a_code() {
     let (_, location) = web.leave_with(&with("state", &"x".repeat(1_025))).await;
     assert_eq!(read(&location.expect("sent back")).error(), "invalid_request");
     // What was not asked for does not come back.
-    let (status, location) = web.open(&format!("{}/oauth/callback?code=x&state=rct_nobody", web.url)).await;
-    assert_eq!((status, location), (400, None));
+    let nobody = format!("{}/oauth/callback/{}/{GOOGLE}?code=x&state=rct_nobody", web.url, acme.id);
+    assert_eq!(web.open(&nobody).await, (400, None));
     // The provider's no is handed on.
     let back = web.go(Value::Null).await;
     assert_eq!(back.error(), "access_denied");
@@ -542,7 +638,7 @@ async fn a_removed_provider_lets_nobody_in_and_its_sessions_end() {
     app.service.delete_connection(&operator, GOOGLE).await.expect("removed");
     assert!(!ada.is_in().await && !bob.is_in().await, "off is off at once");
     assert!(own.is_in().await, "a password is none of its business");
-    assert_eq!(web.come_back(&waiting).await.error(), "access_denied");
+    assert_eq!(web.open(&waiting).await, (400, None), "what is under way ends too");
     let (_, location) = web.leave_with(&FrontEnd::wish()).await;
     assert_eq!(read(&location.expect("sent back")).error(), "invalid_request");
     // Ada has no way in now, until an administrator gives her one.

@@ -22,6 +22,7 @@ mod graphql_mfa;
 mod graphql_organization;
 mod graphql_profile;
 mod graphql_review;
+mod graphql_rights;
 mod graphql_security;
 mod graphql_sessions;
 mod graphql_users;

@@ -306,12 +306,12 @@ pub(super) trait Asking {
 
     /// How many direct members a group has.
     async fn member_count(&self, group: GroupId) -> Result<usize, Failure> {
-        Ok(self.asking().read(MemberCount(group)).await?.unwrap_or_default())
+        self.asking().read(MemberCount(group)).await?.ok_or_else(not_theirs)
     }
 
     /// Who is in a group.
     async fn belongings_in(&self, group: GroupId) -> Result<Vec<Belonging>, Failure> {
-        Ok(self.asking().read(BelongingsIn(group)).await?.unwrap_or_default())
+        self.asking().read(BelongingsIn(group)).await?.ok_or_else(not_theirs)
     }
 
     /// Members of a group, by id.
@@ -324,6 +324,11 @@ pub(super) trait Asking {
         let found = self.asking().viewer().reads.load_many(keys).await?;
         Ok(found.into_iter().map(|(MemberOf(_, _, id), member)| (id, member)).collect())
     }
+}
+
+/// A group the caller may not look into.
+fn not_theirs() -> Failure {
+    Error::Forbidden(domain::Permission::GroupsRead).into()
 }
 
 impl Asking for Context<'_> {

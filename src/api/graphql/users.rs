@@ -179,6 +179,7 @@ impl User {
     pub(super) async fn account_type(&self, ctx: &Context<'_>) -> Result<AccountType, Failure> {
         let account = ctx.account_of(&self.0).await;
         Ok(account_type(
+            &self.0,
             account?.as_ref().map(|state| &state.account),
             ctx.caller().as_member().map(|member| member.organization().id),
         ))
@@ -494,9 +495,15 @@ pub(super) fn role_keys(grants: &[role::RoleGrant]) -> Vec<String> {
     keys
 }
 
-fn account_type(account: Option<&Account>, organization: Option<OrganizationId>) -> AccountType {
+/// Of somebody without an account: what it will be.
+fn account_type(
+    user: &domain::user::User,
+    account: Option<&Account>,
+    organization: Option<OrganizationId>,
+) -> AccountType {
     match account {
         Some(account) if account.managed_by != organization => AccountType::External,
+        None if user.external => AccountType::External,
         _ => AccountType::Managed,
     }
 }
@@ -509,7 +516,7 @@ pub(super) async fn memberships(ctx: &Context<'_>, user: &domain::user::User) ->
         let Some(account) = user.account else { return Ok(Vec::new()) };
         let Some(membership) = ctx.membership_of(account).await? else { return Ok(Vec::new()) };
         let state = ctx.account_of(user).await?;
-        let account_type = account_type(state.as_ref().map(|state| &state.account), Some(here.id));
+        let account_type = account_type(user, state.as_ref().map(|state| &state.account), Some(here.id));
         let joined = Joined { membership, organization: here.clone() };
         let grants = ctx.grants_of(user).await?.grants;
         return Ok(vec![Membership { joined, user: user.clone(), grants, account_type, is_current: true }]);
@@ -519,7 +526,7 @@ pub(super) async fn memberships(ctx: &Context<'_>, user: &domain::user::User) ->
     for joined in service.list_my_memberships(caller).await? {
         let Some((user, grants)) = service.get_my_user_in(caller, &joined).await? else { continue };
         let organization = joined.organization.id;
-        let account_type = account_type(Some(&person.account), Some(organization));
+        let account_type = account_type(&user, Some(&person.account), Some(organization));
         let is_current = organization == here.id;
         listed.push(Membership { joined, user, grants, account_type, is_current });
     }

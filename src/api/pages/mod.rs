@@ -22,7 +22,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/reset-password", get(landing::reset_password).post(landing::password_set))
         .route("/invitation", get(landing::invitation).post(landing::answered))
         .route("/oauth/authorize", get(provider::authorize))
-        .route("/oauth/callback", get(provider::callback))
+        .route("/oauth/callback/{organization}/{connection}", get(provider::callback))
         .route("/assets/page.css", get(landing::style))
         .merge(graphiql::routes())
 }

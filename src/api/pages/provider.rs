@@ -1,6 +1,6 @@
 //! Out to a login provider and back: a browser is sent on, or told why not (RFC 6749 §3.1).
 
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use crate::api::Api;
 use crate::api::forms::{field, origin_of, query};
 use crate::domain::Error;
 use crate::domain::login::Origin;
-use crate::service::Authorization;
+use crate::service::{Authorization, ProviderAnswer};
 
 /// `GET /oauth/authorize`
 pub(super) async fn authorize(State(api): State<Api>, request: Request) -> Response {
@@ -26,6 +26,8 @@ pub(super) async fn authorize(State(api): State<Api>, request: Request) -> Respo
         organization: text("organization"),
         connection: fields.get("connection").cloned(),
         login_hint: fields.get("login_hint").cloned(),
+        prompt: fields.get("prompt").cloned(),
+        max_age: fields.get("max_age").cloned(),
     };
     let counted = counted(&api, &request);
     let outcome = async {
@@ -35,17 +37,26 @@ pub(super) async fn authorize(State(api): State<Api>, request: Request) -> Respo
     send_on(outcome.await)
 }
 
-/// `GET /oauth/callback`
-pub(super) async fn callback(State(api): State<Api>, request: Request) -> Response {
+/// `GET /oauth/callback/{organization}/{connection}`
+pub(super) async fn callback(
+    State(api): State<Api>,
+    Path((organization, connection)): Path<(String, String)>,
+    request: Request,
+) -> Response {
     let fields = query(&request);
     let code = match fields.get("error") {
         Some(error) => Err(error.as_str()),
         None => Ok(field(&fields, "code")),
     };
-    let issuer = fields.get("iss").map(String::as_str);
-    let state = field(&fields, "state");
+    let answer = ProviderAnswer {
+        organization: &organization,
+        connection: &connection,
+        state: field(&fields, "state"),
+        code,
+        issuer: fields.get("iss").map(String::as_str),
+    };
     let counted = counted(&api, &request);
-    let outcome = async { api.service.finish_provider_sign_in(state, code, issuer, &counted?).await };
+    let outcome = async { api.service.finish_provider_sign_in(&answer, &counted?).await };
     send_on(outcome.await)
 }
 

@@ -47,8 +47,14 @@ impl FrontEnd {
         (app, Self { http, url, provider })
     }
 
-    /// Sets the provider up for an organization, under the name of Google.
+    /// Sets the provider up for an organization whose own `acme.example` is, under the name of Google.
     pub async fn connect(&self, app: &TestApp, organization: OrganizationId) {
+        app.service.add_domain(&Caller::operator(None), organization, "acme.example").await.expect("added");
+        self.connect_alone(app, organization).await;
+    }
+
+    /// The same for an organization that has no domain.
+    pub async fn connect_alone(&self, app: &TestApp, organization: OrganizationId) {
         let draft = ConnectionDraft {
             name: GOOGLE.to_owned(),
             display_name: "Google".to_owned(),
