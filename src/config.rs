@@ -190,6 +190,7 @@ pub struct ScimConfig {
     pub max_results: u64,
     pub default_page_size: u64,
     pub max_scanned: u64,
+    pub bulk_operations: usize,
 }
 
 /// `[store]`
@@ -412,7 +413,7 @@ impl Config {
 
     /// Bounds of the service.
     pub fn service_limits(&self) -> Limits {
-        let ScimConfig { max_results, default_page_size, max_scanned } = self.scim;
+        let ScimConfig { max_results, default_page_size, max_scanned, .. } = self.scim;
         Limits { max_results, default_page_size, max_scanned }
     }
 
@@ -422,6 +423,7 @@ impl Config {
             public_url: self.public_url(address),
             trusted_proxies: self.limits.trusted_proxies.iter().filter_map(|text| read_network(text)).collect(),
             body_bytes: self.limits.body_bytes,
+            bulk_operations: self.scim.bulk_operations,
             uri_bytes: self.limits.uri_bytes,
             header_bytes: self.limits.header_bytes,
             body_time: Duration::from_secs(self.server.body_time_seconds),

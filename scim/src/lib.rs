@@ -12,6 +12,7 @@
 
 #![warn(missing_docs)]
 
+pub mod bulk;
 pub mod error;
 pub mod filter;
 pub mod fold;

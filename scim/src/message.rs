@@ -90,6 +90,10 @@ pub struct Features {
     pub max_results: u64,
     /// Resources in a list when the client names no count.
     pub default_page_size: u64,
+    /// The most operations of one bulk request.
+    pub max_operations: usize,
+    /// The largest body, in bytes.
+    pub max_payload_size: usize,
     /// Where people read about the server.
     pub documentation_uri: Option<String>,
 }
@@ -99,7 +103,9 @@ pub fn service_provider_config(features: &Features, base: &str) -> Value {
     let mut config = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
-        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {
+            "supported": true, "maxOperations": features.max_operations, "maxPayloadSize": features.max_payload_size,
+        },
         "filter": {"supported": true, "maxResults": features.max_results},
         "changePassword": {"supported": false},
         "sort": {"supported": true},

@@ -48,6 +48,8 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// The largest body.
     pub body_bytes: usize,
+    /// The most operations of one bulk request.
+    pub bulk_operations: usize,
     /// The longest URI, in bytes.
     pub uri_bytes: usize,
     /// All headers together, in bytes.

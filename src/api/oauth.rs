@@ -81,10 +81,9 @@ async fn program(api: &Api, headers: &HeaderMap, fields: &Fields, origin: Origin
         Error::Refused(_) => Refusal::InvalidScope,
         other => Refusal::Failed(other),
     })?;
-    let scope: Vec<&str> = token.scopes.iter().map(|scope| scope.key()).collect();
     Ok(json!({
         "access_token": token.secret.expose(), "token_type": "Bearer", "expires_in": token.seconds,
-        "scope": scope.join(" "),
+        "scope": token.scope,
     }))
 }
 
@@ -159,10 +158,10 @@ impl IntoResponse for Refusal {
         let (status, error, description) = match &self {
             Self::InvalidRequest(why) => (StatusCode::BAD_REQUEST, "invalid_request", *why),
             Self::InvalidClient { header: true } => {
-                (StatusCode::UNAUTHORIZED, "invalid_client", "not a live token of that service account")
+                (StatusCode::UNAUTHORIZED, "invalid_client", "not a live token of that client")
             }
             Self::InvalidClient { header: false } => {
-                (StatusCode::BAD_REQUEST, "invalid_client", "not a live token of that service account")
+                (StatusCode::BAD_REQUEST, "invalid_client", "not a live token of that client")
             }
             Self::UnsupportedGrantType => {
                 let known = "authorization_code, refresh_token and client_credentials are given";

@@ -44,8 +44,8 @@ pub struct ExchangedToken {
     pub secret: BearerSecret,
     /// For how many seconds.
     pub seconds: i64,
-    /// What it may do.
-    pub scopes: BTreeSet<Permission>,
+    /// What it may do, as OAuth writes it.
+    pub scope: String,
 }
 
 fn no_such_token() -> Error {
@@ -345,13 +345,13 @@ impl Service {
         Ok((after, secret))
     }
 
-    /// Gives a short-lived token for a service account's (RFC 6749 §4.4): same rights or fewer, and it ends with it.
-    /// `client` names the service account, by id or name.
+    /// Gives a short-lived token for a service account's or a directory's (RFC 6749 §4.4): same rights or fewer, and it ends
+    /// with it. `client` names the service account by id or name, the directory by id.
     ///
     /// # Errors
     ///
-    /// [`Error::Unauthenticated`] for anything but a live token of that service account; [`Error::Refused`] with
-    /// `VALIDATION_FAILED` for a scope the token lacks.
+    /// [`Error::Unauthenticated`] for anything but a live token of that client, which a short-lived one is not;
+    /// [`Error::Refused`] with `VALIDATION_FAILED` for a scope the token lacks.
     pub async fn exchange_token(
         &self,
         client: &str,
@@ -359,9 +359,13 @@ impl Service {
         scopes: Option<&str>,
         origin: crate::domain::login::Origin,
     ) -> Result<ExchangedToken, Error> {
+        if let Some(secret) = BearerSecret::parse(SecretKind::Directory, secret) {
+            return self.exchange_directory_token(client, &secret, scopes, origin).await;
+        }
         let caller = self.sign_in_with_token(secret, origin).await?;
         let program = caller.as_program().ok_or(Error::Unauthenticated)?;
         let names = [program.account.id.to_string(), program.account.user_name_key()];
+        let shown = BearerSecret::parse(SecretKind::Api, secret).ok_or(Error::Unauthenticated)?;
         if !names.contains(&scim::fold(client.trim())) {
             return Err(Error::Unauthenticated);
         }
@@ -373,13 +377,60 @@ impl Service {
             None => program.token.scopes.clone(),
         };
         check_scopes_within(&wanted, &program.token.scopes)?;
+        let scope: Vec<&str> = wanted.iter().map(|scope| scope.key()).collect();
+        let scope = scope.join(" ");
+        let token = ApiToken { scopes: wanted, ..program.token.clone() };
+        self.issue(&caller, &shown, token, scope).await
+    }
+
+    async fn exchange_directory_token(
+        &self,
+        client: &str,
+        shown: &BearerSecret,
+        scopes: Option<&str>,
+        origin: crate::domain::login::Origin,
+    ) -> Result<ExchangedToken, Error> {
+        let caller =
+            self.sign_in_directory(shown.expose(), origin.request.unwrap_or_default()).await.map_err(|error| {
+                match error {
+                    Error::DirectoryDisabled => Error::Unauthenticated,
+                    error => error,
+                }
+            })?;
+        let directory = caller.as_directory().ok_or(Error::Unauthenticated)?;
+        if directory.id.to_string() != client.trim() {
+            return Err(Error::Unauthenticated);
+        }
+        // What a directory may do is set where it is made, not asked for.
+        let held: Vec<&str> = directory.scopes.iter().map(|scope| scope.as_str()).collect();
+        let wanted = scopes.unwrap_or_default();
+        if !wanted.split_whitespace().all(|scope| held.contains(&scope)) {
+            return Err(Refusal::new(Code::ValidationFailed, "the directory has no such scope").at("scope").into());
+        }
+        let scope = held.join(" ");
+        let found = self.store.identity().find_token(shown).await?.ok_or(Error::Unauthenticated)?;
+        self.issue(&caller, shown, found.token, scope).await
+    }
+
+    /// A secret of its own for a token, for ten minutes: not for one that was itself given so, which would never end.
+    async fn issue(
+        &self,
+        caller: &Caller,
+        shown: &BearerSecret,
+        token: ApiToken,
+        scope: String,
+    ) -> Result<ExchangedToken, Error> {
+        let found = self.store.identity().find_token(shown).await?.filter(|found| !found.issued);
+        let found = found.ok_or(Error::Unauthenticated)?;
         let now = self.clock.now();
-        let end = program.token.expires.map_or(now + EXCHANGED_FOR, |expires| expires.min(now + EXCHANGED_FOR));
-        let secret = self.secret(SecretKind::Api);
-        let token = ApiToken { scopes: wanted.clone(), hint: secret.hint(), ..program.token.clone() };
-        let event = self.event(&caller, EventKind::TokenExchanged, ("token", token.id.to_string()));
+        let ends = [token.expires, found.replaced].into_iter().flatten();
+        let end = ends.fold(now + EXCHANGED_FOR, DateTime::min);
+        let kind = if matches!(token.holder, Holder::Directory(_)) { SecretKind::Directory } else { SecretKind::Api };
+        let secret = self.secret(kind);
+        let token = ApiToken { hint: secret.hint(), ..token };
+        let event = self.event(caller, EventKind::TokenExchanged, ("token", token.id.to_string()));
         self.store.change_token(&TokenChange::Exchanged(&secret, &token, end), &event).await?;
-        Ok(ExchangedToken { secret, seconds: (end - now).num_seconds(), scopes: wanted })
+        Ok(ExchangedToken { secret, seconds: (end - now).num_seconds(), scope })
     }
 }
 

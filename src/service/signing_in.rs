@@ -69,7 +69,7 @@ impl Service {
         let found = self.store.identity().find_token(secret).await?.ok_or(Error::Unauthenticated)?;
         let token = found.token;
         let Holder::Directory(id) = token.holder else { return Err(Error::Unauthenticated) };
-        if !token.is_live(now) {
+        if !token.is_live(now) || found.replaced.is_some_and(|until| now >= until) {
             return Err(Error::Unauthenticated);
         }
         let organization = self.store.organization(token.organization).await?;
@@ -81,7 +81,8 @@ impl Service {
             // Several requests may note it at once; one of them succeeding is enough, none may fail for it.
             drop(self.store.identity().touch_token(token.id, now).await);
         }
-        Ok(Known { organization: token.organization, directory, expires: token.expires, at: now })
+        let expires = [token.expires, found.replaced].into_iter().flatten().min();
+        Ok(Known { organization: token.organization, directory, expires, at: now })
     }
 }
 

@@ -23,8 +23,10 @@ const SERVICE_ACCOUNT: &str = "service_account";
 pub struct TokenSession {
     /// The token.
     pub token: ApiToken,
-    /// Until when this secret works, if another took its place.
+    /// Until when this secret works, if another took its place or it is short-lived.
     pub replaced: Option<DateTime<Utc>>,
+    /// Whether it was given for another secret, for a short while.
+    pub issued: bool,
 }
 
 #[derive(SurrealValue)]
@@ -208,8 +210,8 @@ impl IdentityStore {
         let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", bearer_record(secret)));
         let row: Option<BearerRow> = settle(query.await?)?.take(0)?;
         let Some(row) = row else { return Ok(None) };
-        let replaced = row.replaced.map(instant);
-        Ok(Some(TokenSession { token: row.into_token(replaced)?, replaced }))
+        let (replaced, issued) = (row.replaced.map(instant), row.issued == Some(true));
+        Ok(Some(TokenSession { token: row.into_token(replaced)?, replaced, issued }))
     }
 
     /// The tokens of a user, service account or directory, newest first.

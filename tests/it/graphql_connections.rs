@@ -7,13 +7,30 @@ use serde_json::{Value, json};
 
 use crate::support::front_end::{CALLBACK, GOOGLE, person, read};
 use crate::support::person::first_code;
-use crate::support::{Engine, FrontEnd, Person, TestApp, user};
+use crate::support::{Engine, FrontEnd, Owned, Person, TestApp, user};
 
 const ADA: &str = "ada@acme.example";
 
 /// Lets an organization's provider make users.
 async fn let_create(owner: &Person) {
     owner.done("updateAccountPolicy", json!({"jit": "CREATE"}), "accountPolicy { jit }").await;
+}
+
+/// An organization whose provider makes users.
+struct World {
+    app: TestApp,
+    web: FrontEnd,
+    acme: Owned,
+    owner: Person,
+}
+
+async fn world(engine: Engine) -> World {
+    let (app, web) = FrontEnd::start(engine).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    web.connect(&app, acme.id).await;
+    let_create(&owner).await;
+    World { app, web, acme, owner }
 }
 
 async fn count_users(owner: &Person) -> Value {
@@ -23,11 +40,7 @@ async fn count_users(owner: &Person) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn s1_25_s2_12_s2_13_s2_14_whoever_comes_through_a_provider_is_called_by_the_address_there() {
     for engine in Engine::BOTH {
-        let (app, web) = FrontEnd::start(engine).await;
-        let acme = app.owned("acme").await;
-        let owner = acme.owner.sign_in().await;
-        web.connect(&app, acme.id).await;
-        let_create(&owner).await;
+        let World { app, web, owner, .. } = world(engine).await;
         let ada = web.sign_in(person("google|1", ADA)).await;
         let selection = "user { userName email displayName givenName roles { key } accountType passwordState { isSet }
             identities { subject email provider { name strategy displayName } } emails { nodes { address isVerified source } } }
@@ -68,11 +81,7 @@ async fn s1_25_s2_12_s2_13_s2_14_whoever_comes_through_a_provider_is_called_by_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s1_05_s2_24_s2_25_name_and_address_are_changed_at_the_provider() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    let owner = acme.owner.sign_in().await;
-    web.connect(&app, acme.id).await;
-    let_create(&owner).await;
+    let World { app, web, owner, .. } = world(Engine::Memory).await;
     let ada = web.sign_in(person("1", ADA)).await;
     let me = ada.me("user { id version } capabilities { fields { field isEditable reason } }").await;
     for change in [json!({"email": "ada@new.example"}), json!({"userName": "countess"})] {
@@ -103,11 +112,7 @@ async fn s1_05_s2_24_s2_25_name_and_address_are_changed_at_the_provider() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s1_15_a_password_is_the_providers() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    let owner = acme.owner.sign_in().await;
-    web.connect(&app, acme.id).await;
-    let_create(&owner).await;
+    let World { app, web, owner, .. } = world(Engine::Memory).await;
     let ada = web.sign_in(person("1", ADA)).await;
     let id = ada.me("user { id }").await["user"]["id"].clone();
     for name in ["sendPasswordReset", "resetPassword"] {
@@ -197,11 +202,7 @@ async fn a_provisioned_user_signs_in_through_the_organizations_provider_and_off_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_nobody_vouches_for_lets_nobody_in() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    let owner = acme.owner.sign_in().await;
-    web.connect(&app, acme.id).await;
-    let_create(&owner).await;
+    let World { web, owner, .. } = world(Engine::Memory).await;
     for unproven in [
         json!({"sub": "1", "email": ADA}),
         json!({"sub": "1", "email": ADA, "email_verified": false}),
@@ -309,10 +310,7 @@ async fn nobodys_provider_lets_a_superuser_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn g7_how_long_ago_the_provider_asked_decides_what_may_be_done() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    web.connect(&app, acme.id).await;
-    let_create(&acme.owner.sign_in().await).await;
+    let World { app, web, .. } = world(Engine::Memory).await;
     let now = app.clock.now().timestamp();
     let as_of = |time: i64| {
         let mut ada = person("1", ADA);
@@ -338,11 +336,7 @@ async fn g7_how_long_ago_the_provider_asked_decides_what_may_be_done() {
 /// Somebody who put another's address on their own account does not get what its owner brings.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_was_not_proven_here_links_nobody() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    let owner = acme.owner.sign_in().await;
-    web.connect(&app, acme.id).await;
-    let_create(&owner).await;
+    let World { web, owner, .. } = world(Engine::Memory).await;
     let input = json!({"userName": "mallory", "email": ADA, "credentials": {"password": "vK9 pl2 mQz wX7 vals"}});
     owner.done("createUser", input, "user { id }").await;
     let back = web.go(person("1", ADA)).await;
@@ -403,10 +397,7 @@ async fn only_the_front_ends_own_pages_get_a_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_and_a_state_work_once_and_for_a_while_and_for_whoever_asked() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    web.connect(&app, acme.id).await;
-    let_create(&acme.owner.sign_in().await).await;
+    let World { app, web, .. } = world(Engine::Memory).await;
     web.provider.sign_in(person("1", ADA));
     let callback = web.to_callback().await;
     let back = web.come_back(&callback).await;
@@ -457,11 +448,7 @@ type Lie = Box<dyn Fn(&mut Value, &mut Value) -> bool + Send + Sync>;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jt_a_token_that_is_not_the_providers_word_about_this_sign_in_is_refused() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    let owner = acme.owner.sign_in().await;
-    web.connect(&app, acme.id).await;
-    let_create(&owner).await;
+    let World { app, web, owner, .. } = world(Engine::Memory).await;
     let now = app.clock.now().timestamp();
     let set = |name: &'static str, value: Value| {
         move |_: &mut Value, claims: &mut Value| {
@@ -554,10 +541,7 @@ async fn jt_a_token_that_is_not_the_providers_word_about_this_sign_in_is_refused
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_providers_answer_is_not_taken() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    web.connect(&app, acme.id).await;
-    let_create(&acme.owner.sign_in().await).await;
+    let World { web, .. } = world(Engine::Memory).await;
     web.provider.sign_in(person("1", ADA));
     let callback = web.to_callback().await;
     let mixed = callback.split("&iss=").next().expect("a URL").to_owned() + "&iss=https://other.example";
@@ -566,10 +550,7 @@ async fn another_providers_answer_is_not_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_does_not_answer_is_told_from_one_that_says_no() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    web.connect(&app, acme.id).await;
-    let_create(&acme.owner.sign_in().await).await;
+    let World { web, .. } = world(Engine::Memory).await;
     web.provider.set_down(true);
     let (_, location) = web.leave_with(&FrontEnd::wish()).await;
     assert_eq!(read(&location.expect("sent back")).error(), "temporarily_unavailable");
@@ -596,11 +577,7 @@ async fn a_second_factor_is_asked_for_after_a_provider_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_browsers_of_one_newcomer_make_one_person() {
     for engine in Engine::BOTH {
-        let (app, web) = FrontEnd::start(engine).await;
-        let acme = app.owned("acme").await;
-        let owner = acme.owner.sign_in().await;
-        web.connect(&app, acme.id).await;
-        let_create(&owner).await;
+        let World { app, web, owner, .. } = world(engine).await;
         web.provider.sign_in(person("1", ADA));
         let mut callbacks = Vec::new();
         for _ in 0..8 {
@@ -625,11 +602,7 @@ async fn eight_browsers_of_one_newcomer_make_one_person() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_provider_lets_nobody_in_and_its_sessions_end() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    let owner = acme.owner.sign_in().await;
-    web.connect(&app, acme.id).await;
-    let_create(&owner).await;
+    let World { app, web, acme, owner } = world(Engine::Memory).await;
     let own = app.member(acme.id, "bob@acme.example", &["analyst"]).await.sign_in().await;
     let bob = web.sign_in(person("2", "bob@acme.example")).await;
     let ada = web.sign_in(person("1", ADA)).await;
@@ -652,11 +625,7 @@ async fn a_removed_provider_lets_nobody_in_and_its_sessions_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_leaves_is_no_longer_linked_and_can_be_linked_again() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    let owner = acme.owner.sign_in().await;
-    web.connect(&app, acme.id).await;
-    let_create(&owner).await;
+    let World { web, owner, .. } = world(Engine::Memory).await;
     let ada = web.sign_in(person("1", ADA)).await;
     let id = ada.me("user { id }").await["user"]["id"].clone();
     owner.done("deleteUser", json!({"user": {"id": id}}), "deletedUserId").await;
@@ -671,11 +640,7 @@ async fn whoever_leaves_is_no_longer_linked_and_can_be_linked_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lg_a_sign_in_through_a_provider_is_in_the_trail() {
-    let (app, web) = FrontEnd::start(Engine::Memory).await;
-    let acme = app.owned("acme").await;
-    let owner = acme.owner.sign_in().await;
-    web.connect(&app, acme.id).await;
-    let_create(&owner).await;
+    let World { app, web, acme, .. } = world(Engine::Memory).await;
     web.sign_in(person("1", ADA)).await;
     app.member(acme.id, "bob@acme.example", &["analyst"]).await;
     web.sign_in(person("2", "bob@acme.example")).await;

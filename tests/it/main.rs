@@ -31,6 +31,7 @@ mod layers;
 mod parity;
 mod races;
 mod schema_files;
+mod scim_bulk;
 mod scim_conditions;
 mod scim_create;
 mod scim_discovery;

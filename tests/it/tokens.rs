@@ -127,3 +127,49 @@ async fn everything_is_there_after_a_restart() {
     let scim = crate::support::Scim::new(&app.url, &token);
     assert_eq!(scim.get(&format!("/Users/{id}")).await.expect(200)["userName"], "ada");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c16_a_directory_exchanges_its_token_for_short_lived_ones() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let (tenant, other) = (app.tenant("acme").await, app.tenant("globex").await);
+        let secret = tenant.scim.token.clone().expect("a token");
+        let http = crate::support::http().build().expect("a client");
+        let ask = async |id: &str, secret: &str, form: &[(&str, &str)]| {
+            let request = http.post(format!("{}/oauth/token", app.url)).form(form).basic_auth(id, Some(secret));
+            let answer = request.send().await.expect("an answer");
+            (answer.status().as_u16(), answer.json::<serde_json::Value>().await.expect("JSON"))
+        };
+        let grant = ("grant_type", "client_credentials");
+        let id = tenant.directory.to_string();
+        let (status, given) = ask(&id, &secret, &[grant]).await;
+        assert_eq!(
+            (status, &given["expires_in"], &given["scope"]),
+            (200, &600.into(), &"users groups".into()),
+            "{given}"
+        );
+        let token = given["access_token"].as_str().expect("a token").to_owned();
+        let short = tenant.scim.with_token(Some(&token));
+        short.post("/Users", &crate::support::user("ada")).await.expect(201);
+        let body = [grant, ("client_id", id.as_str()), ("client_secret", secret.as_str())];
+        let posted = http.post(format!("{}/oauth/token", app.url)).form(&body).send().await.expect("an answer");
+        assert_eq!(posted.status().as_u16(), 200, "client_secret_post");
+        // Whoever has a short-lived one makes no next of it, and nobody another's.
+        assert_eq!(ask(&id, &token, &[grant]).await.0, 401);
+        assert_eq!(ask(&other.directory.to_string(), &secret, &[grant]).await.0, 401);
+        assert_eq!(ask(&id, &secret, &[grant, ("scope", "users everything")]).await.1["error"], "invalid_scope");
+        // It is over in time, and with its token at once.
+        let next = ask(&id, &secret, &[grant]).await.1["access_token"].as_str().expect("a token").to_owned();
+        app.clock.advance(std::time::Duration::from_secs(601));
+        assert_eq!(short.get("/Users?count=0").await.status, 401);
+        assert_eq!(tenant.scim.with_token(Some(&next)).get("/Users?count=0").await.status, 401);
+        let last = ask(&id, &secret, &[grant]).await.1["access_token"].as_str().expect("a token").to_owned();
+        let last = tenant.scim.with_token(Some(&last));
+        assert_eq!(last.get("/Users?count=0").await.status, 200);
+        let operator = Caller::operator(Some(tenant.id));
+        app.service.revoke_tokens(&operator, tenant.directory, None).await.expect("revoked");
+        assert_eq!(last.get("/Users?count=0").await.status, 401);
+        assert_eq!(ask(&id, &secret, &[grant]).await.0, 401);
+        app.stop();
+    }
+}

@@ -20,6 +20,8 @@ pub(super) async fn service_provider_config(State(api): State<Api>, request: Req
     let features = Features {
         max_results: limits.max_results,
         default_page_size: limits.default_page_size,
+        max_operations: api.settings.bulk_operations,
+        max_payload_size: api.settings.body_bytes,
         documentation_uri: api.settings.documentation_url.clone(),
     };
     let config = message::service_provider_config(&features, &api.settings.scim_base());

@@ -43,6 +43,16 @@ impl Failure {
         &self.detail
     }
 
+    /// The HTTP status.
+    pub(super) fn code(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// The body it is answered with (C12).
+    pub(super) fn body(&self, request_id: Option<&str>) -> serde_json::Value {
+        message::error(self.status.as_u16(), self.scim_type, &self.detail, request_id)
+    }
+
     /// 503: nothing is wrong with the request.
     pub(in crate::api) fn retry_later(detail: impl Into<String>, after: Duration) -> Self {
         Self { retry_after: Some(after), ..Self::status(StatusCode::SERVICE_UNAVAILABLE, detail) }
@@ -146,7 +156,7 @@ pub(in crate::api) async fn render_failures(request: Request, next: Next) -> Res
         }
         None => return response,
     };
-    let body = message::error(failure.status.as_u16(), failure.scim_type, &failure.detail, id.as_deref());
+    let body = failure.body(id.as_deref());
     let mut rendered = (failure.status, Json(body)).into_response();
     *rendered.extensions_mut() = std::mem::take(response.extensions_mut());
     for (name, value) in response.headers() {

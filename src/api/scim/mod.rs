@@ -1,5 +1,6 @@
 //! The SCIM face (RFC 7644), under `/scim/v2`.
 
+mod bulk;
 mod discovery;
 mod failure;
 mod groups;
@@ -40,6 +41,17 @@ fn v2() -> Router<Api> {
         .route("/Schemas", get(discovery::list_schemas))
         .route("/Schemas/{urn}", get(discovery::get_schema))
         .route("/.search", post(search::everything))
+        .route("/Bulk", post(bulk::bulk))
+        .merge(collections())
+}
+
+/// What one operation of a bulk request can be about, noted like any request.
+fn resources(api: &Api) -> Router<Api> {
+    collections().layer(from_fn_with_state(api.clone(), record::record))
+}
+
+fn collections() -> Router<Api> {
+    Router::new()
         .route("/Users", get(users::list).post(users::create))
         .route("/Users/.search", post(users::search))
         .route("/Users/{id}", get(users::read).put(users::replace).patch(users::patch).delete(users::delete))

@@ -33,12 +33,15 @@ pub(super) async fn record(State(api): State<Api>, mut request: Request, next: N
     if !writes || path.ends_with("/.search") {
         return next.run(request).await;
     }
+    let is_bulk = path.ends_with("/Bulk");
     let asks = Asks::default();
     request.extensions_mut().insert(asks.clone());
     let started = Instant::now();
     let response = next.run(request).await;
-    if let Some(caller) = asks.0.get() {
-        let failure = response.extensions().get::<Failure>();
+    let failure = response.extensions().get::<Failure>();
+    // Of a bulk request each operation is noted; as a whole only that it was refused.
+    let is_told = !is_bulk || failure.is_some();
+    if let Some(caller) = asks.0.get().filter(|_| is_told) {
         let learned = response.extensions().get::<Learned>();
         let tolerances = learned.iter().flat_map(|learned| &learned.tolerances);
         let (resource_type, resource) = resource(&path, &response);

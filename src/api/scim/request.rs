@@ -35,7 +35,9 @@ impl FromRequestParts<Api> for Client {
         if let Some(asks) = parts.extensions.get::<Asks>() {
             asks.are(&caller);
         }
-        api.rates.check(directory.id)?;
+        if parts.extensions.get::<Counted>().is_none() {
+            api.rates.check(directory.id)?;
+        }
         let reading = Reading::new(directory.dialect);
         check_acceptable(&parts.headers, &reading)?;
         let parameters = Parameters::read(parts.uri.query().unwrap_or_default())?;
@@ -46,6 +48,10 @@ impl FromRequestParts<Api> for Client {
         Ok(Self { caller, reading, parameters, conditions })
     }
 }
+
+/// Marks an operation of a request that was counted already.
+#[derive(Clone, Copy)]
+pub(super) struct Counted;
 
 /// A [`Client`] with the JSON object it sent.
 pub(super) struct ClientWithBody {

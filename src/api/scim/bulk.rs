@@ -1,0 +1,199 @@
+//! `/Bulk` (RFC 7644 §3.7): each operation goes through the same router as if it came alone, so that there is one way to
+//! do a thing.
+
+use std::time::{Duration, Instant};
+
+use ::scim::bulk::{self, Ids, Operation, Outcome, Sound, Step};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
+use axum::http::{Extensions, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::failure::{Failure, SCIM_JSON};
+use super::request::{ClientWithBody, Counted, bearer};
+use super::response::{learned, scim_json};
+use crate::api::Api;
+use crate::api::requests::RequestId;
+
+/// How much of a request's time operations may take: what is left is for the answer.
+const SHARE_OF_TIME: f64 = 0.8;
+
+/// `POST /Bulk`
+pub(super) async fn bulk(State(api): State<Api>, request: Request) -> Response {
+    let extensions = request.extensions().clone();
+    let token = bearer(request.headers()).map(|token| format!("Bearer {token}")).unwrap_or_default();
+    let ClientWithBody { mut client, body } = match ClientWithBody::from_request(request, &api).await {
+        Ok(read) => read,
+        Err(failure) => return failure.into_response(),
+    };
+    let outcome: Result<Response, Failure> = async {
+        let read = bulk::read(&body, api.settings.bulk_operations, &mut client.reading)?;
+        let running = Running::new(&api, token, &extensions);
+        let outcomes = running.run(&read).await;
+        Ok(scim_json(StatusCode::OK, &bulk::response(&read.operations, &outcomes)))
+    }
+    .await;
+    learned(&client, outcome)
+}
+
+/// A request whose operations are carried out.
+struct Running {
+    router: Router,
+    token: String,
+    extensions: Extensions,
+    base: String,
+    until: Instant,
+}
+
+/// How far it has come.
+struct Progress {
+    ids: Ids,
+    outcomes: Vec<Option<Outcome>>,
+    links: Vec<Option<Value>>,
+}
+
+impl Running {
+    fn new(api: &Api, token: String, outer: &Extensions) -> Self {
+        let mut extensions = Extensions::new();
+        if let Some(id) = outer.get::<RequestId>() {
+            extensions.insert(id.clone());
+        }
+        // The request was counted; its operations are bounded by their number and time.
+        extensions.insert(Counted);
+        let budget = api.settings.request_time.mul_f64(SHARE_OF_TIME);
+        Self {
+            router: super::resources(api).with_state(api.clone()),
+            token,
+            extensions,
+            base: api.settings.scim_base(),
+            until: Instant::now() + budget,
+        }
+    }
+
+    async fn run(&self, bulk: &bulk::Bulk) -> Vec<Option<Outcome>> {
+        let count = bulk.operations.len();
+        let mut progress = Progress { ids: Ids::new(), outcomes: vec![None; count], links: vec![None; count] };
+        let mut errors = 0;
+        for step in bulk::plan(&bulk.operations) {
+            let (operation, outcome) = match step {
+                Step::Run { operation, later } => {
+                    (operation, self.carry_out(&bulk.operations[operation], operation, &later, &mut progress).await)
+                }
+                Step::Link(operation) => match self.link(operation, &mut progress).await {
+                    Some(failed) => (operation, failed),
+                    None => continue,
+                },
+            };
+            errors += u64::from(outcome.is_error());
+            progress.outcomes[operation] = Some(outcome);
+            if bulk.fail_on_errors.is_some_and(|most| errors >= most) {
+                break;
+            }
+        }
+        progress.outcomes
+    }
+
+    async fn carry_out(
+        &self,
+        operation: &Operation,
+        index: usize,
+        later: &std::collections::BTreeSet<String>,
+        progress: &mut Progress,
+    ) -> Outcome {
+        let resolved = operation.read.clone().and_then(|sound| sound.resolved(&progress.ids, later));
+        let (sound, link) = match resolved {
+            Ok(resolved) => resolved,
+            Err(error) => return self.failed(&Failure::from(error), None),
+        };
+        let outcome = self.send(&sound).await;
+        if let (Some(name), Some(location), false) = (&operation.bulk_id, &outcome.location, outcome.is_error()) {
+            let id = location.rsplit('/').next().unwrap_or_default();
+            progress.ids.insert(name.clone(), id.to_owned());
+        }
+        progress.links[index] = link;
+        outcome
+    }
+
+    /// Puts in what an operation was made without; what came of it, if it failed. What was made stays: the answer says
+    /// where it is.
+    async fn link(&self, operation: usize, progress: &mut Progress) -> Option<Outcome> {
+        let link = progress.links[operation].take()?;
+        let made = progress.outcomes[operation].clone().filter(|outcome| !outcome.is_error())?;
+        let location = made.location.clone()?;
+        let data = match bulk::linked(&link, &progress.ids) {
+            Ok(data) => data.as_object().cloned().unwrap_or_default(),
+            Err(error) => return Some(Outcome { location: made.location, ..self.failed(&Failure::from(error), None) }),
+        };
+        let path = location.strip_prefix(&self.base).unwrap_or(&location).to_owned();
+        let patch = Sound { method: bulk::Method::Patch, path, version: None, data };
+        let linked = self.send(&patch).await;
+        if linked.is_error() {
+            return Some(linked);
+        }
+        progress.outcomes[operation] = Some(Outcome { version: linked.version, ..made });
+        None
+    }
+
+    async fn send(&self, sound: &Sound) -> Outcome {
+        let place = (sound.method != bulk::Method::Post).then(|| format!("{}{}", self.base, sound.path));
+        if Instant::now() >= self.until {
+            let late =
+                Failure::retry_later("the time for one request is over: send this again", Duration::from_secs(1));
+            return self.failed(&late, place);
+        }
+        let body = if sound.data.is_empty() { Body::empty() } else { json!(sound.data).to_string().into() };
+        let mut request = Request::builder()
+            .method(sound.method.as_str())
+            .uri(&sound.path)
+            .header(AUTHORIZATION, &self.token)
+            .header(CONTENT_TYPE, SCIM_JSON);
+        if let Some(version) = &sound.version {
+            request = request.header(IF_MATCH, version);
+        }
+        let Ok(mut request) = request.body(body) else {
+            return self.failed(&Failure::status(StatusCode::BAD_REQUEST, "path or version cannot be sent"), place);
+        };
+        request.extensions_mut().extend(self.extensions.clone());
+        let response = match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        self.outcome_of(response, place).await
+    }
+
+    async fn outcome_of(&self, response: Response, place: Option<String>) -> Outcome {
+        if let Some(failure) = response.extensions().get::<Failure>() {
+            return self.failed(failure, place);
+        }
+        let text = |value: Option<&HeaderValue>| value.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (status, version) = (response.status().as_u16(), text(response.headers().get(ETAG)));
+        let location = text(response.headers().get(LOCATION));
+        // A POST that reactivated somebody answers where they are in the body alone.
+        let location = match location.or(place) {
+            Some(location) => Some(location),
+            None => located(response).await,
+        };
+        if status >= 400 {
+            let unknown = Failure::status(StatusCode::NOT_FOUND, "path: there is no such resource type");
+            return self.failed(&unknown, None);
+        }
+        Outcome { status, location, version, response: None }
+    }
+
+    fn failed(&self, failure: &Failure, location: Option<String>) -> Outcome {
+        let id = self.extensions.get::<RequestId>().map(|RequestId(id)| id.to_string());
+        let response = failure.body(id.as_deref());
+        Outcome { status: failure.code(), location, version: None, response: Some(response) }
+    }
+}
+
+async fn located(response: Response) -> Option<String> {
+    let body = response.into_body().collect().await.ok()?.to_bytes();
+    let resource: Value = serde_json::from_slice(&body).ok()?;
+    resource["meta"]["location"].as_str().map(str::to_owned)
+}
