@@ -268,4 +268,53 @@ proptest! {
         let patched = apply(ResourceType::user(), "id", &before, &operations, &mut reading).expect("valid");
         prop_assert_eq!(patched.resource.into_attributes(), model);
     }
+
+    /// Groups that name each other in any way: each is made once, what it names is made before it or linked after it, and
+    /// nothing refers to a name any more.
+    #[test]
+    fn a_bulk_of_any_references_is_planned_whole(references in vec(vec(0..12usize, 0..4), 1..12)) {
+        let count = references.len();
+        let operations: Vec<Value> = references
+            .iter()
+            .enumerate()
+            .map(|(index, named)| {
+                let members: Vec<Value> =
+                    named.iter().filter(|name| **name < count).map(|name| json!({"value": format!("bulkId:{name}")})).collect();
+                json!({"method": "POST", "path": "/Groups", "bulkId": index.to_string(),
+                       "data": {"displayName": index.to_string(), "members": members}})
+            })
+            .collect();
+        let body = json!({"schemas": [scim::bulk::REQUEST], "Operations": operations});
+        let bulk = scim::bulk::read(body.as_object().expect("an object"), 100, &mut Reading::default()).expect("read");
+        let mut ids = scim::bulk::Ids::new();
+        let mut links = std::collections::HashMap::new();
+        let mut members: Vec<Vec<String>> = vec![Vec::new(); count];
+        for step in scim::bulk::plan(&bulk.operations) {
+            match step {
+                scim::bulk::Step::Run { operation, later } => {
+                    prop_assert!(!ids.contains_key(&operation.to_string()), "once");
+                    let sound = bulk.operations[operation].read.as_ref().expect("sound");
+                    let (made, link) = sound.resolved(&ids, &later).expect("what is named is made");
+                    members[operation] = named_in(&made.data["members"]);
+                    ids.insert(operation.to_string(), format!("id-{operation}"));
+                    links.extend(link.map(|link| (operation, link)));
+                }
+                scim::bulk::Step::Link(operation) => {
+                    let link = scim::bulk::linked(&links.remove(&operation).expect("a link"), &ids).expect("linked");
+                    members[operation].extend(named_in(&link["Operations"][0]["value"]));
+                }
+            }
+        }
+        prop_assert!(links.is_empty(), "every link is put in");
+        for (operation, named) in references.iter().enumerate() {
+            let mut wanted: Vec<String> = named.iter().filter(|name| **name < count).map(|name| format!("id-{name}")).collect();
+            wanted.sort();
+            members[operation].sort();
+            prop_assert_eq!(&members[operation], &wanted);
+        }
+    }
+}
+
+fn named_in(members: &Value) -> Vec<String> {
+    members.as_array().into_iter().flatten().filter_map(|one| one["value"].as_str()).map(str::to_owned).collect()
 }

@@ -274,3 +274,15 @@ async fn health_and_readiness_answer_without_a_token() {
     assert_eq!(bare.get("/healthz").await.text, "ok\n");
     assert_eq!(bare.get("/readyz").await.text, "ready\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c137_a_directory_is_nobody() {
+    let app = TestApp::start().await;
+    let scim = app.tenant("acme").await.scim;
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+        let answer = scim.send(method, "/Me", None).await;
+        assert_eq!(answer.status, 501, "{method}");
+        assert_eq!(answer.json()["status"], "501");
+        assert_eq!(scim.with_token(None).send(method, "/Me", None).await.status, 401, "who asks comes first");
+    }
+}

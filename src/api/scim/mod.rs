@@ -14,6 +14,7 @@ use std::collections::HashMap;
 
 use axum::Router;
 use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
@@ -42,6 +43,7 @@ fn v2() -> Router<Api> {
         .route("/Schemas/{urn}", get(discovery::get_schema))
         .route("/.search", post(search::everything))
         .route("/Bulk", post(bulk::bulk))
+        .route("/Me", get(me).post(me).put(me).patch(me).delete(me))
         .merge(collections())
 }
 
@@ -58,6 +60,11 @@ fn collections() -> Router<Api> {
         .route("/Groups", get(groups::list).post(groups::create))
         .route("/Groups/.search", post(groups::search))
         .route("/Groups/{id}", get(groups::read).put(groups::replace).patch(groups::patch).delete(groups::delete))
+}
+
+/// `/Me` (RFC 7644 §3.11): a directory's token has no user behind it (C137).
+async fn me(_client: request::Client) -> Failure {
+    Failure::status(StatusCode::NOT_IMPLEMENTED, "a directory's token is nobody's: there is no user to be /Me")
 }
 
 /// A path nobody serves (C9).
