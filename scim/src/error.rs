@@ -25,6 +25,12 @@ pub enum ScimType {
     InvalidVers,
     /// The request puts a secret where it does not belong.
     Sensitive,
+    /// Not a cursor of this list (RFC 9865 §2.1).
+    InvalidCursor,
+    /// The cursor is too old.
+    ExpiredCursor,
+    /// Another count than the one the list was begun with.
+    InvalidCount,
 }
 
 impl ScimType {
@@ -41,6 +47,9 @@ impl ScimType {
             Self::TooMany => "tooMany",
             Self::InvalidVers => "invalidVers",
             Self::Sensitive => "sensitive",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }

@@ -58,15 +58,29 @@ fn number(name: &str, text: Option<&str>) -> Result<Option<u64>, Error> {
     Ok(Some(value.min(largest)))
 }
 
-/// A list (C42): `Resources` is there even when it is empty.
-pub fn list(total: u64, start_index: u64, resources: &[Value]) -> Value {
-    json!({
+/// Where a page of a list stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// From this index on (RFC 7644 §3.4.2.4).
+    Index(u64),
+    /// Before what this cursor leads to; none: it is the last (RFC 9865 §2).
+    Cursor(Option<String>),
+}
+
+/// A list (C42): `Resources` is there even when it is empty. Of one that is read by cursor no index is told (C65).
+pub fn list(total: u64, place: &Place, resources: &[Value]) -> Value {
+    let mut list = json!({
         "schemas": [LIST_RESPONSE],
         "totalResults": total,
-        "startIndex": start_index,
         "itemsPerPage": resources.len(),
         "Resources": resources,
-    })
+    });
+    match place {
+        Place::Index(index) => list["startIndex"] = json!(index),
+        Place::Cursor(Some(next)) => list["nextCursor"] = json!(next),
+        Place::Cursor(None) => {}
+    }
+    list
 }
 
 /// An error body (C12). The request id, if there is one, closes the detail (C13): clients that check answers against
@@ -90,6 +104,8 @@ pub struct Features {
     pub max_results: u64,
     /// Resources in a list when the client names no count.
     pub default_page_size: u64,
+    /// How long a cursor can be used, in seconds.
+    pub cursor_timeout: i64,
     /// The most operations of one bulk request.
     pub max_operations: usize,
     /// The largest body, in bytes.
@@ -111,8 +127,9 @@ pub fn service_provider_config(features: &Features, base: &str) -> Value {
         "sort": {"supported": true},
         "etag": {"supported": true},
         "pagination": {
-            "cursor": false, "index": true, "defaultPaginationMethod": "index",
+            "cursor": true, "index": true, "defaultPaginationMethod": "index",
             "defaultPageSize": features.default_page_size, "maxPageSize": features.max_results,
+            "cursorTimeout": features.cursor_timeout,
         },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
@@ -203,7 +220,7 @@ mod tests {
     #[test]
     fn c42_an_empty_list_has_its_resources() {
         assert_eq!(
-            list(0, 1, &[]),
+            list(0, &Place::Index(1), &[]),
             json!({"schemas": [LIST_RESPONSE], "totalResults": 0, "startIndex": 1, "itemsPerPage": 0, "Resources": []})
         );
     }

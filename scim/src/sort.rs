@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::quoted;
@@ -21,7 +22,7 @@ pub struct Sort<'s> {
 }
 
 /// A resource's place in an order; a missing value sorts last ascending and first descending.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Key {
     /// Folded unless the attribute is case-exact.
     Text(String),

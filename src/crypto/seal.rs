@@ -79,7 +79,8 @@ impl Sealer {
         })
     }
 
-    fn try_open(&self, context: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+    /// Opens what was sealed with the same context; none for anything else, which clients may send.
+    pub fn try_open(&self, context: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
         let name = sealed.split('.').next()?;
         let (_, key) = self.keys.iter().find(|(known, _)| known == name)?;
         open_with(key, context, sealed)

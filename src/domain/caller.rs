@@ -479,6 +479,11 @@ impl Caller {
         }
     }
 
+    /// Where the caller acts; none for what is above a single organization.
+    pub fn organization(&self) -> Option<OrganizationId> {
+        self.organization
+    }
+
     /// The directory that asks, if it is one.
     pub fn as_directory(&self) -> Option<&Directory> {
         match &self.actor {

@@ -95,7 +95,7 @@ impl Service {
     ) -> Result<Listed<GroupView>, Error> {
         let organization = caller.require(Permission::GroupsRead)?;
         let store = self.store.organization(organization).await?;
-        let list = self.read_list(ResourceType::group(), request, reading)?;
+        let list = self.read_list(caller, ResourceType::group(), request, reading)?;
         let found = store.list_groups(&list.query()).await?;
         let ids: Vec<GroupId> = found.page.iter().map(|group| group.id).collect();
         let mut members = match with {
@@ -106,7 +106,8 @@ impl Service {
             let members = members.as_mut().map(|members| members.remove(&group.id).unwrap_or_default());
             GroupView { group, members }
         });
-        Ok(Listed { total: found.total, start_index: list.page.start_index, views: views.collect() })
+        let place = self.place(caller, ResourceType::group(), request, &list, found.next.as_ref())?;
+        Ok(Listed { total: found.total, place, views: views.collect() })
     }
 
     /// Replaces a group; its members are then exactly those of the body (C70).

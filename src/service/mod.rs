@@ -6,6 +6,7 @@ mod audit;
 mod conditions;
 mod connecting;
 mod connections;
+mod cursor;
 mod directories;
 mod emails;
 mod groups;
@@ -46,7 +47,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use scim::filter::{self, Filter};
-use scim::message::Page;
+use scim::message::{Page, Place};
 use scim::sort::Sort;
 use scim::{Reading, ResourceType, ScimType};
 
@@ -54,6 +55,7 @@ pub use api_tokens::{ExchangedToken, TokenDraft};
 pub use audit::{ShownEvent, Span};
 pub use conditions::Conditions;
 pub use connecting::{Authorization, CodeGrant, ProviderAnswer};
+pub use cursor::CURSOR_SECONDS;
 pub use directories::{DirectoryEdit, MappingWish, MappingsSet};
 pub use groups::Members;
 pub use hashing::HashingLimits;
@@ -91,7 +93,7 @@ use crate::domain::login::Lifetimes;
 use crate::domain::user::Writer;
 use crate::domain::{Caller, Error};
 use crate::openid::Providers;
-use crate::store::{Query, Store};
+use crate::store::{Position, Query, Store};
 use attempts::Lanes;
 use hashing::Hashing;
 use keys::Keys;
@@ -175,6 +177,8 @@ pub struct ListRequest {
     pub start_index: Option<String>,
     /// `count`
     pub count: Option<String>,
+    /// `cursor` (RFC 9865); empty: from the beginning.
+    pub cursor: Option<String>,
 }
 
 /// What a command left behind, and whether anything happened.
@@ -258,11 +262,12 @@ impl Service {
     /// Reads a list request against a resource type.
     fn read_list<'s>(
         &self,
+        caller: &Caller,
         kind: &'s ResourceType,
         request: &ListRequest,
         reading: &mut Reading,
     ) -> Result<ReadList<'s>, Error> {
-        let page = self.read_page(request)?;
+        let (page, from) = self.read_place(caller, kind, request)?;
         let filter = request.filter.as_deref().map(filter::parse).transpose()?;
         let filter = filter.as_ref().map(|filter: &Filter| filter::resolve(filter, kind, reading)).transpose()?;
         let sort = Sort::read(kind, request.sort_by.as_deref(), request.sort_order.as_deref(), reading)?;
@@ -270,7 +275,7 @@ impl Service {
             let detail = "sortBy: groups cannot be sorted by their members";
             return Err(scim::Error::new(ScimType::InvalidPath, detail).into());
         }
-        Ok(ReadList { filter, sort, page, max_scanned: self.limits.max_scanned })
+        Ok(ReadList { filter, sort, page, from, max_scanned: self.limits.max_scanned })
     }
 }
 
@@ -278,12 +283,15 @@ struct ReadList<'s> {
     filter: Option<filter::Resolved<'s>>,
     sort: Option<Sort<'s>>,
     page: Page,
+    /// Read by cursor: after this place, or from the beginning.
+    from: Option<Option<Position>>,
     max_scanned: u64,
 }
 
 impl<'s> ReadList<'s> {
     fn query(&self) -> Query<'_, 's> {
-        Query { filter: self.filter.as_ref(), sort: self.sort, page: self.page, max_scanned: self.max_scanned }
+        let from = self.from.as_ref().map(Option::as_ref);
+        Query { filter: self.filter.as_ref(), sort: self.sort, page: self.page, from, max_scanned: self.max_scanned }
     }
 }
 
@@ -292,8 +300,8 @@ impl<'s> ReadList<'s> {
 pub struct Listed<V> {
     /// How many match, on all pages.
     pub total: u64,
-    /// The index of the first of the page.
-    pub start_index: u64,
+    /// Where the page stands.
+    pub place: Place,
     /// The page.
     pub views: Vec<V>,
 }

@@ -1,5 +1,6 @@
 //! Searching users and groups together (RFC 7644 §3.4.3).
 
+use scim::message::Place;
 use scim::{Dialect, Reading, ScimType};
 
 use crate::domain::group::GroupView;
@@ -31,6 +32,10 @@ impl Service {
             let detail = "sortBy: users and groups cannot be sorted together, search one type";
             return Err(scim::Error::new(ScimType::InvalidPath, detail).into());
         }
+        if request.cursor.is_some() {
+            let detail = "cursor: users and groups cannot be read together by cursor, search one type";
+            return Err(scim::Error::new(ScimType::InvalidValue, detail).into());
+        }
         let page = self.read_page(request)?;
         let mut reading = Reading::new(Dialect::Auto);
         let part = |start: u64, count: u64| ListRequest {
@@ -44,6 +49,6 @@ impl Service {
         let groups = self.list_groups(caller, &part(start, left), with, &mut reading).await?;
         let mut views: Vec<Either> = users.views.into_iter().map(|view| Either::User(Box::new(view))).collect();
         views.extend(groups.views.into_iter().map(|view| Either::Group(Box::new(view))));
-        Ok(Listed { total: users.total + groups.total, start_index: page.start_index, views })
+        Ok(Listed { total: users.total + groups.total, place: Place::Index(page.start_index), views })
     }
 }

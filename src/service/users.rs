@@ -111,10 +111,11 @@ impl Service {
     ) -> Result<Listed<UserView>, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
         let store = self.store.organization(organization).await?;
-        let list = self.read_list(ResourceType::user(), request, reading)?;
+        let list = self.read_list(caller, ResourceType::user(), request, reading)?;
         let found = store.list_users(&list.query()).await?;
         let views = self.view_users(&store, found.page).await?;
-        Ok(Listed { total: found.total, start_index: list.page.start_index, views })
+        let place = self.place(caller, ResourceType::user(), request, &list, found.next.as_ref())?;
+        Ok(Listed { total: found.total, place, views })
     }
 
     /// Replaces a user (RFC 7644 §3.5.1): what the body leaves out is cleared, but `active` (C68).

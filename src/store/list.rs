@@ -6,6 +6,7 @@ use scim::ScimType;
 use scim::filter::Resolved;
 use scim::message::Page;
 use scim::sort::{Key, Sort};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use surrealdb::types::{RecordId, SurrealValue, Variables};
 
@@ -30,8 +31,19 @@ pub struct Query<'q, 's> {
     pub sort: Option<Sort<'s>>,
     /// Which part.
     pub page: Page,
+    /// Read by cursor: after this place in the order, or from its beginning; and whether there is more is told.
+    pub from: Option<Option<&'q Position>>,
     /// The most rows that are evaluated one by one, or sorted.
     pub max_scanned: u64,
+}
+
+/// A resource's place in an order: ties are broken by id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// By what the list is sorted; none: by id alone.
+    pub key: Option<Key>,
+    /// Which resource.
+    pub id: uuid::Uuid,
 }
 
 /// A page of what was found.
@@ -41,6 +53,48 @@ pub struct Found<T> {
     pub total: u64,
     /// The page.
     pub page: Vec<T>,
+    /// Of a list that is read by cursor: where the next page begins after, if there is one.
+    pub next: Option<Position>,
+}
+
+impl Query<'_, '_> {
+    fn after(&self) -> Option<&Position> {
+        self.from.flatten()
+    }
+
+    /// How many rows to read: one more where it has to be known whether there is one.
+    fn limit(&self) -> u64 {
+        self.page.count + u64::from(self.from.is_some() && self.page.count > 0)
+    }
+
+    fn compare(&self, left: (&Option<Key>, uuid::Uuid), right: (&Option<Key>, uuid::Uuid)) -> Ordering {
+        let by_key = match (&self.sort, left.0, right.0) {
+            (Some(sort), Some(left), Some(right)) => sort.compare(left, right),
+            _ => Ordering::Equal,
+        };
+        by_key.then(left.1.cmp(&right.1))
+    }
+
+    fn position<E: Listed>(&self, entity: &E) -> Position {
+        let key = self.sort.as_ref().map(|sort| sort.key(&entity.searchable(&[])));
+        Position { key, id: entity.record_key() }
+    }
+
+    fn is_after<E: Listed>(&self, entity: &E) -> bool {
+        self.after().is_none_or(|after| {
+            let place = self.position(entity);
+            self.compare((&place.key, place.id), (&after.key, after.id)) == Ordering::Greater
+        })
+    }
+
+    /// The page, and where the next one begins after.
+    fn cut<E: Listed>(&self, mut read: Vec<E>) -> (Vec<E>, Option<Position>) {
+        let count = usize::try_from(self.page.count).unwrap_or(usize::MAX);
+        let is_more = self.from.is_some() && read.len() > count;
+        read.truncate(count);
+        let next = read.last().filter(|_| is_more).map(|last| self.position(last));
+        (read, next)
+    }
 }
 
 /// The tables that are listed.
@@ -140,9 +194,9 @@ impl OrganizationStore {
         let order = query.sort.as_ref().map_or(Some(Order::by_id()), |sort| Order::by_column(table, sort));
         match order {
             Some(order) if plan.residual.is_empty() && plan.records.is_some() => {
-                self.page_of_records::<R>(table, &plan, order, query.page).await
+                self.page_of_records::<R>(table, &plan, order, query).await
             }
-            Some(order) if plan.residual.is_empty() => self.page::<R>(table, &plan, order, query.page).await,
+            Some(order) if plan.residual.is_empty() => self.page::<R>(table, &plan, order, query).await,
             _ => self.scan::<R>(table, &plan, query).await,
         }
     }
@@ -164,48 +218,56 @@ impl OrganizationStore {
     }
 
     /// The database does it all: one statement counts, one answers the page.
-    async fn page<R: Row>(
+    async fn page<R: Row<Entity: Listed>>(
         &self,
         table: Table,
         plan: &Plan<'_, '_>,
         order: Order,
-        page: Page,
+        query: &Query<'_, '_>,
     ) -> Result<Found<R::Entity>, Error> {
-        let (table, condition) = (table.name(), condition(plan));
-        let count = format!("SELECT count() FROM {table}{condition} GROUP ALL;");
-        let rows = format!("SELECT * FROM {table}{condition} ORDER BY {} LIMIT $count START $offset;", order.clause());
+        let page = query.page;
+        let (name, condition) = (table.name(), condition(plan));
+        let count = format!("SELECT count() FROM {name}{condition} GROUP ALL;");
+        let (joint, after) = if condition.is_empty() { (" WHERE ", query.after()) } else { (" AND ", query.after()) };
+        let rest = after.map(|_| format!("{joint}{}", order.after())).unwrap_or_default();
+        let rows =
+            format!("SELECT * FROM {name}{condition}{rest} ORDER BY {} LIMIT $count START $offset;", order.clause());
         // Nothing to show: the count alone.
         let text = if page.count == 0 { count } else { count + &rows };
-        let query = self
+        let asked = self
             .0
             .query(text)
             .bind(plan.variables.clone())
-            .bind(("count", i64::try_from(page.count).unwrap_or(i64::MAX)))
-            .bind(("offset", i64::try_from(page.offset()).unwrap_or(i64::MAX)));
-        let mut results = settle(query.await.map_err(StoreError::from)?)?;
+            .bind(("count", i64::try_from(query.limit()).unwrap_or(i64::MAX)))
+            .bind(("offset", i64::try_from(page.offset()).unwrap_or(i64::MAX)))
+            .bind(("after", after.map(|after| RecordId::new(name, uuid(after.id)))))
+            .bind(("after_key", after.and_then(|after| after.key.as_ref()).map(column_value)));
+        let mut results = settle(asked.await.map_err(StoreError::from)?)?;
         let total: Option<i64> = results.take((0, "count")).map_err(StoreError::from)?;
         let rows: Vec<R> = if page.count == 0 { Vec::new() } else { results.take(1).map_err(StoreError::from)? };
         let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
-        Ok(Found { total: total.and_then(|total| u64::try_from(total).ok()).unwrap_or(0), page: entities? })
+        let (page, next) = query.cut(entities?);
+        Ok(Found { total: total.and_then(|total| u64::try_from(total).ok()).unwrap_or(0), page, next })
     }
 
     /// The filter names the records: they are few, and counted here (the engine counts tables only).
-    async fn page_of_records<R: Row>(
+    async fn page_of_records<R: Row<Entity: Listed>>(
         &self,
         table: Table,
         plan: &Plan<'_, '_>,
         order: Order,
-        page: Page,
+        query: &Query<'_, '_>,
     ) -> Result<Found<R::Entity>, Error> {
         let text = format!("SELECT * FROM {}{} ORDER BY {}", source(table, plan), condition(plan), order.clause());
-        let query = self.0.query(text).bind(plan.variables.clone()).bind(("records", plan.records.clone()));
-        let rows: Vec<R> = settle(query.await.map_err(StoreError::from)?)?.take(0).map_err(StoreError::from)?;
+        let asked = self.0.query(text).bind(plan.variables.clone()).bind(("records", plan.records.clone()));
+        let rows: Vec<R> = settle(asked.await.map_err(StoreError::from)?)?.take(0).map_err(StoreError::from)?;
         let total = rows.len() as u64;
-        let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
-        let count = usize::try_from(page.count).unwrap_or(usize::MAX);
-        let entities: Result<Vec<_>, StoreError> =
-            rows.into_iter().skip(offset).take(count).map(Row::into_entity).collect();
-        Ok(Found { total, page: entities? })
+        let offset = usize::try_from(query.page.offset()).unwrap_or(usize::MAX);
+        let count = usize::try_from(query.limit()).unwrap_or(usize::MAX);
+        let mut entities = rows.into_iter().map(Row::into_entity).collect::<Result<Vec<_>, StoreError>>()?;
+        entities.retain(|entity| query.is_after(entity));
+        let (page, next) = query.cut(entities.into_iter().skip(offset).take(count).collect());
+        Ok(Found { total, page, next })
     }
 
     /// Rows are read in order of id, chunk by chunk, and evaluated by the scim crate.
@@ -284,58 +346,76 @@ impl OrganizationStore {
     async fn collected<R: Row<Entity: Listed>>(
         &self,
         table: Table,
-        collector: Collector<'_, R::Entity>,
+        collector: Collector<'_, '_, R::Entity>,
     ) -> Result<Found<R::Entity>, Error> {
         let total = collector.total;
-        if collector.sort.is_none() {
-            return Ok(Found { total, page: collector.window });
+        if collector.query.sort.is_none() {
+            let (page, next) = collector.query.cut(collector.window);
+            return Ok(Found { total, page, next });
         }
-        let ids: Vec<uuid::Uuid> = collector.into_sorted_page();
+        let (ids, next) = collector.into_sorted_page();
         let records: Vec<RecordId> = ids.iter().map(|id| RecordId::new(table.name(), uuid(*id))).collect();
         let query = self.0.query("SELECT * FROM $records").bind(("records", records));
         let rows: Vec<R> = settle(query.await.map_err(StoreError::from)?)?.take(0).map_err(StoreError::from)?;
         let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
         let mut page = entities?;
         page.sort_by_key(|entity| ids.iter().position(|id| *id == entity.record_key()));
-        Ok(Found { total, page })
+        Ok(Found { total, page, next })
     }
 }
 
 /// What is kept while rows pass by: the page itself, or of each match its place in the order.
-struct Collector<'q, E> {
-    sort: Option<&'q Sort<'q>>,
-    page: Page,
+struct Collector<'q, 's, E> {
+    query: &'q Query<'q, 's>,
     total: u64,
+    /// How many of those that match come after where the page begins.
+    passed: u64,
     window: Vec<E>,
-    keys: Vec<(Key, uuid::Uuid)>,
+    keys: Vec<(Option<Key>, uuid::Uuid)>,
 }
 
-impl<'q, E: Listed> Collector<'q, E> {
-    fn new(query: &'q Query<'_, '_>) -> Self {
-        Self { sort: query.sort.as_ref(), page: query.page, total: 0, window: Vec::new(), keys: Vec::new() }
+impl<'q, 's, E: Listed> Collector<'q, 's, E> {
+    fn new(query: &'q Query<'q, 's>) -> Self {
+        Self { query, total: 0, passed: 0, window: Vec::new(), keys: Vec::new() }
     }
 
     fn add(&mut self, entity: E, object: &Map<String, Json>) {
-        match self.sort {
-            Some(sort) => self.keys.push((sort.key(object), entity.record_key())),
-            None if self.total >= self.page.offset() && (self.window.len() as u64) < self.page.count => {
-                self.window.push(entity);
-            }
-            None => {}
-        }
         self.total += 1;
+        if let Some(sort) = &self.query.sort {
+            self.keys.push((Some(sort.key(object)), entity.record_key()));
+            return;
+        }
+        if !self.query.is_after(&entity) {
+            return;
+        }
+        if self.passed >= self.query.page.offset() && (self.window.len() as u64) < self.query.limit() {
+            self.window.push(entity);
+        }
+        self.passed += 1;
     }
 
-    fn into_sorted_page(mut self) -> Vec<uuid::Uuid> {
-        if let Some(sort) = self.sort {
-            self.keys.sort_by(|left, right| match sort.compare(&left.0, &right.0) {
-                Ordering::Equal => left.1.cmp(&right.1),
-                ordering => ordering,
-            });
+    fn into_sorted_page(mut self) -> (Vec<uuid::Uuid>, Option<Position>) {
+        let query = self.query;
+        self.keys.sort_by(|left, right| query.compare((&left.0, left.1), (&right.0, right.1)));
+        if let Some(after) = query.after() {
+            self.keys.retain(|(key, id)| query.compare((key, *id), (&after.key, after.id)) == Ordering::Greater);
         }
-        let offset = usize::try_from(self.page.offset()).unwrap_or(usize::MAX);
-        let count = usize::try_from(self.page.count).unwrap_or(usize::MAX);
-        self.keys.into_iter().skip(offset).take(count).map(|(_, id)| id).collect()
+        let offset = usize::try_from(query.page.offset()).unwrap_or(usize::MAX);
+        let count = usize::try_from(query.page.count).unwrap_or(usize::MAX);
+        let mut page: Vec<_> = self.keys.into_iter().skip(offset).collect();
+        let is_more = query.from.is_some() && page.len() > count;
+        page.truncate(count);
+        let next = page.last().filter(|_| is_more).map(|(key, id)| Position { key: key.clone(), id: *id });
+        (page.into_iter().map(|(_, id)| id).collect(), next)
+    }
+}
+
+/// A key as its column holds it.
+fn column_value(key: &Key) -> surrealdb::types::Value {
+    match key {
+        Key::Text(text) => text.clone().into_value(),
+        Key::Instant(instant) => instant.timestamp_millis().into_value(),
+        Key::Number(_) | Key::Boolean(_) | Key::Missing => surrealdb::types::Value::None,
     }
 }
 
@@ -353,6 +433,16 @@ impl Order {
 
     fn by_column(table: Table, sort: &Sort<'_>) -> Option<Self> {
         Some(Self { column: table.sort_column(sort)?, descending: sort.descending })
+    }
+
+    /// What comes after `$after_key` and `$after`.
+    fn after(self) -> String {
+        let further = if self.descending { "<" } else { ">" };
+        let column = self.column;
+        if column == "id" {
+            return format!("id {further} $after");
+        }
+        format!("({column} {further} $after_key OR ({column} = $after_key AND id > $after))")
     }
 
     fn clause(self) -> String {

@@ -62,7 +62,7 @@ pub(crate) use emails::EmailChange;
 pub use error::{StoreError, UniqueIndex};
 pub(crate) use invitations::Joining;
 pub use invitations::{InvitationFilter, ShownState};
-pub use list::{Found, Query};
+pub use list::{Found, Position, Query};
 pub(crate) use logins::LoginEnd;
 pub(crate) use logins::NewTokens;
 pub(crate) use members::Belongings;

@@ -34,6 +34,7 @@ mod schema_files;
 mod scim_bulk;
 mod scim_conditions;
 mod scim_create;
+mod scim_cursor;
 mod scim_discovery;
 mod scim_filters;
 mod scim_groups;

@@ -146,7 +146,7 @@ async fn c8_a_token_of_another_scope_is_403_before_anything_is_looked_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c9_unknown_paths_404_wrong_methods_405_and_head_mirrors_get() {
     let scim = TestApp::start().await.scim(Dialect::Auto).await;
-    for path in ["/nothing", "/Users/a/b", "/users", "/Me", "/"] {
+    for path in ["/nothing", "/Users/a/b", "/users", "/Mine", "/"] {
         scim.get(path).await.refused(404, None);
     }
     for (method, path, allowed) in [

@@ -20,6 +20,7 @@ pub(super) async fn service_provider_config(State(api): State<Api>, request: Req
     let features = Features {
         max_results: limits.max_results,
         default_page_size: limits.default_page_size,
+        cursor_timeout: crate::service::CURSOR_SECONDS,
         max_operations: api.settings.bulk_operations,
         max_payload_size: api.settings.body_bytes,
         documentation_uri: api.settings.documentation_url.clone(),
@@ -101,5 +102,5 @@ fn described(schema: &Schema, dialect: Dialect, base: &str) -> Value {
 }
 
 fn whole_list(documents: &[Value]) -> Response {
-    scim_json(StatusCode::OK, &message::list(documents.len() as u64, 1, documents))
+    scim_json(StatusCode::OK, &message::list(documents.len() as u64, &message::Place::Index(1), documents))
 }

@@ -195,6 +195,7 @@ impl Parameters {
             ("sortOrder", &mut self.list.sort_order),
             ("startIndex", &mut self.list.start_index),
             ("count", &mut self.list.count),
+            ("cursor", &mut self.list.cursor),
             ("attributes", &mut self.attributes),
             ("excludedAttributes", &mut self.excluded),
         ];

@@ -74,7 +74,7 @@ impl Answer<'_> {
 pub(super) fn list(
     kind: &ResourceType,
     projection: &Projection,
-    (total, start_index): (u64, u64),
+    (total, place): (u64, &message::Place),
     resources: impl Iterator<Item = Map<String, Value>>,
 ) -> Response {
     let resources: Vec<Value> = resources
@@ -83,7 +83,7 @@ pub(super) fn list(
             Value::Object(resource)
         })
         .collect();
-    scim_json(StatusCode::OK, &message::list(total, start_index, &resources))
+    scim_json(StatusCode::OK, &message::list(total, place, &resources))
 }
 
 /// Notes whether anything had to change.

@@ -34,7 +34,7 @@ pub(super) async fn everything(State(api): State<Api>, request: ClientWithBody) 
                 Value::Object(resource)
             })
             .collect();
-        Ok(scim_json(StatusCode::OK, &message::list(found.total, found.start_index, &resources)))
+        Ok(scim_json(StatusCode::OK, &message::list(found.total, &found.place, &resources)))
     }
     .await;
     learned(&client, outcome)

@@ -63,7 +63,7 @@ async fn list_by(api: &Api, client: &mut Client, parameters: &Parameters) -> Res
     let found = api.service.list_users(&client.caller, &parameters.list, &mut client.reading).await?;
     let base = api.settings.scim_base();
     let resources = found.views.iter().map(|view| view.to_scim(&base));
-    Ok(response::list(ResourceType::user(), &projection, (found.total, found.start_index), resources))
+    Ok(response::list(ResourceType::user(), &projection, (found.total, &found.place), resources))
 }
 
 /// `PUT /Users/{id}` (RFC 7644 §3.5.1).
