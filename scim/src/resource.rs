@@ -67,11 +67,9 @@ impl Resource {
     }
 
     /// The URNs for `schemas`, derived from the content (C72, C92): the core schema and each extension with a value.
-    pub fn schemas<'s>(&self, kind: &'s ResourceType) -> Vec<&'s str> {
-        kind.schemas()
-            .filter(|schema| schema.id == kind.core.id || self.0.contains_key(&schema.id))
-            .map(|schema| schema.id.as_str())
-            .collect()
+    pub fn schemas<'s>(&'s self, kind: &'s ResourceType) -> Vec<&'s str> {
+        let extensions = self.0.keys().map(String::as_str).filter(|name| name.contains(':'));
+        std::iter::once(kind.core.id.as_str()).chain(extensions).collect()
     }
 
     /// Whether every required attribute has a value that is more than blanks.

@@ -244,12 +244,22 @@ pub fn all() -> &'static [Schema] {
     static ALL: LazyLock<Vec<Schema>> = LazyLock::new(|| {
         let mut schemas: Vec<Schema> =
             ResourceType::all().into_iter().flat_map(ResourceType::schemas).cloned().collect();
-        schemas.push(embedded(include_str!("../schemas/service_provider_config.json")));
-        schemas.push(embedded(include_str!("../schemas/resource_type.json")));
-        schemas.push(embedded(include_str!("../schemas/schema.json")));
+        schemas.extend(of_discovery().iter().cloned());
         schemas
     });
     &ALL
+}
+
+/// The schemas of the discovery documents themselves (RFC 7643 §8.7.2).
+pub(crate) fn of_discovery() -> &'static [Schema] {
+    static DISCOVERY: LazyLock<[Schema; 3]> = LazyLock::new(|| {
+        [
+            embedded(include_str!("../schemas/service_provider_config.json")),
+            embedded(include_str!("../schemas/resource_type.json")),
+            embedded(include_str!("../schemas/schema.json")),
+        ]
+    });
+    &*DISCOVERY
 }
 
 fn embedded(text: &str) -> Schema {

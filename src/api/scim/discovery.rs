@@ -1,7 +1,9 @@
 //! What the server offers (RFC 7644 §4, C18–C24). Read without a token; a token only chooses the view.
 
+use std::sync::Arc;
+
 use ::scim::message::{self, Features};
-use ::scim::{Dialect, ResourceType, Schema, schema};
+use ::scim::{Dialect, ResourceTypes, Schema, schema};
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -33,7 +35,8 @@ pub(super) async fn service_provider_config(State(api): State<Api>, request: Req
 pub(super) async fn list_resource_types(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
     refuse_filter(&request)?;
     let base = api.settings.scim_base();
-    let types: Vec<Value> = ResourceType::all().iter().map(|kind| message::resource_type(kind, &base)).collect();
+    let asker = Asker::of(&api, request).await;
+    let types: Vec<Value> = asker.types.all().iter().map(|kind| message::resource_type(kind, &base)).collect();
     Ok(whole_list(&types))
 }
 
@@ -44,16 +47,18 @@ pub(super) async fn get_resource_type(
     request: Request,
 ) -> Result<Response, Failure> {
     refuse_filter(&request)?;
-    let kind = ResourceType::by_name(&name).ok_or(Error::NotFound(Noun::ResourceType))?;
+    let asker = Asker::of(&api, request).await;
+    let kind = asker.types.all().into_iter().find(|kind| kind.name.eq_ignore_ascii_case(&name));
+    let kind = kind.ok_or(Error::NotFound(Noun::ResourceType))?;
     Ok(scim_json(StatusCode::OK, &message::resource_type(kind, &api.settings.scim_base())))
 }
 
 /// `GET /Schemas`
 pub(super) async fn list_schemas(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
     refuse_filter(&request)?;
-    let dialect = dialect(&api, request).await;
+    let asker = Asker::of(&api, request).await;
     let base = api.settings.scim_base();
-    let schemas: Vec<Value> = schema::all().iter().map(|schema| described(schema, dialect, &base)).collect();
+    let schemas: Vec<Value> = asker.types.schemas().map(|schema| described(schema, asker.dialect, &base)).collect();
     Ok(whole_list(&schemas))
 }
 
@@ -64,10 +69,10 @@ pub(super) async fn get_schema(
     request: Request,
 ) -> Result<Response, Failure> {
     refuse_filter(&request)?;
-    let dialect = dialect(&api, request).await;
-    let found = schema::all().iter().find(|schema| schema.id.eq_ignore_ascii_case(&urn));
+    let asker = Asker::of(&api, request).await;
+    let found = asker.types.schemas().find(|schema| schema.id.eq_ignore_ascii_case(&urn));
     let found = found.ok_or(Error::NotFound(Noun::Schema))?;
-    Ok(scim_json(StatusCode::OK, &described(found, dialect, &api.settings.scim_base())))
+    Ok(scim_json(StatusCode::OK, &described(found, asker.dialect, &api.settings.scim_base())))
 }
 
 /// A filter here must not be mistaken for one that was applied (RFC 7644 §4).
@@ -78,14 +83,24 @@ fn refuse_filter(request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The dialect of whoever asks, if they say who they are.
-async fn dialect(api: &Api, request: Request) -> Dialect {
-    let (parts, _) = request.into_parts();
-    if bearer(&parts.headers).is_none() {
-        return Dialect::Auto;
+/// What whoever asks is shown: without a good token what every organization has.
+struct Asker {
+    dialect: Dialect,
+    types: Arc<ResourceTypes>,
+}
+
+impl Asker {
+    async fn of(api: &Api, request: Request) -> Self {
+        let (parts, _) = request.into_parts();
+        let caller = match bearer(&parts.headers) {
+            Some(_) => sign_in(&parts, api).await.ok(),
+            None => None,
+        };
+        match caller.as_ref().and_then(|caller| caller.as_directory().zip(Some(caller))) {
+            Some((directory, caller)) => Self { dialect: directory.dialect, types: caller.types().clone() },
+            None => Self { dialect: Dialect::Auto, types: ResourceTypes::standard().clone() },
+        }
     }
-    let caller = sign_in(&parts, api).await.ok();
-    caller.and_then(|caller| caller.as_directory().map(|directory| directory.dialect)).unwrap_or_default()
 }
 
 /// Entra stumbles over `password` and `emails.display` (C23).
