@@ -1,8 +1,9 @@
 //! The load harness: what the design promises of speed, measured over a real socket and printed as ratios within one
-//! run. `cargo bench --profile dev --bench load [-- USERS]`; 100,000 users unless told otherwise.
+//! run. `cargo bench --profile dev --bench load [-- USERS] [import]`; 100,000 users unless told otherwise, `import`: that alone.
 
 mod administration;
 mod client;
+mod import;
 mod sign_in;
 
 use std::sync::Arc;
@@ -166,13 +167,18 @@ fn main() {
     let users = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let stack = 16 * 1024 * 1024;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(stack).build();
-    let held =
-        runtime.expect("a runtime").block_on(async move { tokio::spawn(measure(users)).await.expect("measured") });
+    let only_import = std::env::args().any(|argument| argument == "import");
+    let measured = async move { tokio::spawn(measure(users, only_import)).await.expect("measured") };
+    let held = runtime.expect("a runtime").block_on(measured);
     std::process::exit(i32::from(!held));
 }
 
-async fn measure(users: usize) -> bool {
+async fn measure(users: usize, only_import: bool) -> bool {
     let mut report = Report { held: true };
+    import::against_the_store(&mut report, users).await;
+    if only_import {
+        return report.held;
+    }
     let bench = Bench::start("mem://").await;
     let (small, large) = (bench.tenant("small").await, bench.tenant("large").await);
     let started = Instant::now();

@@ -1,0 +1,77 @@
+//! Many users at once: what an import asks and writes.
+
+use std::collections::HashSet;
+
+use surrealdb::types::RecordId;
+
+use super::error::settle;
+use super::users::{UserRow, external_key, key, user_record};
+use super::write::Write;
+use super::{OrganizationStore, StoreError};
+use crate::domain::audit::AuditEvent;
+use crate::domain::user::User;
+use crate::domain::{DirectoryId, UserId};
+
+/// What some users would collide with.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Ids that are there.
+    pub ids: HashSet<UserId>,
+    /// Folded user names that are there, of people and of programs.
+    pub name_keys: HashSet<String>,
+    /// External ids that are there, in the directory that was asked about.
+    pub external_ids: HashSet<String>,
+}
+
+impl OrganizationStore {
+    /// Which of these ids, names and external ids are there.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub(crate) async fn find_taken(&self, users: &[User], directory: Option<DirectoryId>) -> Result<Taken, StoreError> {
+        let ids: Vec<RecordId> = users.iter().map(|user| user_record(user.id)).collect();
+        let names: Vec<String> = users.iter().map(User::user_name_key).collect();
+        let external = |user: &User| external_key(directory, user.external_id());
+        let externals: Vec<String> = users.iter().filter_map(external).collect();
+        let query = self
+            .0
+            .query(
+                "SELECT VALUE id FROM $ids; \
+                 SELECT VALUE user_name_key FROM user WHERE user_name_key IN $names; \
+                 SELECT VALUE user_name_key FROM service_account WHERE user_name_key IN $names; \
+                 SELECT VALUE external_id FROM user WHERE external_key IN $externals;",
+            )
+            .bind(("ids", ids))
+            .bind(("names", names))
+            .bind(("externals", externals));
+        let mut results = settle(query.await?)?;
+        let ids: Vec<RecordId> = results.take(0)?;
+        let mut names: Vec<String> = results.take(1)?;
+        names.extend(results.take::<Vec<String>>(2)?);
+        let external_ids: Vec<Option<String>> = results.take(3)?;
+        Ok(Taken {
+            ids: ids.iter().map(|id| key(id).map(UserId::new)).collect::<Result<_, _>>()?,
+            name_keys: names.into_iter().collect(),
+            external_ids: external_ids.into_iter().flatten().collect(),
+        })
+    }
+
+    /// Adds users with their audit events, all or none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Taken`] for a name or external id; [`StoreError::Outdated`] for an id.
+    pub async fn insert_users(&self, users: &[(User, AuditEvent)]) -> Result<(), StoreError> {
+        let Some(((_, first), rest)) = users.split_first() else { return Ok(()) };
+        let mut write = Write::new(self.1, first);
+        write.also(rest.iter().map(|(_, event)| event));
+        write.push(
+            "IF (SELECT VALUE id FROM service_account WHERE user_name_key IN $names) != [] { THROW 'name taken' };",
+        );
+        write.push("INSERT INTO user $users RETURN NONE;");
+        write.bind("names", users.iter().map(|(user, _)| user.user_name_key()).collect::<Vec<String>>());
+        write.bind("users", users.iter().map(|(user, _)| UserRow::from(user)).collect::<Vec<UserRow>>());
+        write.commit(&self.0).await
+    }
+}
