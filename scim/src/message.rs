@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::json::get_ignore_case;
 use crate::schema::{Attribute, ResourceType, Schema};
-use crate::{Error, ScimType};
+use crate::{Error, Reading, ScimType, Tolerance};
 
 /// The schema of a list (RFC 7644 §3.4.2).
 pub const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -56,6 +57,20 @@ fn number(name: &str, text: Option<&str>) -> Result<Option<u64>, Error> {
     let largest = u64::try_from(i64::MAX).unwrap_or(u64::MAX);
     let value = if text.starts_with('-') { 0 } else { digits.parse().unwrap_or(largest) };
     Ok(Some(value.min(largest)))
+}
+
+/// A message says in `schemas` what it is; the lenient dialects take it at its place (C63, C73, C135).
+///
+/// # Errors
+///
+/// `invalidSyntax` when it says something else, or nothing where that is not tolerated.
+pub fn check_schemas(body: &Map<String, Value>, urn: &str, reading: &mut Reading) -> Result<(), Error> {
+    let is_it = |listed: &Value| listed.as_str().is_some_and(|listed| listed.eq_ignore_ascii_case(urn));
+    match get_ignore_case(body, "schemas") {
+        Some(Value::Array(listed)) if listed.iter().any(is_it) => Ok(()),
+        None | Some(Value::Null) if reading.tolerates(Tolerance::LooseSchemas) => Ok(()),
+        _ => Err(Error::syntax(format!("schemas must list {urn}"))),
+    }
 }
 
 /// Where a page of a list stands.

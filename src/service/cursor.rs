@@ -1,25 +1,16 @@
 //! Reading lists by cursor (RFC 9865): a cursor is the place of the last resource, sealed, good for one list of one client.
 
 use scim::message::{Page, Place};
-use scim::{ResourceType, ScimType};
-use serde::{Deserialize, Serialize};
+use scim::{ListRequest, ResourceType, ScimType};
 use sha2::{Digest as _, Sha256};
 
-use super::{ListRequest, ReadList, Service};
+use super::{ReadList, Service};
+use crate::domain::cursor::{Cursor, Position};
 use crate::domain::{Caller, Error};
-use crate::store::Position;
+use crate::store::Paging;
 
 /// How long a cursor can be used, in seconds.
 pub const CURSOR_SECONDS: i64 = 3_600;
-
-/// What a cursor says.
-#[derive(Serialize, Deserialize)]
-struct Cursor {
-    after: Position,
-    count: u64,
-    /// When it was given, in seconds since 1970.
-    given: i64,
-}
 
 /// Whose list of what this is: another client, type, filter or order does not open the cursor (C66).
 fn context(caller: &Caller, kind: &ResourceType, request: &ListRequest) -> String {
@@ -41,18 +32,18 @@ impl Service {
         caller: &Caller,
         kind: &ResourceType,
         request: &ListRequest,
-    ) -> Result<(Page, Option<Option<Position>>), Error> {
+    ) -> Result<(Page, Paging), Error> {
         let page = self.read_page(request)?;
-        let Some(text) = &request.cursor else { return Ok((page, None)) };
+        let Some(text) = &request.cursor else { return Ok((page, Paging::Index)) };
         let refused = |kind: ScimType, detail: &str| Error::from(scim::Error::new(kind, detail));
         if request.start_index.is_some() {
             return Err(refused(ScimType::InvalidValue, "give cursor or startIndex, not both"));
         }
         if text.is_empty() {
-            return Ok((Page { start_index: 1, ..page }, Some(None)));
+            return Ok((Page { start_index: 1, ..page }, Paging::Cursor(None)));
         }
         let opened = self.sealer.try_open(&context(caller, kind, request), text);
-        let cursor: Option<Cursor> = opened.and_then(|plain| serde_json::from_slice(&plain).ok());
+        let cursor = opened.and_then(|plain| Cursor::read(&plain));
         let cursor =
             cursor.ok_or_else(|| refused(ScimType::InvalidCursor, "not a cursor of this list: begin again"))?;
         if self.clock.now().timestamp() - cursor.given >= CURSOR_SECONDS {
@@ -61,7 +52,7 @@ impl Service {
         if request.count.is_some() && page.count != cursor.count {
             return Err(refused(ScimType::InvalidCount, "count is the one the list was begun with"));
         }
-        Ok((Page { start_index: 1, count: cursor.count }, Some(Some(cursor.after))))
+        Ok((Page { start_index: 1, count: cursor.count }, Paging::Cursor(Some(cursor.after))))
     }
 
     /// Where a page stands, to be told with it.
@@ -73,13 +64,50 @@ impl Service {
         list: &ReadList<'_>,
         next: Option<&Position>,
     ) -> Result<Place, Error> {
-        if list.from.is_none() {
+        if list.paging == Paging::Index {
             return Ok(Place::Index(list.page.start_index));
         }
         let Some(after) = next.cloned() else { return Ok(Place::Cursor(None)) };
         let cursor = Cursor { after, count: list.page.count, given: self.clock.now().timestamp() };
-        let plain = serde_json::to_vec(&cursor).map_err(|error| Error::Internal(error.into()))?;
-        let sealed = self.sealer.seal(&context(caller, kind, request), &plain, self.entropy.bytes())?;
+        let sealed = self.sealer.seal(&context(caller, kind, request), &cursor.write(), self.entropy.bytes())?;
         Ok(Place::Cursor(Some(sealed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::service::Sealer;
+
+    proptest! {
+        /// The twin of the fuzz target `cursor`.
+        #[test]
+        fn c66_z04_no_text_opens_but_what_was_sealed_for_this_list(
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), 1..128_u8), 1..4),
+            text in "[A-Za-z0-9_.-]{0,120}",
+            plain in proptest::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let sealer = Sealer::new(&[Zeroizing::new(vec![7; 32])]).expect("a key");
+            let opened = |text: &str| sealer.try_open("a list", text).and_then(|plain| Cursor::read(&plain));
+            let cursor = Cursor { after: Position { key: None, id: Uuid::nil() }, count: 100, given: 0 };
+            let sealed = sealer.seal("a list", &cursor.write(), [9; 12]).expect("sealed");
+            prop_assert!(sealer.try_open("another list", &sealed).is_none());
+            prop_assert_eq!(opened(&sealed), Some(cursor));
+            prop_assert_eq!(opened(&text), None);
+            let mut altered = sealed.clone().into_bytes();
+            for (index, change) in changes {
+                let at = index.index(altered.len());
+                altered[at] ^= change;
+            }
+            let altered = String::from_utf8(altered).expect("ASCII");
+            prop_assert!(altered == sealed || opened(&altered).is_none());
+            // Were it sealed by us, but no cursor: refused, not a panic.
+            let sealed = sealer.seal("a list", &plain, [9; 12]).expect("sealed");
+            prop_assert_eq!(opened(&sealed), Cursor::read(&plain));
+        }
     }
 }

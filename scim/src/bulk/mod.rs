@@ -36,7 +36,7 @@ pub struct Bulk {
 /// `invalidSyntax` when the body is not a `BulkRequest`, `invalidValue` for `failOnErrors` below one and for a `bulkId` given
 /// twice (C132); 413 beyond `most` operations (C130).
 pub fn read(body: &Map<String, Value>, most: usize, reading: &mut Reading) -> Result<Bulk, Error> {
-    check_schemas(body, reading)?;
+    crate::message::check_schemas(body, REQUEST, reading)?;
     let operations = match body.get("Operations") {
         Some(operations) => operations,
         None => get_ignore_case(body, "operations")
@@ -62,18 +62,6 @@ pub fn read(body: &Map<String, Value>, most: usize, reading: &mut Reading) -> Re
         }
     }
     Ok(Bulk { fail_on_errors, operations })
-}
-
-fn check_schemas(body: &Map<String, Value>, reading: &mut Reading) -> Result<(), Error> {
-    match get_ignore_case(body, "schemas") {
-        Some(Value::Array(listed))
-            if listed.iter().filter_map(Value::as_str).any(|urn| urn.eq_ignore_ascii_case(REQUEST)) =>
-        {
-            Ok(())
-        }
-        None | Some(Value::Null) if reading.tolerates(Tolerance::LooseSchemas) => Ok(()),
-        _ => Err(Error::syntax(format!("schemas must list {REQUEST}"))),
-    }
 }
 
 /// What came of one operation (C129).

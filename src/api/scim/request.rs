@@ -1,7 +1,7 @@
 //! Reading requests: credentials, media types, bodies, query parameters, conditions.
 
 use ::scim::version::Tags;
-use ::scim::{Projection, Reading, ResourceType, ScimType, Tolerance, json};
+use ::scim::{ListRequest, Reading, ScimType, Tolerance, json};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
@@ -11,17 +11,17 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use super::record::Asks;
+use super::record::Record;
 use crate::api::Api;
 use crate::api::requests::RequestId;
 use crate::domain::{Caller, Error};
-use crate::service::{Conditions, ListRequest};
+use crate::service::Conditions;
 
 /// A request of a directory whose token was verified, before its body is read.
 pub(super) struct Client {
     pub(super) caller: Caller,
     pub(super) reading: Reading,
-    pub(super) parameters: Parameters,
+    pub(super) parameters: ListRequest,
     pub(super) conditions: Conditions,
 }
 
@@ -30,23 +30,46 @@ impl FromRequestParts<Api> for Client {
 
     /// The token comes first: without it nothing is told, not even whether the request is well formed (C8).
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
-        let caller = sign_in(parts, api).await?;
-        let directory = caller.as_directory().ok_or(Error::Unauthenticated)?;
-        if let Some(asks) = parts.extensions.get::<Asks>() {
-            asks.are(&caller);
+        let mut caller = sign_in(parts, api).await?;
+        if let Some(record) = parts.extensions.get::<Record>() {
+            caller = record.begin(api, caller);
         }
+        let directory = caller.as_directory().ok_or(Error::Unauthenticated)?;
         if parts.extensions.get::<Counted>().is_none() {
             api.rates.check(directory.id)?;
         }
         let reading = Reading::new(directory.dialect);
         check_acceptable(&parts.headers, &reading)?;
-        let parameters = Parameters::read(parts.uri.query().unwrap_or_default())?;
+        let parameters = ListRequest::from_query(pairs(parts.uri.query().unwrap_or_default())?)?;
         let conditions = Conditions {
             if_match: tags(&parts.headers, &IF_MATCH)?,
             if_none_match: tags(&parts.headers, &IF_NONE_MATCH)?,
         };
         Ok(Self { caller, reading, parameters, conditions })
     }
+}
+
+impl Client {
+    /// Says as what the body was read, for the record.
+    pub(super) fn is_read_as(&self, operations: impl ExactSizeIterator<Item = String>) {
+        if let Some(request) = self.caller.provisioning() {
+            request.is_read_as(operations);
+            request.has_read(&self.reading);
+        }
+    }
+
+    /// Says with which status a change is answered, for the record.
+    pub(super) fn will_be_answered(&self, status: StatusCode) {
+        if let Some(request) = self.caller.provisioning() {
+            request.will_answer(status.as_u16());
+        }
+    }
+}
+
+/// What a body sets, by name.
+pub(super) fn sets(body: &Map<String, Value>) -> impl ExactSizeIterator<Item = String> {
+    let names: Vec<String> = body.keys().filter(|name| *name != "schemas").cloned().collect();
+    std::iter::once(format!("set {}", names.join(", ")))
 }
 
 /// Marks an operation of a request that was counted already.
@@ -153,68 +176,6 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Failure>
         return Ok(None);
     }
     Ok(Some(Tags::parse(&values.join(","))?))
-}
-
-/// The query parameters SCIM knows; others are ignored (C6).
-#[derive(Clone, Debug, Default)]
-pub(super) struct Parameters {
-    pub(super) list: ListRequest,
-    attributes: Option<String>,
-    excluded: Option<String>,
-}
-
-impl Parameters {
-    fn read(query: &str) -> Result<Self, Failure> {
-        let mut parameters = Self::default();
-        for (name, value) in pairs(query)? {
-            parameters.set(&name, value)?;
-        }
-        Ok(parameters)
-    }
-
-    /// A search sends in the body what a list sends in the URL (RFC 7644 §3.4.3).
-    pub(super) fn from_search(body: &Map<String, Value>) -> Result<Self, Failure> {
-        let mut parameters = Self::default();
-        for (name, value) in body {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                Value::Number(number) => number.to_string(),
-                Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
-                Value::Null => continue,
-                Value::Bool(_) | Value::Object(_) => return Err(invalid(&format!("{name} has the wrong type"))),
-            };
-            parameters.set(name, text)?;
-        }
-        Ok(parameters)
-    }
-
-    fn set(&mut self, name: &str, value: String) -> Result<(), Failure> {
-        let slots = [
-            ("filter", &mut self.list.filter),
-            ("sortBy", &mut self.list.sort_by),
-            ("sortOrder", &mut self.list.sort_order),
-            ("startIndex", &mut self.list.start_index),
-            ("count", &mut self.list.count),
-            ("cursor", &mut self.list.cursor),
-            ("attributes", &mut self.attributes),
-            ("excludedAttributes", &mut self.excluded),
-        ];
-        let Some((known, slot)) = slots.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
-            return Ok(());
-        };
-        if value.contains('\0') {
-            return Err(invalid(&format!("{known} must not hold U+0000")));
-        }
-        if slot.replace(value).is_some() {
-            return Err(invalid(&format!("{known} is given twice")));
-        }
-        Ok(())
-    }
-
-    /// What the client wants to see.
-    pub(super) fn projection(&self, kind: &ResourceType) -> Result<Projection, Failure> {
-        Ok(Projection::read(kind, self.attributes.as_deref(), self.excluded.as_deref())?)
-    }
 }
 
 fn invalid(detail: &str) -> Failure {
