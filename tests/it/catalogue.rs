@@ -1,4 +1,4 @@
-//! Every row of the security catalogue that is claimed has a test that names it.
+//! Every row of the security catalogue and every SCIM rule that is claimed has a test that names it.
 
 use std::path::Path;
 
@@ -18,6 +18,24 @@ const ROWS: &[(&str, usize, &[usize])] = &[
     ("ss", 2, &[]),
     ("un", 6, &[]),
 ];
+
+/// The SCIM rules C1 to C142 that no test names: the cost of memberships is measured in the load harness; the paged member
+/// collection, the guard against mass deactivation and Okta's entitlements are later work.
+const RULES_ELSEWHERE: &[usize] = &[108, 112, 119, 140];
+
+fn all_tests() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut names = Vec::new();
+    for folder in ["src", "scim/src", "scim/tests", "tests/it"] {
+        read_tests(&root.join(folder), &mut names);
+    }
+    assert!(names.len() > 250, "{}", names.len());
+    names
+}
+
+fn is_named(names: &[String], id: &str) -> bool {
+    names.iter().any(|name| name.split('_').any(|part| part == id))
+}
 
 fn read_tests(folder: &Path, names: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
@@ -41,17 +59,12 @@ fn read_tests(folder: &Path, names: &mut Vec<String>) {
 
 #[test]
 fn every_row_has_a_test_that_names_it() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut names = Vec::new();
-    for folder in ["src", "tests/it"] {
-        read_tests(&root.join(folder), &mut names);
-    }
-    assert!(names.len() > 250, "{}", names.len());
+    let names = all_tests();
     let mut missing = Vec::new();
     for (prefix, count, elsewhere) in ROWS {
         for row in (1..=*count).filter(|row| !elsewhere.contains(row)) {
             let id = format!("{prefix}{row:02}");
-            if !names.iter().any(|name| name.split('_').any(|part| part == id)) {
+            if !is_named(&names, &id) {
                 missing.push(id);
             }
         }
@@ -77,5 +90,13 @@ fn every_capability_has_a_test_that_names_it() {
             }
         }
     }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_scim_rule_has_a_test_that_names_it() {
+    let names = all_tests();
+    let claimed = (1..=142).filter(|rule| !RULES_ELSEWHERE.contains(rule));
+    let missing: Vec<String> = claimed.map(|rule| format!("c{rule}")).filter(|rule| !is_named(&names, rule)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

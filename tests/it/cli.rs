@@ -8,28 +8,28 @@ use serde_json::Value;
 
 use crate::support::{Scim, user};
 
-fn rollcall(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn rollcall(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rollcall")).args(arguments).current_dir(folder).output().expect("it runs")
 }
 
-fn json(output: &Output) -> Value {
+pub(crate) fn json(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("one line of JSON")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A running program and the first line it printed.
-struct Running {
+pub(crate) struct Running {
     process: Child,
     output: BufReader<ChildStdout>,
     line: String,
 }
 
 impl Running {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
         let process = Command::new(env!("CARGO_BIN_EXE_rollcall"))
             .args(arguments)
             .current_dir(folder)
@@ -40,19 +40,19 @@ impl Running {
         Self::reading(process)
     }
 
-    fn reading(mut process: Child) -> Self {
+    pub(crate) fn reading(mut process: Child) -> Self {
         let mut line = String::new();
         let mut output = BufReader::new(process.stdout.take().expect("piped"));
         output.read_line(&mut line).expect("a line");
         Self { process, output, line }
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.line).unwrap_or_else(|error| panic!("{error}: {}", self.line))
     }
 
     /// SIGTERM; whether it ended by itself and well.
-    fn stop(mut self) -> bool {
+    pub(crate) fn stop(mut self) -> bool {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill").success());
         self.process.wait().expect("it ends").success()
@@ -177,6 +177,12 @@ async fn administration_then_serve() {
     let listed = json(&run(&["directory", "list", "acme"]));
     assert_eq!(listed["directories"][0]["tokens"].as_array().map(Vec::len), Some(2));
     assert!(!listed.to_string().contains(rotated["token"].as_str().expect("a token")));
+    let changed = json(&run(&["directory", "update", "acme", "Okta", "--verified-domains-only", "--no-nested-groups"]));
+    let settings = &changed["settings"];
+    assert_eq!((&settings["verified_domains_only"], &settings["nested_groups"]), (&true.into(), &false.into()));
+    let changed = json(&run(&["directory", "update", "acme", "Okta", "--verified-domains-only=false"]));
+    let settings = &changed["settings"];
+    assert_eq!((&settings["verified_domains_only"], &settings["nested_groups"]), (&false.into(), &false.into()));
     assert_eq!(json(&run(&["migrate"]))["organizations"], 1);
     assert_eq!(json(&run(&["user", "protect", "acme", "o@acme.example"]))["protected"], true);
 

@@ -26,10 +26,15 @@ async fn no_list_asks_the_store_once_an_item() {
         owner.done("createUser", input, "user { id }").await;
         acme.scim.make_user(&format!("okta{index}")).await;
     }
+    // The least of some: on a machine that is busy, what is asked at once may fall into two batches.
     let cost = async |query: &str| {
-        let before = app.queries.load(Ordering::Relaxed);
-        owner.ask(query, json!({})).await.data();
-        app.queries.load(Ordering::Relaxed) - before
+        let mut least = u64::MAX;
+        for _ in 0..5 {
+            let before = app.queries.load(Ordering::Relaxed);
+            owner.ask(query, json!({})).await.data();
+            least = least.min(app.queries.load(Ordering::Relaxed) - before);
+        }
+        least
     };
     for (list, items) in [
         ("users", EVERYTHING),

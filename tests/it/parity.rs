@@ -187,7 +187,7 @@ async fn the_same_change_through_both_faces_is_the_same_event_but_for_the_door()
 
 /// What a directory wrote, nobody else writes: the refusal names the owner, and is shown beforehand.
 #[tokio::test(flavor = "multi_thread")]
-async fn g6_the_write_policy_is_one_for_every_field_a_directory_can_write() {
+async fn g6_c121_the_write_policy_is_one_for_every_field_a_directory_can_write() {
     let app = TestApp::start().await;
     let acme = app.owned("acme").await;
     let world = World::of(&acme).await;

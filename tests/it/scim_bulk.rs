@@ -256,3 +256,25 @@ async fn c128_a_bulk_is_one_request_of_its_directory_and_each_operation_is_noted
     assert_eq!(notes["nodes"][0], json!({"method": "POST", "path": "/Users", "status": 201}));
     acme.scim.with_token(Some("rcs_nobody")).post("/Bulk", &bulk(json!(operations))).await.refused(401, None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c136_what_time_does_not_suffice_for_is_not_begun_and_is_told() {
+    let app = TestApp::start_configured(|config| {
+        config.server.request_time_seconds = 1;
+        config.scim.bulk_operations = 10_000;
+    })
+    .await;
+    let scim = app.tenant("acme").await.scim;
+    let operations: Vec<Value> =
+        (0..10_000).map(|index| post("/Users", &index.to_string(), &user(&format!("u{index}")))).collect();
+    let told = send(&scim, json!(operations)).await;
+    let done = told.iter().take_while(|one| one["status"] == "201").count();
+    assert!((1..10_000).contains(&done), "{done}");
+    for (rest, operation) in told[done..].iter().zip(&operations[done..]) {
+        assert_eq!((&rest["status"], &rest["bulkId"]), (&json!("503"), &operation["bulkId"]));
+        assert_eq!(rest["response"]["schemas"], json!([scim::message::ERROR]), "{rest}");
+    }
+    assert_eq!(scim.get("/Users?count=0").await.expect(200)["totalResults"], done, "never half an operation");
+    let again = send(&scim, json!(operations[done..=done])).await;
+    assert_eq!(statuses(&again), ["201"], "what was not begun can be sent again");
+}

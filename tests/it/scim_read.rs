@@ -216,7 +216,14 @@ async fn c63_a_search_by_post_is_a_list() {
     let last = scim.post("/.search", &json!({"startIndex": 8, "count": 5})).await.expect(200);
     assert_eq!(last["Resources"][0]["displayName"], "G");
     scim.post("/.search", &json!({"sortBy": "id"})).await.refused(400, Some("invalidPath"));
-    scim.post("/Users/.search", &json!({"count": {}})).await.refused(400, Some("invalidValue"));
+    for wrong in [json!({"count": {}}), json!({"filter": ["title pr"]}), json!({"attributes": [1]})] {
+        scim.post("/Users/.search", &wrong).await.refused(400, Some("invalidValue"));
+    }
+    let strict = TestApp::start().await.scim(Dialect::Rfc).await;
+    strict.post("/Users/.search", &json!({})).await.refused(400, Some("invalidSyntax"));
+    let loose = json!({"schemas": [scim::message::SEARCH_REQUEST], "count": "3"});
+    strict.post("/.search", &loose).await.refused(400, Some("invalidValue"));
+    strict.post("/.search", &json!({"schemas": [scim::message::SEARCH_REQUEST], "count": 3})).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -250,13 +250,52 @@ async fn c15_do06_a_client_that_dribbles_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sc22_locations_are_ours_whatever_the_host_header_says() {
+async fn sc22_c138_locations_are_ours_whatever_the_host_header_says() {
     let app = TestApp::start_configured(|config| config.server.public_url = "https://id.example.com".to_owned()).await;
     let scim = app.scim(Dialect::Auto).await.with_header("host", "evil").with_header("x-forwarded-host", "evil");
     let answer = scim.post("/Users", &user("ada")).await;
     let location = answer.header("location").to_owned();
     assert!(location.starts_with("https://id.example.com/scim/v2/Users/"), "{location}");
     assert_eq!(answer.expect(201)["meta"]["location"], location);
+}
+
+/// What a browser is told: the status, and whom it may let read the answer.
+async fn asked_by_page(app: &TestApp, origin: &str, method: reqwest::Method) -> (u16, Option<String>, String) {
+    let request =
+        crate::support::http().build().expect("a client").request(method, format!("{}/scim/v2/Users", app.url));
+    let request = request.header("origin", origin).header("access-control-request-method", "PATCH");
+    let answer = request.header("access-control-request-headers", "authorization").send().await.expect("an answer");
+    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().expect("text").to_owned());
+    let methods = header("access-control-allow-methods").unwrap_or_default();
+    (answer.status().as_u16(), header("access-control-allow-origin"), methods)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c141_only_pages_that_a_setting_names_may_call_from_a_browser() {
+    let page = "https://scimvalidator.microsoft.com";
+    let closed = TestApp::start().await;
+    assert_eq!(asked_by_page(&closed, page, reqwest::Method::OPTIONS).await, (405, None, String::new()));
+    let open = TestApp::start_configured(|config| config.scim.browser_origins = vec![page.to_owned()]).await;
+    let (status, origin, methods) = asked_by_page(&open, page, reqwest::Method::OPTIONS).await;
+    assert_eq!((status, origin.as_deref(), methods.contains("PATCH")), (200, Some(page), true), "without a token");
+    let refused = asked_by_page(&open, page, reqwest::Method::GET).await;
+    assert_eq!((refused.0, refused.1.as_deref()), (401, Some(page)), "the page may read why");
+    for stranger in ["https://evil.example", "null", "https://scimvalidator.microsoft.com.evil.example"] {
+        assert_eq!(asked_by_page(&open, stranger, reqwest::Method::OPTIONS).await.1, None, "{stranger}");
+    }
+    let graphql = crate::support::http().build().expect("a client").post(format!("{}/graphql", open.url));
+    let graphql = graphql.header("origin", page).header("content-type", "application/json").body("{}");
+    let graphql = graphql.send().await.expect("an answer");
+    assert!(!graphql.headers().contains_key("access-control-allow-origin"), "SCIM alone is open");
+}
+
+#[test]
+fn c141_what_is_no_origin_is_refused_at_the_start() {
+    for bad in ["*", "https://a.example/", "https://a.example/path", "a.example", "HTTPS://a.example"] {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), format!("[scim]\nbrowser_origins = [\"{bad}\"]\n")).expect("written");
+        assert!(rollcall::config::Config::load(Some(file.path())).is_err(), "{bad}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,11 +132,15 @@ impl Person {
     }
 
     pub async fn login_payload(&self, extra: Value) -> Value {
-        let mut input = json!({"email": self.email, "password": self.password, "deviceId": self.device});
-        input.as_object_mut().expect("an object").extend(extra.as_object().cloned().unwrap_or_default());
-        let answer = self.ask(LOGIN, json!({ "input": input })).await;
+        let answer = self.try_login(extra).await;
         assert!(answer.body.get("errors").is_none(), "{}", answer.body);
         answer.body["data"]["login"].clone()
+    }
+
+    pub async fn try_login(&self, extra: Value) -> GraphqlAnswer {
+        let mut input = json!({"email": self.email, "password": self.password, "deviceId": self.device});
+        input.as_object_mut().expect("an object").extend(extra.as_object().cloned().unwrap_or_default());
+        self.ask(LOGIN, json!({ "input": input })).await
     }
 
     /// Signs in; no second factor may be asked for.

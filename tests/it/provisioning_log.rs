@@ -1,0 +1,259 @@
+//! What directories asked for, and what came of it (C142): recorded with the change, told in words.
+
+use std::collections::BTreeSet;
+
+use rollcall::domain::directory::DirectoryDraft;
+use rollcall::domain::provisioning::{ProvisioningEvent, ProvisioningOutcome};
+use rollcall::domain::{Caller, OrganizationId};
+use rollcall::service::ProvisioningFilter;
+use scim::{Dialect, Tolerance};
+use serde_json::{Value, json};
+
+use crate::support::app::Tenant;
+use crate::support::surreal::SurrealServer;
+use crate::support::{ENTERPRISE, Engine, Scim, TestApp, conversation, members, user};
+
+async fn log_of(app: &TestApp, organization: OrganizationId) -> Vec<ProvisioningEvent> {
+    let operator = Caller::operator(Some(organization));
+    let all = ProvisioningFilter::default();
+    app.service.list_provisioning_events(&operator, &all, (None, None), false, 10_000).await.expect("records")
+}
+
+fn names(tolerances: &[Tolerance]) -> Vec<&'static str> {
+    tolerances.iter().map(|tolerance| tolerance.as_str()).collect()
+}
+
+/// Of each record: what was asked, what was answered, versions, and whether its values are in the audit trail.
+fn outline(event: &ProvisioningEvent) -> String {
+    let kind = event.resource_type.as_deref().unwrap_or("-");
+    let versions = (event.version_before, event.version_after);
+    format!("{} {kind} {} {} {versions:?}", event.method, event.status, event.outcome.as_str())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c142_every_change_is_recorded_as_it_was_answered() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let draft = DirectoryDraft::named("Okta");
+        let restoring = rollcall::domain::directory::DirectorySettings {
+            restore_inactive: true,
+            patch_user_without_body: true,
+            ..draft.settings
+        };
+        let tenant = app.tenant_with("acme", DirectoryDraft { settings: restoring, ..draft }).await;
+        let scim = tenant.scim.with_header("user-agent", "Okta SCIM Client 1.0.0");
+        let ada = scim.make_user("ada").await;
+        scim.put(&format!("/Users/{ada}"), &json!({"userName": "ada", "title": "T", "shoeSize": 9})).await.expect(200);
+        let off = json!([{"op": "Replace", "path": "active", "value": "False"}]);
+        scim.patch(&format!("/Users/{ada}"), off.clone()).await.expect(204);
+        scim.patch(&format!("/Users/{ada}"), off).await.expect(204);
+        scim.patch(&format!("/Users/{ada}?attributes=id"), json!([{"op": "add", "path": "nickName", "value": "A"}]))
+            .await
+            .expect(200);
+        scim.post("/Users", &user("ada")).await.expect(200);
+        let team = scim.make_group("Team", &[&ada]).await;
+        let more = json!([{"op": "add", "path": "members", "value": members(&[&ada, "nobody"])},
+                          {"op": "remove", "path": format!("members[value eq \"{ada}\"]")}]);
+        scim.patch(&format!("/Groups/{team}"), more).await.expect(204);
+        scim.delete(&format!("/Groups/{team}")).await.expect(204);
+        scim.delete(&format!("/Users/{ada}")).await.expect(204);
+        scim.delete(&format!("/Users/{ada}")).await.refused(404, None);
+        scim.get("/Users").await.expect(200);
+        scim.post("/Users/.search", &json!({})).await.expect(200);
+
+        let log = log_of(&app, tenant.id).await;
+        let outlines: Vec<String> = log.iter().map(outline).collect();
+        assert_eq!(
+            outlines,
+            [
+                "POST User 201 APPLIED (None, Some(1))",
+                "PUT User 200 APPLIED (Some(1), Some(2))",
+                "PATCH User 204 APPLIED (Some(2), Some(3))",
+                "PATCH User 204 UNCHANGED (None, None)",
+                "PATCH User 200 APPLIED (Some(3), Some(4))",
+                "POST User 200 APPLIED (Some(4), Some(5))",
+                "POST Group 201 APPLIED (None, Some(1))",
+                "PATCH Group 204 APPLIED (Some(1), Some(2))",
+                "DELETE Group 204 APPLIED (Some(2), None)",
+                "DELETE User 204 APPLIED (Some(5), None)",
+                "DELETE User 404 REFUSED (None, None)",
+            ],
+            "{engine:?}"
+        );
+        assert_eq!(log[1].operations, ["set shoeSize, title, userName"]);
+        assert_eq!(names(&log[1].tolerances), ["loose_schemas", "unknown_attribute"]);
+        assert_eq!(log[2].operations, ["replace active"]);
+        assert_eq!(names(&log[2].tolerances), ["boolean_as_string"]);
+        let removed = format!("remove members[value eq \"{ada}\"]");
+        assert_eq!(log[7].operations, ["add members (2 values)".to_owned(), removed]);
+        assert!(names(&log[7].tolerances).contains(&"unknown_member"));
+        for event in &log {
+            assert_eq!(event.client.as_deref(), Some("Okta SCIM Client 1.0.0"));
+            assert_eq!(event.directory, tenant.directory);
+            assert_eq!(event.audit_event.is_some(), event.outcome == ProvisioningOutcome::Applied);
+            assert!(event.resource.is_some());
+        }
+        let changes = app.events(tenant.id).await;
+        for event in log.iter().filter(|event| event.audit_event.is_some()) {
+            let change = changes.iter().find(|change| Some(change.id) == event.audit_event).expect("its change");
+            assert_eq!(change.request.as_ref(), Some(&event.request));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c142_a_change_is_recorded_in_its_transaction() {
+    let Some(server) = SurrealServer::start() else { return };
+    let one = TestApp::start_at_with(&server.url(), |config| config.provisioning_log.most_waiting = 0).await;
+    let tenant = one.tenant("acme").await;
+    let ada = tenant.scim.make_user("ada").await;
+    tenant
+        .scim
+        .patch(&format!("/Users/{ada}"), json!([{"op": "add", "path": "title", "value": "T"}]))
+        .await
+        .expect(200);
+    tenant.scim.post("/Users", &user("ada")).await.refused(409, Some("uniqueness"));
+    // Another node sees what the first one committed, and nothing else: refusals had no room to wait.
+    let other = TestApp::start_at(&server.url()).await;
+    let outlines: Vec<String> = log_of(&other, tenant.id).await.iter().map(outline).collect();
+    assert_eq!(outlines, ["POST User 201 APPLIED (None, Some(1))", "PATCH User 200 APPLIED (Some(1), Some(2))"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c142_records_are_kept_by_age_and_by_count() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_changed(engine, |config| config.provisioning_log.keep_records = 600).await;
+        let tenant = app.tenant("acme").await;
+        let operations: Vec<Value> =
+            (0..900).map(|index| json!({"method": "DELETE", "path": format!("/Users/{index}")})).collect();
+        let bulk = json!({"schemas": [scim::bulk::REQUEST], "Operations": operations});
+        tenant.scim.post("/Bulk", &bulk).await.expect(200);
+        tenant.scim.make_user("last").await;
+        assert_eq!(log_of(&app, tenant.id).await.len(), 901);
+        app.service.forget_what_ended().await.expect("forgotten");
+        let log = log_of(&app, tenant.id).await;
+        assert_eq!(
+            (log.len(), log.last().map(outline).as_deref()),
+            (600, Some("POST User 201 APPLIED (None, Some(1))"))
+        );
+        app.clock.advance(std::time::Duration::from_hours(31 * 24));
+        tenant.scim.make_user("new").await;
+        app.service.forget_what_ended().await.expect("forgotten");
+        assert_eq!(log_of(&app, tenant.id).await.len(), 1, "the others are too old");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c142_values_are_told_from_the_audit_trail_unless_they_are_masked() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let operator = Caller::operator(Some(tenant.id));
+    let body = json!({"schemas": [crate::support::USER], "userName": "ada", "password": "correct horse battery", "title": "Boss"});
+    let ada = tenant.scim.make("/Users", &body).await;
+    let answer = tenant
+        .scim
+        .patch(&format!("/Users/{ada}"), json!([{"op": "replace", "path": "title", "value": "Countess"}]))
+        .await;
+    let request = answer.header("x-request-id").to_owned();
+    let told = app.service.explain_provisioning(&operator, &request).await.expect("told").remove(0);
+    let change = json!(told.changes);
+    assert_eq!(change, json!([{"field": "title", "before": "Boss", "after": "Countess"}]));
+    let by_id = app.service.explain_provisioning(&operator, &told.event.id.to_string()).await.expect("told");
+    assert_eq!((by_id.len(), by_id[0].directory.as_deref()), (1, Some("Test")));
+    let everything = format!("{:?}", log_of(&app, tenant.id).await);
+    for secret in ["correct horse", "Boss", "Countess"] {
+        assert!(!everything.contains(secret), "{secret} is in a record");
+    }
+    assert!(app.service.explain_provisioning(&operator, "nothing").await.expect("told").is_empty());
+
+    let masked = TestApp::start_configured(|config| config.provisioning_log.mask_values = true).await;
+    let tenant = masked.tenant("acme").await;
+    tenant.scim.make_user("ada").await;
+    let id = log_of(&masked, tenant.id).await[0].id.to_string();
+    let told = masked.service.explain_provisioning(&Caller::operator(Some(tenant.id)), &id).await.expect("told");
+    assert_eq!(json!(told[0].changes), json!([{"field": "active"}, {"field": "userName"}]));
+}
+
+/// Refusals of every kind a provider meets, and what the strict dialect refuses.
+async fn misfortunes(app: &TestApp, name: &str, dialect: Dialect) -> Tenant {
+    let settings = rollcall::domain::directory::DirectorySettings {
+        reject_unknown_members: dialect == Dialect::Rfc,
+        ..rollcall::domain::directory::DirectorySettings::default()
+    };
+    let draft = DirectoryDraft { dialect, settings, ..DirectoryDraft::named("Test") };
+    let tenant = app.tenant_with(name, draft).await;
+    let scim: &Scim = &tenant.scim;
+    let ada = scim.make_user("ada").await;
+    let group = scim.make_group("Team", &[&ada]).await;
+    let (user_path, group_path) = (format!("/Users/{ada}"), format!("/Groups/{group}"));
+    scim.post("/Users", &user("ADA")).await;
+    scim.post("/Users", &json!({"schemas": [crate::support::USER]})).await;
+    scim.post("/Users", &json!({"userName": "bob", "shoeSize": 9})).await;
+    scim.post("/Nothing", &json!({})).await;
+    scim.send("POST", "/Users", Some(("application/scim+json", b"{".to_vec()))).await;
+    scim.send("POST", "/Users", Some(("text/plain", b"{}".to_vec()))).await;
+    scim.send("POST", "/Users", Some(("application/scim+json", vec![b' '; 3 << 20]))).await;
+    scim.with_header("if-match", "W/\"99\"").put(&user_path, &user("ada")).await;
+    scim.patch("/Users/0199f2c4-0000-7000-8000-000000000000", json!([])).await;
+    for operation in [
+        json!({"op": "replace", "path": "active", "value": "False"}),
+        json!({"op": "replace", "path": "active", "value": "yes"}),
+        json!({"op": "replace", "path": "shoeSize", "value": 9}),
+        json!({"op": "replace", "path": "emails[bad", "value": 9}),
+        json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": "a@x"}),
+        json!({"op": "remove"}),
+        json!({"op": "remove", "path": "userName"}),
+        json!({"op": "replace", "path": "id", "value": "x"}),
+        json!({"op": "replace", "path": format!("{ENTERPRISE}:manager"), "value": "x"}),
+        json!({"op": "replace", "value": {"name.givenName": "A"}}),
+        json!({"op": "replace", "path": "title", "value": ""}),
+    ] {
+        scim.patch(&user_path, json!([operation])).await;
+    }
+    scim.patch(&group_path, json!([{"op": "remove", "path": "members", "value": members(&["x"])}])).await;
+    scim.patch(&group_path, json!([{"op": "add", "path": "members", "value": members(&["x"])}])).await;
+    scim.put(&group_path, &json!({"schemas": [scim::schema::GROUP], "displayName": "Team"})).await;
+    tenant
+}
+
+/// What an administrator reads, without what differs from run to run.
+fn told(event: &ProvisioningEvent) -> String {
+    let kind = event.scim_type.as_deref().map(|kind| format!(" {kind}")).unwrap_or_default();
+    let what = event.resource_type.as_deref().unwrap_or("-");
+    format!("{} {what} {}{kind}\n  {}", event.method, event.status, event.explain().join("\n  "))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c142_each_refusal_and_each_tolerance_is_explained_in_words() {
+    let app = TestApp::start().await;
+    let mut sentences = BTreeSet::new();
+    for (index, conversation) in conversation::all().iter().enumerate() {
+        let dialect = conversation.dialect.parse().expect("a dialect");
+        let tenant =
+            app.tenant_with(&format!("org-{index}"), DirectoryDraft { dialect, ..DirectoryDraft::named("Test") }).await;
+        conversation::play(conversation, &tenant.scim).await;
+        sentences.extend(log_of(&app, tenant.id).await.iter().map(told));
+    }
+    insta::assert_snapshot!("a_day_of_okta_and_entra", sentences.into_iter().collect::<Vec<_>>().join("\n\n"));
+    for dialect in [Dialect::Auto, Dialect::Rfc] {
+        let tenant = misfortunes(&app, dialect.as_str(), dialect).await;
+        let sentences: BTreeSet<String> = log_of(&app, tenant.id).await.iter().map(told).collect();
+        let text = sentences.into_iter().collect::<Vec<_>>().join("\n\n");
+        insta::assert_snapshot!(format!("misfortunes_in_dialect_{dialect}"), text);
+    }
+    let tenant = misfortunes(&app, "any", Dialect::Auto).await;
+    let refused = log_of(&app, tenant.id).await.into_iter().find(|event| event.status == 409).expect("a refusal");
+    let refused = ProvisioningEvent { tolerances: Vec::new(), ..refused };
+    let kinds = ["invalidSyntax", "invalidValue", "invalidPath", "invalidFilter", "noTarget", "mutability", "tooMany"];
+    let of = |status: u16, kind: Option<&str>| {
+        let resource_type = (status != 413).then(|| "User".to_owned());
+        told(&ProvisioningEvent { status, scim_type: kind.map(str::to_owned), resource_type, ..refused.clone() })
+    };
+    let mut all: Vec<String> = kinds.iter().map(|kind| of(400, Some(kind))).collect();
+    let statuses = [403, 404, 405, 406, 408, 409, 412, 413, 415, 428, 429, 500, 501, 503, 418];
+    all.extend(statuses.iter().map(|status| of(*status, None)));
+    insta::assert_snapshot!("refusals", all.join("\n\n"));
+    let all: Vec<String> =
+        Tolerance::ALL.iter().map(|tolerance| format!("{tolerance}: {}", tolerance.in_words())).collect();
+    insta::assert_snapshot!("tolerances", all.join("\n"));
+}
