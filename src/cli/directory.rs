@@ -9,12 +9,17 @@ use crate::domain::api_token::ApiToken;
 use crate::domain::directory::{Directory, DirectoryDraft, DirectorySettings, Scope};
 use crate::domain::token::BearerSecret;
 use crate::domain::{Caller, DirectoryId, TokenId};
-use crate::service::Service;
+use crate::service::{DirectoryEdit, Service};
 
 #[derive(Subcommand)]
 pub(super) enum DirectoryCommand {
     /// Make a directory and print its token, once
     Create(Create),
+    /// Change a directory's name, dialect or switches
+    #[command(
+        after_help = "rollcall directory update acme Okta --dialect okta --restore-inactive --require-if-match=false"
+    )]
+    Update(Update),
     /// List the directories of an organization and their tokens (never the secrets)
     List {
         /// Short name of the organization
@@ -40,7 +45,6 @@ pub(super) enum DirectoryCommand {
 }
 
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Create {
     /// Short name of the organization
     organization: String,
@@ -52,38 +56,87 @@ pub(super) struct Create {
     /// What its tokens may do: users, groups, read-only
     #[arg(long = "scope", value_delimiter = ',', default_values_t = [Scope::Users, Scope::Groups])]
     scopes: Vec<Scope>,
+    #[command(flatten)]
+    switches: Switches,
+}
+
+#[derive(Args)]
+pub(super) struct Update {
+    /// Short name of the organization
+    organization: String,
+    /// Name or id of the directory
+    directory: String,
+    /// Another name
+    #[arg(long)]
+    name: Option<String>,
+    /// How its requests are read: auto, okta, entra or rfc
+    #[arg(long)]
+    dialect: Option<Dialect>,
+    /// Whether its requests are served
+    #[arg(long, value_name = "BOOL")]
+    enabled: Option<bool>,
+    #[command(flatten)]
+    switches: Switches,
+}
+
+/// What the flags say; each may be given `=false`.
+#[derive(Args)]
+struct Switches {
     /// A POST for an inactive user's name reactivates that user instead of answering 409
-    #[arg(long)]
-    restore_inactive: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    restore_inactive: Option<bool>,
     /// Refuse group members nobody knows instead of skipping them
-    #[arg(long)]
-    reject_unknown_members: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    reject_unknown_members: Option<bool>,
     /// Refuse groups as members of groups
-    #[arg(long)]
-    no_nested_groups: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    no_nested_groups: Option<bool>,
     /// Refuse changes without If-Match
-    #[arg(long)]
-    require_if_match: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    require_if_match: Option<bool>,
     /// Answer PATCH of a user with 204 instead of the user
-    #[arg(long)]
-    patch_user_without_body: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    patch_user_without_body: Option<bool>,
+    /// Refuse user names and addresses outside the organization's own domains
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    verified_domains_only: Option<bool>,
+}
+
+impl Switches {
+    /// These settings, with what the flags say.
+    fn applied(&self, settings: DirectorySettings) -> DirectorySettings {
+        let nested = self.no_nested_groups.map(|refused| !refused);
+        DirectorySettings {
+            restore_inactive: self.restore_inactive.unwrap_or(settings.restore_inactive),
+            reject_unknown_members: self.reject_unknown_members.unwrap_or(settings.reject_unknown_members),
+            nested_groups: nested.unwrap_or(settings.nested_groups),
+            require_if_match: self.require_if_match.unwrap_or(settings.require_if_match),
+            patch_user_without_body: self.patch_user_without_body.unwrap_or(settings.patch_user_without_body),
+            verified_domains_only: self.verified_domains_only.unwrap_or(settings.verified_domains_only),
+            ..settings
+        }
+    }
 }
 
 impl Create {
     fn draft(self) -> DirectoryDraft {
-        DirectoryDraft {
-            name: self.name,
+        let settings = self.switches.applied(DirectorySettings::default());
+        DirectoryDraft { name: self.name, dialect: self.dialect, scopes: self.scopes, settings }
+    }
+}
+
+impl Update {
+    async fn run(self, global: &Global, service: &Service) -> Result<(), Failure> {
+        let operator = operator_in(service, &self.organization).await?;
+        let id = find(service, &operator, &self.directory).await?;
+        let edit = |before: &Directory| DirectoryEdit {
+            name: self.name.clone(),
             dialect: self.dialect,
-            scopes: self.scopes,
-            settings: DirectorySettings {
-                restore_inactive: self.restore_inactive,
-                reject_unknown_members: self.reject_unknown_members,
-                nested_groups: !self.no_nested_groups,
-                require_if_match: self.require_if_match,
-                patch_user_without_body: self.patch_user_without_body,
-                ..DirectorySettings::default()
-            },
-        }
+            enabled: self.enabled,
+            settings: Some(self.switches.applied(before.settings)),
+        };
+        let after = service.update_directory(&operator, &id.to_string(), edit, None).await.map_err(told)?;
+        global.answer(&described(&after, None), &format!("{} is changed from its next request on.", after.name))
     }
 }
 
@@ -97,6 +150,7 @@ impl DirectoryCommand {
                 let (directory, _, secret) = made.map_err(told)?;
                 issued(global, directory.id, &secret)
             }
+            Self::Update(update) => update.run(global, &service).await,
             Self::List { organization } => {
                 let operator = operator_in(&service, &organization).await?;
                 let mut listed = Vec::new();
@@ -122,7 +176,7 @@ impl DirectoryCommand {
     }
 }
 
-async fn find(service: &Service, operator: &Caller, name: &str) -> Result<DirectoryId, Failure> {
+pub(super) async fn find(service: &Service, operator: &Caller, name: &str) -> Result<DirectoryId, Failure> {
     let directories = service.list_directories(operator).await.map_err(told)?;
     directories
         .iter()
@@ -138,7 +192,7 @@ fn issued(global: &Global, id: DirectoryId, secret: &BearerSecret) -> Result<(),
 }
 
 fn list(global: &Global, directories: &[(Directory, Vec<ApiToken>)]) -> Result<(), Failure> {
-    let values: Vec<Value> = directories.iter().map(|(directory, tokens)| described(directory, tokens)).collect();
+    let values: Vec<Value> = directories.iter().map(|(directory, tokens)| described(directory, Some(tokens))).collect();
     let mut lines = Vec::new();
     for (directory, tokens) in directories {
         let scopes: Vec<&str> = directory.scopes.iter().map(|scope| scope.as_str()).collect();
@@ -151,19 +205,20 @@ fn list(global: &Global, directories: &[(Directory, Vec<ApiToken>)]) -> Result<(
     global.answer(&json!({ "directories": values }), &lines.join("\n"))
 }
 
-fn described(directory: &Directory, tokens: &[ApiToken]) -> Value {
-    let tokens: Vec<Value> = tokens
-        .iter()
-        .map(|token| {
+fn described(directory: &Directory, tokens: Option<&[ApiToken]>) -> Value {
+    let scopes: Vec<&str> = directory.scopes.iter().map(|scope| scope.as_str()).collect();
+    let mut value = json!({
+        "id": directory.id.to_string(), "name": directory.name, "dialect": directory.dialect.as_str(),
+        "scopes": scopes, "settings": directory.settings, "enabled": directory.enabled,
+    });
+    if let Some(tokens) = tokens {
+        let describe = |token: &ApiToken| {
             json!({
                 "id": token.id.to_string(), "hint": token.hint, "created": token.created.to_rfc3339(),
                 "lastUsed": token.last_used.map(|used| used.to_rfc3339()),
             })
-        })
-        .collect();
-    let scopes: Vec<&str> = directory.scopes.iter().map(|scope| scope.as_str()).collect();
-    json!({
-        "id": directory.id.to_string(), "name": directory.name, "dialect": directory.dialect.as_str(),
-        "scopes": scopes, "settings": directory.settings, "enabled": directory.enabled, "tokens": tokens,
-    })
+        };
+        value["tokens"] = tokens.iter().map(describe).collect();
+    }
+    value
 }
