@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use config::{Environment, File, FileFormat, Source, Value, ValueKind};
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -16,7 +17,7 @@ use crate::api::{ApiSettings, DirectoryRates, PublicRates, server::ServerSetting
 use crate::crypto::password::Cost;
 use crate::domain::connection::is_private;
 use crate::domain::login::Lifetimes;
-use crate::service::{HashingLimits, Limits, LockoutLimits, SignInSettings};
+use crate::service::{HashingLimits, Limits, LockoutLimits, ProvisioningLogLimits, SignInSettings};
 use crate::store::StoreSettings;
 
 /// Every setting and its default, as shipped.
@@ -45,6 +46,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// `[scim]`
     pub scim: ScimConfig,
+    /// `[provisioning_log]`
+    pub provisioning_log: ProvisioningLogConfig,
     /// `[store]`
     pub store: StoreConfig,
     /// `[log]`
@@ -191,6 +194,18 @@ pub struct ScimConfig {
     pub default_page_size: u64,
     pub max_scanned: u64,
     pub bulk_operations: usize,
+    pub browser_origins: Vec<String>,
+}
+
+/// `[provisioning_log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each setting does")]
+pub struct ProvisioningLogConfig {
+    pub keep_days: u32,
+    pub keep_records: u64,
+    pub most_waiting: usize,
+    pub mask_values: bool,
 }
 
 /// `[store]`
@@ -329,6 +344,10 @@ impl Config {
         if let Some(bad) = self.limits.trusted_proxies.iter().find(|text| read_network(text).is_none()) {
             return senseless("limits.trusted_proxies", &format!("'{bad}' is no address or network"));
         }
+        if let Some(bad) = self.scim.browser_origins.iter().find(|text| !is_web_origin(text)) {
+            let reason = format!("'{bad}' is no origin: scheme and host, without a path, as in https://example.com");
+            return senseless("scim.browser_origins", &reason);
+        }
         match self.mail.transport {
             MailTransport::Smtp if self.mail.host.is_empty() => {
                 return senseless("mail.host", "must name the SMTP server");
@@ -414,7 +433,10 @@ impl Config {
     /// Bounds of the service.
     pub fn service_limits(&self) -> Limits {
         let ScimConfig { max_results, default_page_size, max_scanned, .. } = self.scim;
-        Limits { max_results, default_page_size, max_scanned }
+        let ProvisioningLogConfig { keep_days, keep_records, most_waiting, mask_values } = self.provisioning_log;
+        let keep = TimeDelta::days(i64::from(keep_days));
+        let provisioning_log = ProvisioningLogLimits { keep, keep_records, most_waiting, mask_values };
+        Limits { max_results, default_page_size, max_scanned, provisioning_log }
     }
 
     /// Bounds of a request. `address`: where the server listens, for when no public URL is set.
@@ -428,6 +450,7 @@ impl Config {
             header_bytes: self.limits.header_bytes,
             body_time: Duration::from_secs(self.server.body_time_seconds),
             request_time: Duration::from_secs(self.server.request_time_seconds),
+            browser_origins: self.scim.browser_origins.iter().filter_map(|text| text.parse().ok()).collect(),
             documentation_url: Some(self.server.documentation_url.clone()).filter(|url| !url.is_empty()),
         }
     }
@@ -478,6 +501,11 @@ pub fn check_store_url(url: &str) -> Result<(), ConfigError> {
     }
     let reason = format!("must begin with one of {}", known.join(", "));
     Err(ConfigError::Senseless { setting: "store.url", reason })
+}
+
+/// Whether it is what browsers send as `Origin`.
+fn is_web_origin(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == text)
 }
 
 /// The secret in a file; none if no file is named.

@@ -14,6 +14,7 @@
 
 pub mod bulk;
 pub mod error;
+pub mod extension;
 pub mod filter;
 pub mod fold;
 pub mod json;
@@ -23,16 +24,19 @@ pub mod path;
 pub mod projection;
 pub mod resource;
 pub mod schema;
+pub mod search;
 pub mod sort;
 pub mod tolerance;
 mod value;
 pub mod version;
 
 pub use error::{Error, ScimType};
+pub use extension::{Extension, ResourceTypes};
 pub use filter::Filter;
 pub use fold::fold;
 pub use projection::Projection;
 pub use resource::Resource;
 pub use schema::{Attribute, ResourceType, Schema};
+pub use search::ListRequest;
 pub use tolerance::{Dialect, Reading, Tolerance};
 pub use version::Version;

@@ -55,9 +55,9 @@ impl FromStr for Dialect {
     }
 }
 
-/// Declares the tolerances once: variant, the name in logs, and what it forgives.
+/// Declares the tolerances once: variant, the name in logs, and in words what was done.
 macro_rules! tolerances {
-    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
+    ($($(#[$doc:meta])* $variant:ident => $name:literal: $words:literal,)*) => {
         /// One thing a strict server would refuse and the lenient dialects read.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Tolerance { $($(#[$doc])* $variant,)* }
@@ -70,55 +70,87 @@ macro_rules! tolerances {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
+
+            /// The tolerance of this name.
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+
+            /// What was done, for administrators.
+            pub const fn in_words(self) -> &'static str {
+                match self { $(Self::$variant => $words,)* }
+            }
         }
     };
 }
 
 tolerances! {
     /// `schemas` is absent, incomplete, or names schemas nobody knows (C26, C72, C73; Okta, Entra).
-    LooseSchemas => "loose_schemas",
+    LooseSchemas => "loose_schemas":
+        "the list of schemas was missing or incomplete: what the body carries says which schemas it uses",
     /// An attribute no schema has is ignored (C34, C82; both).
-    UnknownAttribute => "unknown_attribute",
+    UnknownAttribute => "unknown_attribute":
+        "attributes that no schema has were left out",
     /// `""` means "no value" (C35, C96; Entra clears this way, Okta echoes it).
-    EmptyStringClears => "empty_string_clears",
+    EmptyStringClears => "empty_string_clears":
+        "empty text was taken as 'no value', which clears the attribute",
     /// `"True"` and `"False"` are booleans (C38, C93; Entra).
-    BooleanAsString => "boolean_as_string",
+    BooleanAsString => "boolean_as_string":
+        "\"True\" and \"False\" in quotes were taken as true and false",
     /// A number where text belongs, or digits in a string where a number belongs (C30, C38, C93; Okta, Entra).
-    ScalarOfOtherType => "scalar_of_other_type",
+    ScalarOfOtherType => "scalar_of_other_type":
+        "a number was taken as text, or digits in quotes as a number",
     /// One value where a list belongs, or a list of one where a value belongs (C94; Entra).
-    ListOrSingle => "list_or_single",
+    ListOrSingle => "list_or_single":
+        "a single value was taken as a list of one, or a list of one as a single value",
     /// Plain text where an object with `value` belongs: `"manager": "id"` (C94; Entra).
-    PlainTextForComplex => "plain_text_for_complex",
+    PlainTextForComplex => "plain_text_for_complex":
+        "plain text was taken as the 'value' of an attribute that has several parts",
     /// An object serialised into a string (C97; Entra app roles).
-    JsonInString => "json_in_string",
+    JsonInString => "json_in_string":
+        "JSON inside of text was read as if it had been sent as JSON",
     /// More than one `primary: true`: the last one counts (C39).
-    SeveralPrimaries => "several_primaries",
+    SeveralPrimaries => "several_primaries":
+        "more than one value was marked primary: the last of them is",
     /// `id` in a PUT body differs from the path's and is ignored (C68).
-    IdInBody => "id_in_body",
+    IdInBody => "id_in_body":
+        "the id in the body is not the one in the address, and was left out",
     /// PUT without `externalId` keeps it (C68).
-    AbsentExternalIdKept => "absent_external_id_kept",
+    AbsentExternalIdKept => "absent_external_id_kept":
+        "externalId was not sent, and was kept",
     /// PUT of a group without `members` keeps them (C70).
-    AbsentMembersKept => "absent_members_kept",
+    AbsentMembersKept => "absent_members_kept":
+        "members were not sent, and were kept",
     /// `Operations` in another case (C73).
-    OperationsKeyCase => "operations_key_case",
+    OperationsKeyCase => "operations_key_case":
+        "'Operations' was spelled in another case",
     /// A PATCH without any operation (C74; Microsoft's validator).
-    NoOperations => "no_operations",
+    NoOperations => "no_operations":
+        "there was no operation: nothing was to be done",
     /// `path` is `""` or null, as if it were absent (C78).
-    EmptyPath => "empty_path",
+    EmptyPath => "empty_path":
+        "an empty path was taken as no path",
     /// Read-only `schemas` and `meta` inside a path-less value (C80).
-    ReadOnlyInPathless => "read_only_in_pathless",
+    ReadOnlyInPathless => "read_only_in_pathless":
+        "'schemas' and 'meta' among the values were left out: the server sets them",
     /// Dotted, URN-qualified or filtered names as keys of a path-less value (C82; Entra).
-    PathAsKey => "path_as_key",
+    PathAsKey => "path_as_key":
+        "names among the values were read as paths, such as name.givenName",
     /// A value path that matches nothing creates the element it describes (C87, C88; Entra).
-    ValuePathCreates => "value_path_creates",
+    ValuePathCreates => "value_path_creates":
+        "nothing matched the filter in the path: the value it describes was added",
     /// `remove` carries a value: only what it names goes (C95, C102; Entra, JumpCloud).
-    RemoveWithValue => "remove_with_value",
+    RemoveWithValue => "remove_with_value":
+        "a removal named values: only these were removed",
     /// A filter on an attribute no schema has matches as if nobody had a value (C54).
-    UnknownAttributeInFilter => "unknown_attribute_in_filter",
+    UnknownAttributeInFilter => "unknown_attribute_in_filter":
+        "the filter names an attribute that no schema has: nobody has a value for it",
     /// `sortBy` an attribute no schema has is ignored (C57).
-    UnknownSortBy => "unknown_sort_by",
+    UnknownSortBy => "unknown_sort_by":
+        "the list was to be sorted by an attribute that no schema has: it was not sorted",
     /// A group member nobody knows is skipped (C107; Okta takes a refusal as final).
-    UnknownMember => "unknown_member",
+    UnknownMember => "unknown_member":
+        "members that do not exist here were left out",
 }
 
 impl fmt::Display for Tolerance {
@@ -132,12 +164,13 @@ impl fmt::Display for Tolerance {
 pub struct Reading {
     dialect: Dialect,
     used: BTreeSet<Tolerance>,
+    denied: Option<Tolerance>,
 }
 
 impl Reading {
     /// A reading in this dialect with nothing tolerated yet.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, used: BTreeSet::new() }
+        Self { dialect, used: BTreeSet::new(), denied: None }
     }
 
     /// Whether the dialect forgives this; a yes is recorded.
@@ -145,8 +178,15 @@ impl Reading {
         let lenient = self.dialect.is_lenient();
         if lenient {
             self.used.insert(tolerance);
+        } else {
+            self.denied = Some(tolerance);
         }
         lenient
+    }
+
+    /// The last tolerance that the strict dialect did not grant: what a refusal is about, if one followed.
+    pub fn denied(&self) -> Option<Tolerance> {
+        self.denied
     }
 
     /// The dialect of the directory.

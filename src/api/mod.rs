@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -58,6 +59,8 @@ pub struct ApiSettings {
     pub body_time: Duration,
     /// How long a request may take in all (C15).
     pub request_time: Duration,
+    /// Web pages of these origins may call SCIM from a browser.
+    pub browser_origins: Vec<HeaderValue>,
     /// Where people read about the server.
     pub documentation_url: Option<String>,
 }

@@ -5,6 +5,10 @@ mod config;
 mod connection;
 pub mod demo;
 mod directory;
+mod export;
+mod extension;
+mod import;
+mod log;
 mod organization;
 mod serve;
 mod stop;
@@ -79,12 +83,22 @@ enum Command {
     /// Make, list and rotate directories: the SCIM clients of an organization
     #[command(subcommand)]
     Directory(directory::DirectoryCommand),
+    /// Add schemas of one's own to users and groups
+    #[command(subcommand)]
+    Extension(extension::ExtensionCommand),
     /// Set up, list and remove login providers: OpenID Connect, Google among them
     #[command(subcommand)]
     Connection(connection::ConnectionCommand),
     /// Protect users from their directories; make somebody superuser
     #[command(subcommand)]
     User(user::UserCommand),
+    #[command(about = "Take an organization's people and groups out, as JSON lines")]
+    Export(export::Export),
+    #[command(about = "Put people and groups into an organization, from JSON lines")]
+    Import(import::Import),
+    /// See what identity providers sent, what came of it and why
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Check that the audit trail is whole
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -133,8 +147,12 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Migrate => migrate(&global).await,
         Command::Organization(command) => command.run(&global).await,
         Command::Directory(command) => command.run(&global).await,
+        Command::Extension(command) => command.run(&global).await,
         Command::Connection(command) => command.run(&global).await,
         Command::User(command) => command.run(&global).await,
+        Command::Export(export) => export.run(&global).await,
+        Command::Import(import) => import.run(&global).await,
+        Command::Log(command) => command.run(&global).await,
         Command::Audit(command) => command.run(&global).await,
         Command::Schema(SchemaCommand::Scim) => schema_scim(),
         Command::Schema(SchemaCommand::Graphql) => {
@@ -243,7 +261,14 @@ mod tests {
             "rollcall organization create acme --name Acme",
             "rollcall directory create acme Okta --dialect okta --scope users,groups",
             "rollcall directory rotate acme Okta",
+            "rollcall directory update acme Okta --dialect okta --restore-inactive --require-if-match=false",
+            "rollcall extension set acme hr.json --of user",
             "rollcall audit verify --organization acme",
+            "rollcall log tail acme --outcome refused --since 24h --follow",
+            "rollcall export acme --output acme.jsonl",
+            "rollcall import acme acme.jsonl --directory Okta",
+            "rollcall log show acme 019b76daa8007009b07e4d0afaf23c06",
+            "rollcall log export acme --directory Okta --output log.jsonl",
             "rollcall organization domain add acme acme.example",
             "rollcall user superuser owner@acme.example",
             "rollcall schema scim",

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::group::Group;
 use super::login::names;
+use super::provisioning::ProvisioningEvent;
 use super::user::User;
 use super::{Actor, AuditEventId, Caller, UserId};
 
@@ -178,6 +179,10 @@ names! {
         ConnectionCreated = "organization.connection_created",
         /// A login provider was removed.
         ConnectionDeleted = "organization.connection_deleted",
+        /// A schema was added to users or groups, or changed.
+        ExtensionSet = "organization.extension_set",
+        /// A schema was removed from users or groups.
+        ExtensionDeleted = "organization.extension_deleted",
         /// A directory was changed.
         DirectoryUpdated = "directory.updated",
         /// A directory was deleted.
@@ -388,6 +393,8 @@ pub struct AuditEvent {
     pub members_added: usize,
     /// How many members went.
     pub members_removed: usize,
+    /// The record of the directory's request that it is part of; it commits with the event.
+    pub provisioning: Option<Box<ProvisioningEvent>>,
 }
 
 impl AuditEvent {
@@ -423,6 +430,7 @@ impl AuditEvent {
             consequences: Vec::new(),
             members_added: 0,
             members_removed: 0,
+            provisioning: None,
         }
     }
 }

@@ -12,12 +12,14 @@ use super::directory::{Directory, Scope};
 use super::login::{Login, Origin};
 use super::organization::Organization;
 use super::policy::AccountPolicy;
+use super::provisioning::ProvisioningRequest;
 use super::refusal::{Code, Refusal};
 use super::role::RoleGrant;
 use super::second_factor::Authenticator;
 use super::service_account::ServiceAccount;
 use super::user::User;
 use super::{AccountId, Author, DirectoryId, Error, OrganizationId, RequiredAction};
+use scim::ResourceTypes;
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident = $key:literal, $description:literal;)*) => {
@@ -259,38 +261,81 @@ pub struct Caller {
     actor: Actor,
     organization: Option<OrganizationId>,
     origin: Origin,
+    provisioning: Option<Arc<ProvisioningRequest>>,
+    types: Arc<ResourceTypes>,
 }
 
 impl Caller {
     /// Whoever holds the machine: may do everything, in one organization or (none) across them.
     pub fn operator(organization: Option<OrganizationId>) -> Self {
-        Self { actor: Actor::Operator, organization, origin: Origin::default() }
+        Self {
+            actor: Actor::Operator,
+            organization,
+            origin: Origin::default(),
+            provisioning: None,
+            types: ResourceTypes::standard().clone(),
+        }
     }
 
     /// A directory whose token was just verified.
-    pub(crate) fn directory(organization: OrganizationId, directory: Directory, request: String) -> Self {
+    pub(crate) fn directory(
+        organization: OrganizationId,
+        directory: Directory,
+        types: Arc<ResourceTypes>,
+        request: String,
+    ) -> Self {
         let origin = Origin { request: Some(request), ..Origin::default() };
-        Self { actor: Actor::Directory(Arc::new(directory)), organization: Some(organization), origin }
+        Self {
+            actor: Actor::Directory(Arc::new(directory)),
+            organization: Some(organization),
+            origin,
+            provisioning: None,
+            types,
+        }
     }
 
     /// A person whose login or token was just verified.
     pub(crate) fn person(person: Arc<Person>, origin: Origin) -> Self {
-        Self { organization: Some(person.organization.id), actor: Actor::Person(person), origin }
+        Self {
+            organization: Some(person.organization.id),
+            actor: Actor::Person(person),
+            origin,
+            provisioning: None,
+            types: ResourceTypes::standard().clone(),
+        }
     }
 
     /// A service account whose token was just verified.
     pub(crate) fn program(program: Arc<Program>, origin: Origin) -> Self {
-        Self { organization: Some(program.organization.id), actor: Actor::Program(program), origin }
+        Self {
+            organization: Some(program.organization.id),
+            actor: Actor::Program(program),
+            origin,
+            provisioning: None,
+            types: ResourceTypes::standard().clone(),
+        }
     }
 
     /// The server itself, in one organization.
     pub(crate) fn system(organization: OrganizationId) -> Self {
-        Self { actor: Actor::System, organization: Some(organization), origin: Origin::default() }
+        Self {
+            actor: Actor::System,
+            organization: Some(organization),
+            origin: Origin::default(),
+            provisioning: None,
+            types: ResourceTypes::standard().clone(),
+        }
     }
 
     /// Nobody we know: may only do what is public.
     pub fn nobody(why: Nobody, origin: Origin) -> Self {
-        Self { actor: Actor::Nobody(why), organization: None, origin }
+        Self {
+            actor: Actor::Nobody(why),
+            organization: None,
+            origin,
+            provisioning: None,
+            types: ResourceTypes::standard().clone(),
+        }
     }
 
     /// The organization in which the caller may do this. The first line of every service method.
@@ -504,6 +549,21 @@ impl Caller {
     /// The directory that will own what is created.
     pub fn directory_id(&self) -> Option<DirectoryId> {
         self.as_directory().map(|directory| directory.id)
+    }
+
+    /// The same caller, of whose request a record is made.
+    pub(crate) fn asking(self, request: ProvisioningRequest) -> Self {
+        Self { provisioning: Some(Arc::new(request)), ..self }
+    }
+
+    /// What users and groups are like where the caller acts: with the organization's extensions for its directories.
+    pub fn types(&self) -> &Arc<ResourceTypes> {
+        &self.types
+    }
+
+    /// The request of a directory of which a record is made.
+    pub fn provisioning(&self) -> Option<&ProvisioningRequest> {
+        self.provisioning.as_deref()
     }
 
     /// Where the request comes from.

@@ -54,6 +54,18 @@ pub struct Span {
     pub after: Option<u64>,
 }
 
+/// What a directory asked for is recorded with what it changes.
+pub(super) fn recorded(
+    caller: &Caller,
+    event: AuditEvent,
+    resource: uuid::Uuid,
+    versions: (Option<u64>, Option<u64>),
+) -> AuditEvent {
+    let (Some(request), Some(directory)) = (caller.provisioning(), caller.as_directory()) else { return event };
+    let record = request.applied(directory, caller.request().unwrap_or_default(), resource, event.id, versions);
+    AuditEvent { provisioning: Some(Box::new(record)), ..event }
+}
+
 fn context(id: AuditEventId) -> String {
     format!("audit event {id}")
 }
@@ -100,20 +112,24 @@ impl Service {
             ..self.event(caller, change.kind(), ("user", id.to_string()))
         };
         let Some(subject) = change.after.as_ref().or(change.before.as_ref()) else { return event };
+        let version = |user: &Option<User>| user.as_ref().map(|user| user.version);
+        let event = recorded(caller, event, id.uuid(), (version(&change.before), version(&change.after)));
         // Of what is gone nothing is told but that it is gone (C118).
         let changes = if change.after.is_some() { change.fields() } else { Vec::new() };
         self.seal_for(event, subject, &Personal { changes, reason: None, ip: caller.origin().remote_ip() })
     }
 
     pub(super) fn group_event(&self, caller: &Caller, change: &Change<Group>, delta: &MemberDelta) -> AuditEvent {
-        let id = change.after.as_ref().or(change.before.as_ref()).map(|group| group.id.to_string()).unwrap_or_default();
-        AuditEvent {
+        let id = change.after.as_ref().or(change.before.as_ref()).map(|group| group.id.uuid()).unwrap_or_default();
+        let version = |group: &Option<Group>| group.as_ref().map(|group| group.version);
+        let event = AuditEvent {
             changed: change.changed(),
             values: change.fields(),
             members_added: delta.added.len(),
             members_removed: delta.removed.len(),
-            ..self.event(caller, change.kind(), ("group", id))
-        }
+            ..self.event(caller, change.kind(), ("group", id.to_string()))
+        };
+        recorded(caller, event, id, (version(&change.before), version(&change.after)))
     }
 
     /// Only with the server's key and the person's salt can it be read; without a salt it is not told at all.
@@ -195,7 +211,11 @@ impl Service {
         Ok(self.show_events(&store, vec![event]).await?.pop())
     }
 
-    async fn show_events(&self, store: &OrganizationStore, events: Vec<StoredEvent>) -> Result<Vec<ShownEvent>, Error> {
+    pub(super) async fn show_events(
+        &self,
+        store: &OrganizationStore,
+        events: Vec<StoredEvent>,
+    ) -> Result<Vec<ShownEvent>, Error> {
         let mut subjects: Vec<UserId> =
             events.iter().filter_map(|event| event.sealed.as_ref().map(|(subject, _)| *subject)).collect();
         subjects.sort_unstable();

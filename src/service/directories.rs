@@ -19,9 +19,7 @@ use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::{
     Caller, Code, DirectoryId, Error, GroupId, Noun, OrganizationId, Permission, Refusal, Stamps, TokenId,
 };
-use crate::store::{
-    Belongings, DirectoryChange, GrantChange, OrganizationStore, ProvisioningEvent, ProvisioningFilter,
-};
+use crate::store::{Belongings, DirectoryChange, GrantChange, OrganizationStore};
 
 /// What tokens of directories are called.
 const TOKEN_NAME: &str = "SCIM";
@@ -487,51 +485,6 @@ impl Service {
         let getting: Vec<uuid::Uuid> = groups(|(_, added, _)| added).chain(put).collect();
         let losing: Vec<uuid::Uuid> = groups(|(.., removed)| removed).chain(gone).collect();
         Ok((store.users_within(&getting).await?.len(), store.users_within(&losing).await?.len()))
-    }
-
-    /// One page of what directories asked for.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
-    pub async fn list_provisioning_events(
-        &self,
-        caller: &Caller,
-        filter: &ProvisioningFilter,
-        span: (Option<crate::domain::ProvisioningEventId>, Option<crate::domain::ProvisioningEventId>),
-        newest_first: bool,
-        limit: usize,
-    ) -> Result<Vec<ProvisioningEvent>, Error> {
-        let organization = caller.require(Permission::DirectoryManage)?;
-        self.flush_provisioning().await?;
-        let store = self.store.organization(organization).await?;
-        Ok(store.list_provisioning_events(filter, span.0, span.1, newest_first, limit).await?)
-    }
-
-    /// How many of them match.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
-    pub async fn count_provisioning_events(&self, caller: &Caller, filter: &ProvisioningFilter) -> Result<u64, Error> {
-        let organization = caller.require(Permission::DirectoryManage)?;
-        self.flush_provisioning().await?;
-        Ok(self.store.organization(organization).await?.count_provisioning_events(filter).await?)
-    }
-
-    /// One of them.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
-    pub async fn find_provisioning_event(
-        &self,
-        caller: &Caller,
-        id: crate::domain::ProvisioningEventId,
-    ) -> Result<Option<ProvisioningEvent>, Error> {
-        let organization = caller.require(Permission::DirectoryManage)?;
-        self.flush_provisioning().await?;
-        Ok(self.store.organization(organization).await?.find_provisioning_event(id).await?)
     }
 }
 

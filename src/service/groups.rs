@@ -1,7 +1,7 @@
 //! Groups: create, read, list, replace, patch, delete.
 
 use scim::patch::{self, EdgeChanges, Operation};
-use scim::{Reading, Resource, ResourceType, Tolerance};
+use scim::{ListRequest, Reading, Resource, Tolerance};
 use serde_json::Value;
 
 use crate::domain::audit::Change;
@@ -10,7 +10,7 @@ use crate::domain::{Caller, Code, Error, GroupId, Noun, Permission, Refusal};
 use crate::store::{MemberDelta, OrganizationStore, OwnerWatch};
 
 use super::attempts::Attempts;
-use super::{Conditions, ListRequest, Listed, Outcome, Saved, Service, members};
+use super::{Conditions, Listed, Outcome, Saved, Service, members};
 
 /// Whether the members of a group are read with it: they may be many (C59).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ impl Service {
             let writer = self.writer(caller);
             let group = Group::create(GroupId::new(self.entropy.id(writer.now)), draft.clone(), writer);
             let delta = members::delta(caller, &store, group.id, &wanted, reading).await?;
+            super::users::note_reading(caller, reading);
             let change = Change::of_group(None, Some(group.clone()));
             let event = self.group_event(caller, &change, &delta);
             match store.insert_group(&group, &delta, &event).await.map_err(Error::from) {
@@ -95,7 +96,7 @@ impl Service {
     ) -> Result<Listed<GroupView>, Error> {
         let organization = caller.require(Permission::GroupsRead)?;
         let store = self.store.organization(organization).await?;
-        let list = self.read_list(caller, ResourceType::group(), request, reading)?;
+        let list = self.read_list(caller, &caller.types().group, request, reading)?;
         let found = store.list_groups(&list.query()).await?;
         let ids: Vec<GroupId> = found.page.iter().map(|group| group.id).collect();
         let mut members = match with {
@@ -106,7 +107,7 @@ impl Service {
             let members = members.as_mut().map(|members| members.remove(&group.id).unwrap_or_default());
             GroupView { group, members }
         });
-        let place = self.place(caller, ResourceType::group(), request, &list, found.next.as_ref())?;
+        let place = self.place(caller, &caller.types().group, request, &list, found.next.as_ref())?;
         Ok(Listed { total: found.total, place, views: views.collect() })
     }
 
@@ -154,7 +155,7 @@ impl Service {
         caller.require(Permission::GroupsManage)?;
         let text = id.to_string();
         let patched = |group: &Group, reading: &mut Reading| {
-            let patched = patch::apply(ResourceType::group(), &text, &group.attributes, operations, reading)?;
+            let patched = patch::apply(&caller.types().group, &text, &group.attributes, operations, reading)?;
             Ok((patched.resource, patched.edges))
         };
         self.change_group(caller, id, conditions, reading, patched).await
@@ -179,6 +180,7 @@ impl Service {
             check_gives_nothing(caller, &store, &before).await?;
             let (attributes, wanted) = decide(&before, reading)?;
             let delta = members::delta(caller, &store, id, &wanted, reading).await?;
+            super::users::note_reading(caller, reading);
             let after = before.changed(GroupDraft::new(attributes)?, !delta.is_empty(), self.writer(caller));
             let change = Change::of_group(Some(before.clone()), Some(after.clone()));
             if change.is_nothing() {

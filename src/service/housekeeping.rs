@@ -13,8 +13,8 @@ const ENDED_ARE_KEPT: TimeDelta = TimeDelta::days(90);
 const USED_CODES_ARE_KEPT: TimeDelta = TimeDelta::hours(1);
 /// How long a counter that nobody touches matters: longer than any window.
 const COUNTERS_ARE_KEPT: TimeDelta = TimeDelta::days(2);
-/// How long what directories asked for can be listed.
-const ENDED_RECORDS_ARE_KEPT: TimeDelta = TimeDelta::days(30);
+/// How many times in one round some of what directories asked for is forgotten: more than a round can bring.
+const FORGOTTEN_AT_ONCE: usize = 40;
 /// How often deleted users whose time is over are destroyed.
 const PURGE_EVERY: u32 = 60;
 /// How often: each time some hundred records go, so that nothing else waits.
@@ -43,12 +43,17 @@ impl Service {
     /// [`Error::Unavailable`] when the store does not answer.
     pub async fn forget_what_ended(&self) -> Result<(), Error> {
         let now = self.clock.now();
+        let log = self.limits.provisioning_log;
         let identity = self.store.identity();
         identity.sweep(now - ENDED_ARE_KEPT, now - USED_CODES_ARE_KEPT).await?;
         identity.sweep_attempts(now - COUNTERS_ARE_KEPT).await?;
         for store in self.store.open_organizations() {
             store.seal_audit_events().await?;
-            store.sweep_provisioning_events(now - ENDED_RECORDS_ARE_KEPT).await?;
+            for _ in 0..FORGOTTEN_AT_ONCE {
+                if !store.sweep_provisioning_events(now - log.keep, log.keep_records).await? {
+                    break;
+                }
+            }
         }
         Ok(())
     }

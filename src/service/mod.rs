@@ -9,6 +9,7 @@ mod connections;
 mod cursor;
 mod directories;
 mod emails;
+mod extensions;
 mod groups;
 mod hashing;
 mod housekeeping;
@@ -38,6 +39,7 @@ mod service_accounts;
 mod session;
 mod signing_in;
 mod steps;
+mod transfer;
 mod user_lifecycle;
 mod user_list;
 mod users;
@@ -49,7 +51,7 @@ use std::sync::Arc;
 use scim::filter::{self, Filter};
 use scim::message::{Page, Place};
 use scim::sort::Sort;
-use scim::{Reading, ResourceType, ScimType};
+use scim::{ListRequest, Reading, ResourceType, ScimType};
 
 pub use api_tokens::{ExchangedToken, TokenDraft};
 pub use audit::{ShownEvent, Span};
@@ -71,7 +73,7 @@ pub use passwords::{PasswordChanged, PasswordGiven};
 pub use people::{FirstCredentials, NewUser, UserMade, UserUpdate};
 pub use policy::Policies;
 pub use profile::{UpdateMe, UpdatedMe};
-pub use provisioning::ProvisioningNote;
+pub use provisioning::ToldProvisioning;
 pub use reading::{AccountState, ReadableMember, ReadableSession};
 pub use references::{GroupRef, OrganizationRef, RoleRef, ServiceAccountRef, UserRef};
 pub use roles::{RoleChange, RoleDraft, RoleEdit, RolesChanged};
@@ -79,12 +81,14 @@ pub use search::Either;
 pub use second_factors::{Enrolled, Enrolment, MfaReset, Reproof};
 pub use service_accounts::{ServiceAccountDraft, ServiceAccountEdit};
 pub use session::NewSession;
+pub use transfer::{
+    AT_ONCE as IMPORTS_AT_ONCE, BATCH as IMPORT_BATCH, Extent, Imported, Line, LineKind, kind_of as line_kind,
+};
 pub use user_lifecycle::{Ended, Left};
 pub use user_list::UserFilter;
 
 pub use crate::store::{
-    EventFilter, InvitationFilter, ProvisioningEvent, ProvisioningFilter, Seek, ShownState, SortKey, UserOrder,
-    UserStates, Verdict,
+    EventFilter, InvitationFilter, ProvisioningFilter, Seek, ShownState, SortKey, UserOrder, UserStates, Verdict,
 };
 
 use crate::clock::{Clock, Entropy};
@@ -93,7 +97,7 @@ use crate::domain::login::Lifetimes;
 use crate::domain::user::Writer;
 use crate::domain::{Caller, Error};
 use crate::openid::Providers;
-use crate::store::{Position, Query, Store};
+use crate::store::{Paging, Query, Store};
 use attempts::Lanes;
 use hashing::Hashing;
 use keys::Keys;
@@ -101,7 +105,7 @@ use outbox::MailRates;
 use session::KnownPeople;
 use signing_in::KnownTokens;
 
-/// What bounds the work of one request.
+/// What bounds the work of one request, and what is kept of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most resources in one list.
@@ -110,6 +114,21 @@ pub struct Limits {
     pub default_page_size: u64,
     /// The most rows evaluated one by one for one list.
     pub max_scanned: u64,
+    /// What is kept of what directories asked for.
+    pub provisioning_log: ProvisioningLogLimits,
+}
+
+/// What is kept of what directories asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ProvisioningLogLimits {
+    /// How long.
+    pub keep: chrono::TimeDelta,
+    /// How many of one organization.
+    pub keep_records: u64,
+    /// How many may wait to be written.
+    pub most_waiting: usize,
+    /// Whether values are left out of what is told.
+    pub mask_values: bool,
 }
 
 /// What the operator set about signing in.
@@ -162,23 +181,6 @@ pub struct Service {
     mail_rates: MailRates,
     mail_wakes: tokio::sync::Notify,
     provisioning: provisioning::Waiting,
-}
-
-/// A list as a client asks for it (RFC 7644 §3.4.2), texts as sent.
-#[derive(Clone, Debug, Default)]
-pub struct ListRequest {
-    /// `filter`
-    pub filter: Option<String>,
-    /// `sortBy`
-    pub sort_by: Option<String>,
-    /// `sortOrder`
-    pub sort_order: Option<String>,
-    /// `startIndex`
-    pub start_index: Option<String>,
-    /// `count`
-    pub count: Option<String>,
-    /// `cursor` (RFC 9865); empty: from the beginning.
-    pub cursor: Option<String>,
 }
 
 /// What a command left behind, and whether anything happened.
@@ -267,7 +269,7 @@ impl Service {
         request: &ListRequest,
         reading: &mut Reading,
     ) -> Result<ReadList<'s>, Error> {
-        let (page, from) = self.read_place(caller, kind, request)?;
+        let (page, paging) = self.read_place(caller, kind, request)?;
         let filter = request.filter.as_deref().map(filter::parse).transpose()?;
         let filter = filter.as_ref().map(|filter: &Filter| filter::resolve(filter, kind, reading)).transpose()?;
         let sort = Sort::read(kind, request.sort_by.as_deref(), request.sort_order.as_deref(), reading)?;
@@ -275,7 +277,7 @@ impl Service {
             let detail = "sortBy: groups cannot be sorted by their members";
             return Err(scim::Error::new(ScimType::InvalidPath, detail).into());
         }
-        Ok(ReadList { filter, sort, page, from, max_scanned: self.limits.max_scanned })
+        Ok(ReadList { filter, sort, page, paging, max_scanned: self.limits.max_scanned })
     }
 }
 
@@ -283,15 +285,14 @@ struct ReadList<'s> {
     filter: Option<filter::Resolved<'s>>,
     sort: Option<Sort<'s>>,
     page: Page,
-    /// Read by cursor: after this place, or from the beginning.
-    from: Option<Option<Position>>,
+    paging: Paging,
     max_scanned: u64,
 }
 
 impl<'s> ReadList<'s> {
     fn query(&self) -> Query<'_, 's> {
-        let from = self.from.as_ref().map(Option::as_ref);
-        Query { filter: self.filter.as_ref(), sort: self.sort, page: self.page, from, max_scanned: self.max_scanned }
+        let Self { filter, sort, page, paging, max_scanned } = self;
+        Query { filter: filter.as_ref(), sort: *sort, page: *page, paging, max_scanned: *max_scanned }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What directories asked for is noted beside the work: never in its way, and never without bound.
+//! What directories asked for is recorded with what it changed; what was refused is noted beside the work: never in its
+//! way, and never without bound.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,18 +7,35 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use super::Service;
-use crate::domain::{Caller, Error, OrganizationId, ProvisioningEventId};
-use crate::store::ProvisioningEvent;
+use crate::domain::audit::FieldChange;
+use crate::domain::provisioning::{Answered, Asks, ProvisioningEvent, ProvisioningRequest};
+use crate::domain::{Caller, Error, OrganizationId, Permission, ProvisioningEventId};
+use crate::store::{OrganizationStore, ProvisioningFilter};
 
-/// Records that wait to be written at most; what comes on top is counted and dropped.
-const MOST_WAITING: usize = 10_000;
 /// How long records wait for others, so that many are written at once.
 const GATHERED_FOR: Duration = Duration::from_millis(200);
-/// The longest detail that is kept, in characters.
-const MOST_DETAIL: usize = 500;
+
+/// Records of one bulk request that are told.
+const MOST_TOLD: usize = 1_000;
+
+/// A record with what it is about.
+#[derive(Clone, Debug)]
+pub struct ToldProvisioning {
+    /// The record.
+    pub event: ProvisioningEvent,
+    /// What people call the directory; none if it is deleted.
+    pub directory: Option<String>,
+    /// What changed; without values where they are masked, or the person's data was destroyed.
+    pub changes: Vec<FieldChange>,
+    /// Whether values are left out.
+    pub is_masked: bool,
+    /// How many members came.
+    pub members_added: i64,
+    /// How many members went.
+    pub members_removed: i64,
+}
 
 /// Records that wait to be written.
 #[derive(Default)]
@@ -27,59 +45,21 @@ pub(super) struct Waiting {
     wakes: Notify,
 }
 
-/// What a request of a directory came to.
-#[derive(Clone, Debug)]
-pub struct ProvisioningNote {
-    /// `POST`, `PUT`, `PATCH` or `DELETE`.
-    pub method: String,
-    /// Below the base URL.
-    pub path: String,
-    /// `User` or `Group`.
-    pub resource_type: Option<&'static str>,
-    /// The user or group.
-    pub resource: Option<Uuid>,
-    /// Whether nothing had to change.
-    pub unchanged: bool,
-    /// The HTTP status.
-    pub status: u16,
-    /// The SCIM error type.
-    pub scim_type: Option<&'static str>,
-    /// The SCIM error detail.
-    pub detail: Option<String>,
-    /// Lenient rules that applied.
-    pub tolerances: Vec<String>,
-    /// How long it took.
-    pub took: Duration,
-}
-
 impl Service {
-    /// Notes what a request of a directory came to; it is written a moment later. Requests of nobody are not noted.
-    pub fn note_provisioning(&self, caller: &Caller, note: ProvisioningNote) {
-        let (Some(directory), Ok(organization)) = (caller.as_directory(), caller.require_directory()) else { return };
+    /// Begins the record of a directory's request: it is written with what the request changes.
+    pub fn begin_provisioning(&self, caller: Caller, asks: Asks) -> Caller {
         let at = self.clock.now();
-        let outcome = match (note.status, note.unchanged) {
-            (400.., _) => "REFUSED",
-            (_, true) => "UNCHANGED",
-            _ => "APPLIED",
-        };
-        let event = ProvisioningEvent {
-            id: ProvisioningEventId::new(self.entropy.id(at)),
-            at,
-            directory: directory.id,
-            method: note.method,
-            path: note.path,
-            resource_type: note.resource_type.map(str::to_owned),
-            resource: note.resource,
-            outcome: outcome.to_owned(),
-            status: note.status,
-            scim_type: note.scim_type.map(str::to_owned),
-            detail: note.detail.map(|detail| detail.chars().take(MOST_DETAIL).collect()),
-            tolerances: note.tolerances,
-            request: caller.request().unwrap_or_default().to_owned(),
-            duration: u32::try_from(note.took.as_millis()).unwrap_or(u32::MAX),
-        };
+        caller.asking(ProvisioningRequest::new(ProvisioningEventId::new(self.entropy.id(at)), at, asks))
+    }
+
+    /// Notes what a request of a directory came to, if it changed nothing; it is written a moment later.
+    pub fn end_provisioning(&self, caller: &Caller, answered: Answered) {
+        let (Some(directory), Some(request)) = (caller.as_directory(), caller.provisioning()) else { return };
+        let Ok(organization) = caller.require_directory() else { return };
+        let id = caller.request().unwrap_or_default();
+        let Some(event) = request.answered(directory, id, answered) else { return };
         let mut waiting = self.provisioning.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < MOST_WAITING {
+        if waiting.len() < self.limits.provisioning_log.most_waiting {
             waiting.push((organization, event));
         } else {
             self.provisioning.dropped.fetch_add(1, Ordering::Relaxed);
@@ -114,5 +94,96 @@ impl Service {
             self.store.organization(organization).await?.insert_provisioning_events(&events).await?;
         }
         Ok(())
+    }
+
+    /// One page of what directories asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
+    pub async fn list_provisioning_events(
+        &self,
+        caller: &Caller,
+        filter: &ProvisioningFilter,
+        span: (Option<ProvisioningEventId>, Option<ProvisioningEventId>),
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<ProvisioningEvent>, Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        self.flush_provisioning().await?;
+        let store = self.store.organization(organization).await?;
+        Ok(store.list_provisioning_events(filter, span.0, span.1, newest_first, limit).await?)
+    }
+
+    /// How many of them match.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
+    pub async fn count_provisioning_events(&self, caller: &Caller, filter: &ProvisioningFilter) -> Result<u64, Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        self.flush_provisioning().await?;
+        Ok(self.store.organization(organization).await?.count_provisioning_events(filter).await?)
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
+    pub async fn find_provisioning_event(
+        &self,
+        caller: &Caller,
+        id: ProvisioningEventId,
+    ) -> Result<Option<ProvisioningEvent>, Error> {
+        let organization = caller.require(Permission::DirectoryManage)?;
+        self.flush_provisioning().await?;
+        Ok(self.store.organization(organization).await?.find_provisioning_event(id).await?)
+    }
+
+    /// What is known of one request: by the id of its record, or by the request's, which several records have if it was a
+    /// bulk request. Nothing for an id that names nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`] and [`Permission::AuditRead`].
+    pub async fn explain_provisioning(&self, caller: &Caller, id: &str) -> Result<Vec<ToldProvisioning>, Error> {
+        caller.require(Permission::AuditRead)?;
+        let one = match id.parse() {
+            Ok(id) => self.find_provisioning_event(caller, id).await?,
+            Err(_) => None,
+        };
+        let events = if let Some(event) = one {
+            vec![event]
+        } else {
+            let filter = ProvisioningFilter { request: Some(id.to_owned()), ..ProvisioningFilter::default() };
+            self.list_provisioning_events(caller, &filter, (None, None), false, MOST_TOLD).await?
+        };
+        let organization = caller.require(Permission::DirectoryManage)?;
+        let store = self.store.organization(organization).await?;
+        let mut told = Vec::with_capacity(events.len());
+        for event in events {
+            told.push(self.tell(&store, event).await?);
+        }
+        Ok(told)
+    }
+
+    async fn tell(&self, store: &OrganizationStore, event: ProvisioningEvent) -> Result<ToldProvisioning, Error> {
+        let directory = store.find_directory(event.directory).await?.map(|directory| directory.name);
+        let kept = match event.audit_event {
+            Some(id) => store.find_audit_event(id).await?,
+            None => None,
+        };
+        let shown = self.show_events(store, kept.into_iter().collect()).await?.pop();
+        let is_masked = self.limits.provisioning_log.mask_values;
+        let mut changes = shown.as_ref().map(|shown| shown.changes.clone()).unwrap_or_default();
+        if is_masked {
+            for change in &mut changes {
+                (change.before, change.after) = (None, None);
+            }
+        }
+        let members = shown.map(|shown| (shown.stored.members_added, shown.stored.members_removed));
+        let (members_added, members_removed) = members.unwrap_or_default();
+        Ok(ToldProvisioning { event, directory, changes, is_masked, members_added, members_removed })
     }
 }

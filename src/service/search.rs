@@ -1,13 +1,13 @@
 //! Searching users and groups together (RFC 7644 §3.4.3).
 
 use scim::message::Place;
-use scim::{Dialect, Reading, ScimType};
+use scim::{Dialect, ListRequest, Reading, ScimType};
 
 use crate::domain::group::GroupView;
 use crate::domain::user::UserView;
 use crate::domain::{Caller, Error, Permission};
 
-use super::{ListRequest, Listed, Members, Service};
+use super::{Listed, Members, Service};
 
 /// What was found: a user or a group.
 #[derive(Clone, Debug)]

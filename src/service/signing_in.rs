@@ -1,6 +1,9 @@
 //! From a bearer token to a [`Caller`]. Asked on every request, so that "off" is off at once (D9).
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use scim::ResourceTypes;
 
 use chrono::{DateTime, Utc};
 use moka::sync::Cache;
@@ -26,6 +29,7 @@ pub(super) struct KnownTokens(Cache<String, Known>);
 struct Known {
     organization: OrganizationId,
     directory: Directory,
+    types: Arc<ResourceTypes>,
     expires: Option<DateTime<Utc>>,
     at: DateTime<Utc>,
 }
@@ -62,7 +66,7 @@ impl Service {
             self.known_tokens.0.insert(hash, known.clone());
             known
         };
-        Ok(Caller::directory(known.organization, known.directory, request))
+        Ok(Caller::directory(known.organization, known.directory, known.types, request))
     }
 
     async fn look_up(&self, secret: &BearerSecret, now: DateTime<Utc>) -> Result<Known, Error> {
@@ -82,7 +86,8 @@ impl Service {
             drop(self.store.identity().touch_token(token.id, now).await);
         }
         let expires = [token.expires, found.replaced].into_iter().flatten().min();
-        Ok(Known { organization: token.organization, directory, expires, at: now })
+        let types = ResourceTypes::with(organization.list_extensions().await?);
+        Ok(Known { organization: token.organization, directory, types, expires, at: now })
     }
 }
 

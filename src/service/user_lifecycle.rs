@@ -485,6 +485,7 @@ impl Service {
             mails: &[],
         };
         let event = self.departure_event(caller, EventKind::UserDeleted, user);
+        let event = super::audit::recorded(caller, event, user.id.uuid(), (Some(user.version), None));
         Ok(self.store.remove_user(organization, &departure, &event).await?)
     }
 

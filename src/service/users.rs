@@ -1,7 +1,7 @@
 //! Users: create, read, list, replace, patch, delete.
 
 use scim::patch::{self, Operation};
-use scim::{Reading, Resource, ResourceType};
+use scim::{ListRequest, Reading, Resource};
 
 use crate::domain::audit::{AuditEvent, Change, Consequence};
 use crate::domain::directory::{AttributeAuthority, LastOwnerPolicy};
@@ -12,7 +12,7 @@ use crate::domain::{Caller, Error, Field, Noun, OrganizationId, Permission, User
 use crate::store::{OrganizationStore, OwnerWatch, StoreError};
 
 use super::attempts::Attempts;
-use super::{Conditions, ListRequest, Listed, Outcome, Saved, Service};
+use super::{Conditions, Listed, Outcome, Saved, Service};
 
 impl Service {
     /// Creates a user and the audit event that says so; both or neither.
@@ -81,6 +81,9 @@ impl Service {
             return Err(Error::TakenByInactive(existing.id));
         }
         check_unprotected(caller, &existing)?;
+        if let Some(request) = caller.provisioning() {
+            request.will_answer(200);
+        }
         let restored = existing.with_attributes(wanted.draft(), self.writer(caller).stating_all());
         self.save_user(caller, store, existing, restored).await
     }
@@ -111,10 +114,10 @@ impl Service {
     ) -> Result<Listed<UserView>, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
         let store = self.store.organization(organization).await?;
-        let list = self.read_list(caller, ResourceType::user(), request, reading)?;
+        let list = self.read_list(caller, &caller.types().user, request, reading)?;
         let found = store.list_users(&list.query()).await?;
         let views = self.view_users(&store, found.page).await?;
-        let place = self.place(caller, ResourceType::user(), request, &list, found.next.as_ref())?;
+        let place = self.place(caller, &caller.types().user, request, &list, found.next.as_ref())?;
         Ok(Listed { total: found.total, place, views })
     }
 
@@ -133,7 +136,12 @@ impl Service {
     ) -> Result<Saved<UserView>, Error> {
         caller.require(Permission::UserAccessManage)?;
         let writer = self.writer(caller).stating_all();
-        self.change_user(caller, id, writer, conditions, |user| Ok(user.replacement(body.clone(), reading))).await
+        let replaced = |user: &User| {
+            let replacement = user.replacement(body.clone(), reading);
+            note_reading(caller, reading);
+            Ok(replacement)
+        };
+        self.change_user(caller, id, writer, conditions, replaced).await
     }
 
     /// Applies the operations of a PATCH, all or none (RFC 7644 §3.5.2).
@@ -153,7 +161,9 @@ impl Service {
         caller.require(Permission::UserAccessManage)?;
         let text = id.to_string();
         let patched = |user: &User| {
-            Ok(patch::apply(ResourceType::user(), &text, &user.attributes, operations, reading)?.resource)
+            let patched = patch::apply(&caller.types().user, &text, &user.attributes, operations, reading)?;
+            note_reading(caller, reading);
+            Ok(patched.resource)
         };
         self.change_user(caller, id, self.writer(caller), conditions, patched).await
     }
@@ -327,6 +337,13 @@ impl Service {
         managers.dedup();
         let memberships = store.memberships_of(&ids).await?;
         Ok(Related { memberships, managers: store.user_names(&managers).await? })
+    }
+}
+
+/// How a directory's request was read is recorded with what it changes.
+pub(super) fn note_reading(caller: &Caller, reading: &Reading) {
+    if let Some(request) = caller.provisioning() {
+        request.has_read(reading);
     }
 }
 

@@ -6,7 +6,6 @@ use scim::ScimType;
 use scim::filter::Resolved;
 use scim::message::Page;
 use scim::sort::{Key, Sort};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use surrealdb::types::{RecordId, SurrealValue, Variables};
 
@@ -15,6 +14,7 @@ use super::filter::{GroupsOfMembers, Plan, member_ids, plan};
 use super::groups::GroupRow;
 use super::users::UserRow;
 use super::{OrganizationStore, StoreError, uuid};
+use crate::domain::cursor::Position;
 use crate::domain::group::{Group, Membership};
 use crate::domain::user::User;
 use crate::domain::{Error, UserId, id};
@@ -31,19 +31,19 @@ pub struct Query<'q, 's> {
     pub sort: Option<Sort<'s>>,
     /// Which part.
     pub page: Page,
-    /// Read by cursor: after this place in the order, or from its beginning; and whether there is more is told.
-    pub from: Option<Option<&'q Position>>,
+    /// How it is paged.
+    pub paging: &'q Paging,
     /// The most rows that are evaluated one by one, or sorted.
     pub max_scanned: u64,
 }
 
-/// A resource's place in an order: ties are broken by id.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Position {
-    /// By what the list is sorted; none: by id alone.
-    pub key: Option<Key>,
-    /// Which resource.
-    pub id: uuid::Uuid,
+/// How a list is read page by page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Paging {
+    /// By counting from the first resource: where is in the page.
+    Index,
+    /// By cursor: after this place in the order, or from its beginning; and whether there is more is told.
+    Cursor(Option<Position>),
 }
 
 /// A page of what was found.
@@ -59,12 +59,19 @@ pub struct Found<T> {
 
 impl Query<'_, '_> {
     fn after(&self) -> Option<&Position> {
-        self.from.flatten()
+        match self.paging {
+            Paging::Index => None,
+            Paging::Cursor(after) => after.as_ref(),
+        }
+    }
+
+    fn is_by_cursor(&self) -> bool {
+        matches!(self.paging, Paging::Cursor(_))
     }
 
     /// How many rows to read: one more where it has to be known whether there is one.
     fn limit(&self) -> u64 {
-        self.page.count + u64::from(self.from.is_some() && self.page.count > 0)
+        self.page.count + u64::from(self.is_by_cursor() && self.page.count > 0)
     }
 
     fn compare(&self, left: (&Option<Key>, uuid::Uuid), right: (&Option<Key>, uuid::Uuid)) -> Ordering {
@@ -90,7 +97,7 @@ impl Query<'_, '_> {
     /// The page, and where the next one begins after.
     fn cut<E: Listed>(&self, mut read: Vec<E>) -> (Vec<E>, Option<Position>) {
         let count = usize::try_from(self.page.count).unwrap_or(usize::MAX);
-        let is_more = self.from.is_some() && read.len() > count;
+        let is_more = self.is_by_cursor() && read.len() > count;
         read.truncate(count);
         let next = read.last().filter(|_| is_more).map(|last| self.position(last));
         (read, next)
@@ -242,7 +249,7 @@ impl OrganizationStore {
             .bind(("offset", i64::try_from(page.offset()).unwrap_or(i64::MAX)))
             .bind(("after", after.map(|after| RecordId::new(name, uuid(after.id)))))
             .bind(("after_key", after.and_then(|after| after.key.as_ref()).map(column_value)));
-        let mut results = settle(asked.await.map_err(StoreError::from)?)?;
+        let mut results = settle(asked.await?)?;
         let total: Option<i64> = results.take((0, "count")).map_err(StoreError::from)?;
         let rows: Vec<R> = if page.count == 0 { Vec::new() } else { results.take(1).map_err(StoreError::from)? };
         let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
@@ -260,7 +267,7 @@ impl OrganizationStore {
     ) -> Result<Found<R::Entity>, Error> {
         let text = format!("SELECT * FROM {}{} ORDER BY {}", source(table, plan), condition(plan), order.clause());
         let asked = self.0.query(text).bind(plan.variables.clone()).bind(("records", plan.records.clone()));
-        let rows: Vec<R> = settle(asked.await.map_err(StoreError::from)?)?.take(0).map_err(StoreError::from)?;
+        let rows: Vec<R> = settle(asked.await?)?.take(0).map_err(StoreError::from)?;
         let total = rows.len() as u64;
         let offset = usize::try_from(query.page.offset()).unwrap_or(usize::MAX);
         let count = usize::try_from(query.limit()).unwrap_or(usize::MAX);
@@ -356,7 +363,7 @@ impl OrganizationStore {
         let (ids, next) = collector.into_sorted_page();
         let records: Vec<RecordId> = ids.iter().map(|id| RecordId::new(table.name(), uuid(*id))).collect();
         let query = self.0.query("SELECT * FROM $records").bind(("records", records));
-        let rows: Vec<R> = settle(query.await.map_err(StoreError::from)?)?.take(0).map_err(StoreError::from)?;
+        let rows: Vec<R> = settle(query.await?)?.take(0).map_err(StoreError::from)?;
         let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
         let mut page = entities?;
         page.sort_by_key(|entity| ids.iter().position(|id| *id == entity.record_key()));
@@ -403,7 +410,7 @@ impl<'q, 's, E: Listed> Collector<'q, 's, E> {
         let offset = usize::try_from(query.page.offset()).unwrap_or(usize::MAX);
         let count = usize::try_from(query.page.count).unwrap_or(usize::MAX);
         let mut page: Vec<_> = self.keys.into_iter().skip(offset).collect();
-        let is_more = query.from.is_some() && page.len() > count;
+        let is_more = query.is_by_cursor() && page.len() > count;
         page.truncate(count);
         let next = page.last().filter(|_| is_more).map(|(key, id)| Position { key: key.clone(), id: *id });
         (page.into_iter().map(|(_, id)| id).collect(), next)

@@ -24,6 +24,8 @@ pub(super) const ORGANIZATION: Migrations = &[
     ("0002_accounts", include_str!("../../schema/organization/0002_accounts.surql")),
     ("0003_administration", include_str!("../../schema/organization/0003_administration.surql")),
     ("0004_connections", include_str!("../../schema/organization/0004_connections.surql")),
+    ("0005_provisioning_log", include_str!("../../schema/organization/0005_provisioning_log.surql")),
+    ("0006_extensions", include_str!("../../schema/organization/0006_extensions.surql")),
 ];
 
 /// Applies what is missing. Several nodes may do so at once: each migration is applied by exactly one of them.

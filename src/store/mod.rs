@@ -13,6 +13,7 @@ mod deleted_users;
 mod directories;
 mod emails;
 mod error;
+mod extensions;
 mod filter;
 mod groups;
 mod invitations;
@@ -26,18 +27,19 @@ mod organizations;
 mod outbox;
 mod policy;
 mod provisioning;
+mod reach;
 mod roles;
 mod second_factors;
 mod service_accounts;
 mod sign_in;
 mod signing_keys;
+mod transfer;
 mod trusted_devices;
 mod user_list;
 mod users;
 mod write;
 
 use std::borrow::Cow;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -45,7 +47,6 @@ use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use surrealdb::Surreal;
 use surrealdb::engine::any::{Any, connect};
-use surrealdb::method::Query as EngineQuery;
 use surrealdb::opt::auth::{Namespace, Root};
 
 pub(crate) use accounts::NewPerson;
@@ -62,7 +63,7 @@ pub(crate) use emails::EmailChange;
 pub use error::{StoreError, UniqueIndex};
 pub(crate) use invitations::Joining;
 pub use invitations::{InvitationFilter, ShownState};
-pub use list::{Found, Position, Query};
+pub use list::{Found, Paging, Query};
 pub(crate) use logins::LoginEnd;
 pub(crate) use logins::NewTokens;
 pub(crate) use members::Belongings;
@@ -71,13 +72,14 @@ pub use one_time::{OneTime, Purpose};
 pub use organizations::Owner;
 pub(crate) use outbox::SealedMail;
 pub use outbox::WaitingMail;
-pub use provisioning::{ProvisioningEvent, ProvisioningFilter};
+pub use provisioning::ProvisioningFilter;
 pub(crate) use roles::{GrantChange, OwnerWatch};
 pub(crate) use second_factors::FactorUse;
 pub(crate) use service_accounts::ProgramChange;
 pub(crate) use sign_in::{DeviceTrust, PasswordSet, SignIn};
 pub use user_list::{Seek, SortKey, UserOrder, UserQuery, UserStates};
 
+use reach::{Asking, Reach};
 use write::Write;
 
 use crate::domain::OrganizationId;
@@ -103,8 +105,7 @@ pub struct StoreSettings {
 pub struct Store {
     db: Surreal<Any>,
     namespace: String,
-    /// Whether other processes write to the same store.
-    shared: bool,
+    reach: Arc<Reach>,
     commits: Arc<AtomicU64>,
     queries: Arc<AtomicU64>,
     identity: IdentityStore,
@@ -118,29 +119,21 @@ struct Bound {
     commits: Arc<AtomicU64>,
     /// Whether there may be events that have no number yet.
     unsealed: AtomicBool,
-    /// Whether other processes write to the same store.
-    shared: bool,
+    /// Whether it answers, and whether other processes write to it.
+    reach: Arc<Reach>,
     /// How many queries were asked of the engine.
     queries: Arc<AtomicU64>,
 }
 
 impl Bound {
-    fn new(db: Surreal<Any>, shared: bool, commits: Arc<AtomicU64>, queries: Arc<AtomicU64>) -> Self {
-        Self { db, commits, unsealed: AtomicBool::new(true), shared, queries }
+    fn new(db: Surreal<Any>, reach: Arc<Reach>, commits: Arc<AtomicU64>, queries: Arc<AtomicU64>) -> Self {
+        Self { db, commits, unsealed: AtomicBool::new(true), reach, queries }
     }
 
     /// Asks the engine; counted.
-    fn query<'c>(&'c self, query: impl Into<Cow<'c, str>>) -> EngineQuery<'c, Any> {
+    fn query<'c>(&'c self, query: impl Into<Cow<'c, str>>) -> Asking<'c> {
         self.queries.fetch_add(1, Ordering::Relaxed);
-        self.db.query(query)
-    }
-}
-
-impl Deref for Bound {
-    type Target = Surreal<Any>;
-
-    fn deref(&self) -> &Surreal<Any> {
-        &self.db
+        Asking::new(self.db.query(query), &self.reach)
     }
 }
 
@@ -184,17 +177,17 @@ impl Store {
         let bound = bind(&db, &settings.namespace, &DatabaseName::identity()).await?;
         migrate::apply(&bound, migrate::IDENTITY).await?;
         let commits = Arc::new(AtomicU64::new(0));
-        let shared = settings.url.starts_with("ws");
+        let reach = Reach::new(db.clone(), settings.url.starts_with("ws"));
         let queries = Arc::new(AtomicU64::new(0));
-        let identity = IdentityStore(Arc::new(Bound::new(bound, shared, commits.clone(), queries.clone())));
+        let identity = IdentityStore(Arc::new(Bound::new(bound, reach.clone(), commits.clone(), queries.clone())));
         let organizations = Cache::new(OPEN_ORGANIZATIONS);
-        Ok(Self { db, namespace: settings.namespace.clone(), shared, commits, queries, identity, organizations })
+        Ok(Self { db, namespace: settings.namespace.clone(), reach, commits, queries, identity, organizations })
     }
 
     /// A number that moves with every unit of work committed here; none where other processes write too. What was read
     /// when it had a value is still true while it has that value.
     pub fn revision(&self) -> Option<u64> {
-        (!self.shared).then(|| self.commits.load(Ordering::SeqCst))
+        (!self.reach.is_remote()).then(|| self.commits.load(Ordering::SeqCst))
     }
 
     /// How many queries were asked of the engine since the start; it goes on counting.
@@ -214,9 +207,9 @@ impl Store {
     /// As [`Store::connect`].
     pub async fn organization(&self, id: OrganizationId) -> Result<OrganizationStore, StoreError> {
         let open = async {
-            let bound = bind(&self.db, &self.namespace, &DatabaseName::of(id)).await?;
+            let bound = self.reach.run(bind(&self.db, &self.namespace, &DatabaseName::of(id))).await?;
             migrate::apply(&bound, migrate::ORGANIZATION).await?;
-            let bound = Bound::new(bound, self.shared, self.commits.clone(), self.queries.clone());
+            let bound = Bound::new(bound, self.reach.clone(), self.commits.clone(), self.queries.clone());
             Ok::<_, StoreError>(OrganizationStore(Arc::new(bound), id, Arc::default()))
         };
         self.organizations.try_get_with(id, open).await.map_err(|error| match &*error {
@@ -256,7 +249,7 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.db.health().await.map_err(|error| StoreError::Unavailable(Box::new(error)))
+        self.reach.run(self.db.health().into_future()).await.map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 }
 
@@ -309,7 +302,7 @@ async fn sign_in(db: &Surreal<Any>, settings: &StoreSettings) -> Result<(), Stor
 }
 
 /// A session of its own, bound to one database, which is made if it is not there.
-async fn bind(db: &Surreal<Any>, namespace: &str, database: &DatabaseName) -> Result<Surreal<Any>, StoreError> {
+async fn bind(db: &Surreal<Any>, namespace: &str, database: &DatabaseName) -> Result<Surreal<Any>, surrealdb::Error> {
     let bound = db.clone();
     bound.use_ns(namespace).await?;
     bound.query(format!("DEFINE DATABASE IF NOT EXISTS {}", database.as_str())).await?.check()?;

@@ -102,7 +102,7 @@ impl OrganizationStore {
     pub(super) async fn names(&self) -> Result<Names, StoreError> {
         let mut state = self.2.0.lock().await;
         // What is committed while reading is read next time.
-        let commits = (!self.0.shared).then(|| self.0.commits.load(Ordering::SeqCst));
+        let commits = (!self.0.reach.is_remote()).then(|| self.0.commits.load(Ordering::SeqCst));
         if commits.is_some() && state.commits == commits {
             return Ok(state.names.clone());
         }

@@ -1,45 +1,14 @@
 //! What directories asked for and what came of it.
 
 use chrono::{DateTime, Utc};
+use scim::Tolerance;
 use surrealdb::types::{RecordId, SurrealValue, Variables};
 
 use super::error::settle;
 use super::users::{instant, key};
-use super::{OrganizationStore, StoreError, counted, millis, uuid};
-use crate::domain::{DirectoryId, ProvisioningEventId};
-
-/// One request of a directory that was to change something.
-#[derive(Clone, Debug)]
-pub struct ProvisioningEvent {
-    /// Its id.
-    pub id: ProvisioningEventId,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who asked.
-    pub directory: DirectoryId,
-    /// `POST`, `PUT`, `PATCH` or `DELETE`.
-    pub method: String,
-    /// Below the base URL.
-    pub path: String,
-    /// `User` or `Group`.
-    pub resource_type: Option<String>,
-    /// The user or group.
-    pub resource: Option<uuid::Uuid>,
-    /// `APPLIED`, `UNCHANGED` or `REFUSED`.
-    pub outcome: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// The SCIM error type.
-    pub scim_type: Option<String>,
-    /// The SCIM error detail.
-    pub detail: Option<String>,
-    /// Lenient rules that applied.
-    pub tolerances: Vec<String>,
-    /// The request's id.
-    pub request: String,
-    /// In milliseconds.
-    pub duration: u32,
-}
+use super::{OrganizationStore, StoreError, counted, millis, stored, unreadable, uuid};
+use crate::domain::provisioning::{ProvisioningEvent, ProvisioningOutcome};
+use crate::domain::{AuditEventId, DirectoryId, ProvisioningEventId};
 
 /// Which of them are asked for; all given conditions must hold.
 #[derive(Clone, Debug, Default)]
@@ -47,9 +16,11 @@ pub struct ProvisioningFilter {
     /// From this directory.
     pub directory: Option<DirectoryId>,
     /// With this outcome.
-    pub outcome: Option<&'static str>,
+    pub outcome: Option<ProvisioningOutcome>,
     /// About this user or group.
     pub resource: Option<uuid::Uuid>,
+    /// Of this request.
+    pub request: Option<String>,
     /// At this instant or later.
     pub from: Option<DateTime<Utc>>,
     /// Before this instant.
@@ -67,10 +38,13 @@ impl ProvisioningFilter {
             add("directory = $directory", "directory", uuid(directory.uuid()).into_value());
         }
         if let Some(outcome) = self.outcome {
-            add("outcome = $outcome", "outcome", outcome.to_owned().into_value());
+            add("outcome = $outcome", "outcome", outcome.as_str().to_owned().into_value());
         }
         if let Some(resource) = self.resource {
             add("resource = $resource", "resource", uuid(resource).into_value());
+        }
+        if let Some(request) = &self.request {
+            add("request = $request", "request", request.clone().into_value());
         }
         if let Some(from) = self.from {
             add("at >= $from", "from", millis(from).into_value());
@@ -84,10 +58,11 @@ impl ProvisioningFilter {
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
-struct ProvisioningRow {
+pub(super) struct ProvisioningRow {
     id: RecordId,
     at: i64,
     directory: uuid::Uuid,
+    client: Option<String>,
     method: String,
     path: String,
     resource_type: Option<String>,
@@ -96,26 +71,40 @@ struct ProvisioningRow {
     status: i64,
     scim_type: Option<String>,
     detail: Option<String>,
+    dialect: String,
+    operations: Vec<String>,
     tolerances: Vec<String>,
+    denied: Option<String>,
+    audit_event: Option<uuid::Uuid>,
+    version_before: Option<i64>,
+    version_after: Option<i64>,
     request: String,
     duration: i64,
 }
 
 impl From<&ProvisioningEvent> for ProvisioningRow {
     fn from(event: &ProvisioningEvent) -> Self {
+        let name = |tolerance: &Tolerance| tolerance.as_str().to_owned();
         Self {
             id: RecordId::new("provisioning_event", uuid(event.id.uuid())),
             at: millis(event.at),
             directory: event.directory.uuid(),
+            client: event.client.clone(),
             method: event.method.clone(),
             path: event.path.clone(),
             resource_type: event.resource_type.clone(),
             resource: event.resource,
-            outcome: event.outcome.clone(),
+            outcome: event.outcome.as_str().to_owned(),
             status: i64::from(event.status),
             scim_type: event.scim_type.clone(),
             detail: event.detail.clone(),
-            tolerances: event.tolerances.clone(),
+            dialect: event.dialect.as_str().to_owned(),
+            operations: event.operations.clone(),
+            tolerances: event.tolerances.iter().map(name).collect(),
+            denied: event.denied.as_ref().map(name),
+            audit_event: event.audit_event.map(AuditEventId::uuid),
+            version_before: event.version_before.map(stored),
+            version_after: event.version_after.map(stored),
             request: event.request.clone(),
             duration: i64::from(event.duration),
         }
@@ -124,19 +113,28 @@ impl From<&ProvisioningEvent> for ProvisioningRow {
 
 impl ProvisioningRow {
     fn into_event(self) -> Result<ProvisioningEvent, StoreError> {
+        // Rules that a later version gave up are not told any more.
+        let named = |name: &String| Tolerance::named(name);
         Ok(ProvisioningEvent {
             id: ProvisioningEventId::new(key(&self.id)?),
             at: instant(self.at),
             directory: DirectoryId::new(self.directory),
+            client: self.client,
             method: self.method,
             path: self.path,
             resource_type: self.resource_type,
             resource: self.resource,
-            outcome: self.outcome,
+            outcome: ProvisioningOutcome::named(&self.outcome).ok_or_else(|| unreadable("an outcome"))?,
             status: u16::try_from(self.status).unwrap_or_default(),
             scim_type: self.scim_type,
             detail: self.detail,
-            tolerances: self.tolerances,
+            dialect: self.dialect.parse().map_err(|_| unreadable("a dialect"))?,
+            operations: self.operations,
+            tolerances: self.tolerances.iter().filter_map(named).collect(),
+            denied: self.denied.as_ref().and_then(named),
+            audit_event: self.audit_event.map(AuditEventId::new),
+            version_before: self.version_before.map(counted),
+            version_after: self.version_after.map(counted),
             request: self.request,
             duration: u32::try_from(self.duration).unwrap_or(u32::MAX),
         })
@@ -144,14 +142,14 @@ impl ProvisioningRow {
 }
 
 impl OrganizationStore {
-    /// Adds records.
+    /// Adds records; those that are there stay as they are.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn insert_provisioning_events(&self, events: &[ProvisioningEvent]) -> Result<(), StoreError> {
         let rows: Vec<ProvisioningRow> = events.iter().map(ProvisioningRow::from).collect();
-        let query = self.0.query("INSERT INTO provisioning_event $rows RETURN NONE").bind(("rows", rows));
+        let query = self.0.query("INSERT IGNORE INTO provisioning_event $rows RETURN NONE").bind(("rows", rows));
         settle(query.await?).map(drop)
     }
 
@@ -210,18 +208,26 @@ impl OrganizationStore {
         row.map(ProvisioningRow::into_event).transpose()
     }
 
-    /// Forgets records of before this instant, some at a time.
+    /// Forgets some of the records of before this instant, and some of the oldest beyond this many; whether there may be
+    /// more to forget.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn sweep_provisioning_events(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn sweep_provisioning_events(&self, before: DateTime<Utc>, keep: u64) -> Result<bool, StoreError> {
         let query = self
             .0
             .query(
-                "DELETE (SELECT VALUE id FROM provisioning_event WHERE at < $before ORDER BY id LIMIT 500) RETURN NONE",
+                "LET $count = (SELECT count() FROM provisioning_event GROUP ALL)[0].count ?? 0; \
+                 LET $over = math::clamp($count - $keep, 0, 500); \
+                 LET $old = (SELECT VALUE id FROM provisioning_event WHERE at < $before ORDER BY id LIMIT 500); \
+                 LET $many = (SELECT VALUE id FROM provisioning_event ORDER BY id LIMIT $over); \
+                 DELETE array::union($old, $many) RETURN NONE; \
+                 RETURN array::len($old) = 500 OR array::len($many) = 500;",
             )
-            .bind(("before", millis(before)));
-        settle(query.await?).map(drop)
+            .bind(("before", millis(before)))
+            .bind(("keep", stored(keep)));
+        let more: Option<bool> = settle(query.await?)?.take(5)?;
+        Ok(more.unwrap_or_default())
     }
 }

@@ -1,14 +1,19 @@
 //! One use case's writes: one batch, one transaction, its audit event included (D3, D6).
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Value, Variables};
 
 use super::error::settle;
+use super::provisioning::ProvisioningRow;
 use super::{Bound, StoreError, millis, uuid};
 use crate::domain::audit::{AuditEvent, Consequence};
 use crate::domain::{Actor, OrganizationId};
+
+/// How long a write whose outcome is unknown waits for the store, to see what came of it.
+const WAITED_FOR: Duration = Duration::from_secs(2);
 
 /// Statements that commit together or not at all.
 pub(super) struct Write {
@@ -29,7 +34,24 @@ impl Write {
         write.push("CREATE $event CONTENT $event_content RETURN NONE;");
         write.bind("event", write.event.clone());
         write.bind("event_content", event_content(event));
+        if let Some(record) = &event.provisioning {
+            write.push("INSERT IGNORE INTO provisioning_event $provisioning RETURN NONE;");
+            write.bind("provisioning", ProvisioningRow::from(&**record));
+        }
         write
+    }
+
+    /// More events that the batch leaves, of a change of many things.
+    pub(super) fn also<'e>(&mut self, events: impl Iterator<Item = &'e AuditEvent>) {
+        let contents: Vec<Object> = events
+            .map(|event| {
+                let mut content = event_content(event);
+                content.insert("id", Value::RecordId(event_id(event)));
+                content
+            })
+            .collect();
+        self.push("INSERT INTO audit_event $more_events RETURN NONE;");
+        self.bind("more_events", contents);
     }
 
     /// Adds a statement. Only text that is written in our source gets here.
@@ -75,9 +97,12 @@ impl Write {
         self.text.push_str("COMMIT;");
         let outcome = match db.query(self.text).bind(self.variables).await {
             Ok(results) => settle(results).map(drop),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         match outcome {
+            Err(StoreError::Unavailable(cause)) if !db.reach.returns_within(WAITED_FOR).await => {
+                Err(StoreError::Unavailable(cause))
+            }
             Err(StoreError::Unavailable(cause)) => match was_written(db, self.event).await {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(StoreError::Outdated),

@@ -1,10 +1,13 @@
 //! The body of a PATCH: JSON to a list of operations, values untouched.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::SCHEMA;
+use crate::filter::Filter;
 use crate::json::get_ignore_case;
-use crate::path::PatchPath;
+use crate::path::{AttributePath, PatchPath};
 use crate::{Error, Reading, Tolerance};
 
 /// How many operations one PATCH may have (C100).
@@ -32,6 +35,45 @@ pub struct Operation {
     pub value: Option<Value>,
 }
 
+/// What it does to what, as it was read. The values are somebody's, and are not told: neither those it carries nor those
+/// it filters by, but `type` and `primary`, and the ids of members.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.verb {
+            Verb::Add => "add",
+            Verb::Remove => "remove",
+            Verb::Replace => "replace",
+        })?;
+        let Some(path) = &self.path else {
+            let names = self.value.as_ref().and_then(Value::as_object).into_iter().flat_map(Map::keys);
+            let names: Vec<&str> = names.map(|name| name.split('[').next().unwrap_or_default()).collect();
+            return write!(f, " {}", names.join(", "));
+        };
+        let AttributePath { urn, name, sub } = &path.attribute;
+        let whole = AttributePath { urn: urn.clone(), name: name.clone(), sub: None };
+        write!(f, " {whole}")?;
+        match &path.filter {
+            Some(filter) if name.eq_ignore_ascii_case("members") || tells_nothing(filter) => write!(f, "[{filter}]")?,
+            Some(_) => f.write_str("[…]")?,
+            None => {}
+        }
+        sub.as_ref().map_or(Ok(()), |sub| write!(f, ".{sub}"))?;
+        match &self.value {
+            Some(Value::Array(values)) if values.len() != 1 => write!(f, " ({} values)", values.len()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn tells_nothing(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().all(tells_nothing),
+        Filter::Not(inner) | Filter::Element(_, inner) => tells_nothing(inner),
+        Filter::Compare(path, ..) => ["type", "primary"].iter().any(|known| path.name.eq_ignore_ascii_case(known)),
+        Filter::Present(_) => true,
+    }
+}
+
 /// Reads the body of a PATCH.
 ///
 /// # Errors
@@ -39,7 +81,7 @@ pub struct Operation {
 /// `invalidSyntax` when the body is not a PatchOp, an `op` is unknown (C73) or there is none (C74, strict);
 /// `invalidPath` for a malformed path (C78); 413 beyond [`MAX_OPERATIONS`].
 pub fn read(body: &Map<String, Value>, reading: &mut Reading) -> Result<Vec<Operation>, Error> {
-    check_schemas(body, reading)?;
+    crate::message::check_schemas(body, SCHEMA, reading)?;
     let operations = match body.get("Operations") {
         Some(operations) => operations,
         None => get_ignore_case(body, "operations")
@@ -57,17 +99,6 @@ pub fn read(body: &Map<String, Value>, reading: &mut Reading) -> Result<Vec<Oper
     }
     let numbered = operations.iter().enumerate();
     numbered.map(|(index, operation)| read_one(operation, reading).map_err(|error| error.in_operation(index))).collect()
-}
-
-fn check_schemas(body: &Map<String, Value>, reading: &mut Reading) -> Result<(), Error> {
-    match get_ignore_case(body, "schemas") {
-        Some(Value::Array(listed)) => {
-            let named = listed.iter().filter_map(Value::as_str).any(|urn| urn.eq_ignore_ascii_case(SCHEMA));
-            if named { Ok(()) } else { Err(Error::syntax(format!("schemas must list {SCHEMA}"))) }
-        }
-        None | Some(Value::Null) if reading.tolerates(Tolerance::LooseSchemas) => Ok(()),
-        _ => Err(Error::syntax(format!("schemas must list {SCHEMA}"))),
-    }
 }
 
 fn read_one(operation: &Value, reading: &mut Reading) -> Result<Operation, Error> {
@@ -103,6 +134,34 @@ mod tests {
 
     fn refused(dialect: Dialect, body: &Value) -> ScimType {
         read_in(dialect, body).expect_err("refused").scim_type().expect("a type")
+    }
+
+    #[test]
+    fn c142_an_operation_is_told_without_values() {
+        for (operation, told) in [
+            (json!({"op": "Replace", "path": "active", "value": "False"}), "replace active"),
+            (
+                json!({"op": "replace", "value": {"title": "Boss", "emails[value eq \"a@x\"].type": "work"}}),
+                "replace emails, title",
+            ),
+            (
+                json!({"op": "Add", "path": "members", "value": [{"value": "1"}, {"value": "2"}]}),
+                "add members (2 values)",
+            ),
+            (json!({"op": "remove", "path": "members[value eq \"1\"]"}), "remove members[value eq \"1\"]"),
+            (
+                json!({"op": "add", "path": "emails[type eq \"work\"].value", "value": "a@x"}),
+                "add emails[type eq \"work\"].value",
+            ),
+            (json!({"op": "remove", "path": "emails[value eq \"a@x\"]"}), "remove emails[…]"),
+            (
+                json!({"op": "add", "path": "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager", "value": "1"}),
+                "add urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager",
+            ),
+        ] {
+            let read = read_in(Dialect::Auto, &json!({"Operations": [operation]})).expect("read");
+            assert_eq!(read[0].to_string(), told);
+        }
     }
 
     #[test]

@@ -10,12 +10,12 @@ use super::interfaces::{Node, find_node};
 use super::number;
 use super::request::Asking as _;
 use super::scalars::DateTime;
-use crate::domain::{self, Code, Refusal, id};
-use crate::service::{self, ProvisioningFilter};
+use crate::domain::{self, Code, Refusal, id, provisioning};
+use crate::service::ProvisioningFilter;
 
 /// One request of a directory.
 #[derive(Clone)]
-pub(super) struct ProvisioningEvent(pub(super) service::ProvisioningEvent);
+pub(super) struct ProvisioningEvent(pub(super) provisioning::ProvisioningEvent);
 
 /// One SCIM request that wrote or tried to.
 ///
@@ -60,10 +60,10 @@ impl ProvisioningEvent {
 
     /// What came of it.
     pub(super) async fn outcome(&self) -> ProvisioningOutcome {
-        match self.0.outcome.as_str() {
-            "APPLIED" => ProvisioningOutcome::Applied,
-            "UNCHANGED" => ProvisioningOutcome::Unchanged,
-            _ => ProvisioningOutcome::Refused,
+        match self.0.outcome {
+            provisioning::ProvisioningOutcome::Applied => ProvisioningOutcome::Applied,
+            provisioning::ProvisioningOutcome::Unchanged => ProvisioningOutcome::Unchanged,
+            provisioning::ProvisioningOutcome::Refused => ProvisioningOutcome::Refused,
         }
     }
 
@@ -84,7 +84,7 @@ impl ProvisioningEvent {
 
     /// Names of the lenient rules that decided the outcome.
     pub(super) async fn tolerances(&self) -> Vec<String> {
-        self.0.tolerances.clone()
+        self.0.tolerances.iter().map(ToString::to_string).collect()
     }
 
     /// The request; joins with `AuditEvent.requestId`.
@@ -102,7 +102,7 @@ impl ProvisioningEvent {
 pub(super) struct ProvisioningEventConnection {
     filter: ProvisioningFilter,
     page_info: PageInfo,
-    events: Vec<(String, service::ProvisioningEvent)>,
+    events: Vec<(String, provisioning::ProvisioningEvent)>,
 }
 
 /// One page of a list.
@@ -115,7 +115,7 @@ impl ProvisioningEventConnection {
 
     /// The items of this page with their cursors.
     async fn edges(&self) -> Vec<ProvisioningEventEdge> {
-        let edge = |(cursor, event): &(String, service::ProvisioningEvent)| ProvisioningEventEdge {
+        let edge = |(cursor, event): &(String, provisioning::ProvisioningEvent)| ProvisioningEventEdge {
             cursor: cursor.clone(),
             node: ProvisioningEvent(event.clone()),
         };
@@ -204,11 +204,12 @@ impl ProvisioningEventFilter {
         Some(ProvisioningFilter {
             directory,
             outcome: self.outcome.map(|outcome| match outcome {
-                ProvisioningOutcome::Applied => "APPLIED",
-                ProvisioningOutcome::Unchanged => "UNCHANGED",
-                ProvisioningOutcome::Refused => "REFUSED",
+                ProvisioningOutcome::Applied => provisioning::ProvisioningOutcome::Applied,
+                ProvisioningOutcome::Unchanged => provisioning::ProvisioningOutcome::Unchanged,
+                ProvisioningOutcome::Refused => provisioning::ProvisioningOutcome::Refused,
             }),
             resource,
+            request: None,
             from: self.from.map(Into::into),
             to: self.to.map(Into::into),
         })

@@ -1,12 +1,12 @@
 //! `/Groups` (RFC 7644 §3).
 
-use ::scim::{Projection, Resource, ResourceType, patch as operations};
+use ::scim::{ListRequest, Projection, Resource, ResourceType, patch as operations};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::failure::Failure;
-use super::request::{Client, ClientWithBody, Parameters};
+use super::request::{Client, ClientWithBody};
 use super::response::{self, Answer, learned, saved};
 use crate::api::Api;
 use crate::domain::GroupId;
@@ -19,18 +19,19 @@ pub(super) fn members(projection: &Projection) -> Members {
     if wanted { Members::Read } else { Members::Left }
 }
 
-fn answer<'a>(view: &GroupView, projection: &'a Projection) -> Answer<'a> {
-    Answer { kind: ResourceType::group(), projection, version: view.group.etag() }
+fn answer<'a>(client: &'a Client, view: &GroupView, projection: &'a Projection) -> Answer<'a> {
+    Answer { kind: &client.caller.types().group, projection, version: view.group.etag() }
 }
 
 /// `POST /Groups` (RFC 7644 §3.3).
 pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> Response {
     let ClientWithBody { mut client, body } = request;
     let outcome = async {
-        let projection = client.parameters.projection(ResourceType::group())?;
-        let attributes = Resource::read(ResourceType::group(), &body, &mut client.reading)?;
+        let projection = client.parameters.projection(&client.caller.types().group)?;
+        let attributes = Resource::read(&client.caller.types().group, &body, &mut client.reading)?;
+        client.is_read_as(super::request::sets(&body));
         let saved = api.service.create_group(&client.caller, attributes, &mut client.reading).await?;
-        Ok(answer(&saved.view, &projection).created(saved.view.to_scim(&api.settings.scim_base())))
+        Ok(answer(&client, &saved.view, &projection).created(saved.view.to_scim(&api.settings.scim_base())))
     };
     let outcome = outcome.await;
     learned(&client, outcome)
@@ -39,9 +40,9 @@ pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> R
 /// `GET /Groups/{id}` (RFC 7644 §3.4.1).
 pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client: Client) -> Response {
     let outcome = async {
-        let projection = client.parameters.projection(ResourceType::group())?;
+        let projection = client.parameters.projection(&client.caller.types().group)?;
         let view = api.service.get_group(&client.caller, id.parse()?, members(&projection)).await?;
-        let answer = answer(&view, &projection);
+        let answer = answer(&client, &view, &projection);
         Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base())))
     };
     let outcome = outcome.await;
@@ -58,30 +59,31 @@ pub(super) async fn list(State(api): State<Api>, mut client: Client) -> Response
 /// `POST /Groups/.search` (RFC 7644 §3.4.3).
 pub(super) async fn search(State(api): State<Api>, request: ClientWithBody) -> Response {
     let ClientWithBody { mut client, body } = request;
-    let outcome = match Parameters::from_search(&body) {
+    let outcome = match ListRequest::from_body(&body, &mut client.reading) {
         Ok(parameters) => list_by(&api, &mut client, &parameters).await,
-        Err(failure) => Err(failure),
+        Err(error) => Err(error.into()),
     };
     learned(&client, outcome)
 }
 
-async fn list_by(api: &Api, client: &mut Client, parameters: &Parameters) -> Result<Response, Failure> {
-    let projection = parameters.projection(ResourceType::group())?;
+async fn list_by(api: &Api, client: &mut Client, parameters: &ListRequest) -> Result<Response, Failure> {
+    let projection = parameters.projection(&client.caller.types().group)?;
     let with = members(&projection);
-    let found = api.service.list_groups(&client.caller, &parameters.list, with, &mut client.reading).await?;
+    let found = api.service.list_groups(&client.caller, parameters, with, &mut client.reading).await?;
     let base = api.settings.scim_base();
     let resources = found.views.iter().map(|view| view.to_scim(&base));
-    Ok(response::list(ResourceType::group(), &projection, (found.total, &found.place), resources))
+    Ok(response::list(&client.caller.types().group, &projection, (found.total, &found.place), resources))
 }
 
 /// `PUT /Groups/{id}` (RFC 7644 §3.5.1).
 pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, request: ClientWithBody) -> Response {
     let ClientWithBody { mut client, body } = request;
     let outcome = async {
-        let projection = client.parameters.projection(ResourceType::group())?;
+        let projection = client.parameters.projection(&client.caller.types().group)?;
         let id: GroupId = id.parse()?;
         super::request::check_body_id(&body, &id.to_string(), &mut client.reading)?;
-        let attributes = Resource::read(ResourceType::group(), &body, &mut client.reading)?;
+        let attributes = Resource::read(&client.caller.types().group, &body, &mut client.reading)?;
+        client.is_read_as(super::request::sets(&body));
         let replaced =
             api.service.replace_group(&client.caller, id, &attributes, &client.conditions, &mut client.reading);
         let outcome = replaced.await?.outcome;
@@ -95,15 +97,18 @@ pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, requ
 pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, request: ClientWithBody) -> Response {
     let ClientWithBody { mut client, body } = request;
     let outcome = async {
-        let projection = client.parameters.projection(ResourceType::group())?;
+        let projection = client.parameters.projection(&client.caller.types().group)?;
         let id: GroupId = id.parse()?;
         let operations = operations::read(&body, &mut client.reading)?;
+        client.is_read_as(operations.iter().map(ToString::to_string));
+        let status = if projection.is_selective() { StatusCode::OK } else { StatusCode::NO_CONTENT };
+        client.will_be_answered(status);
         let patched = api.service.patch_group(&client.caller, id, &operations, &client.conditions, &mut client.reading);
         let Saved { view, outcome } = patched.await?;
         if projection.is_selective() {
             return Ok(saved(reread(&api, &client, id, &projection).await?, outcome));
         }
-        let answer = Answer { kind: ResourceType::group(), projection: &projection, version: view.etag() };
+        let answer = Answer { kind: &client.caller.types().group, projection: &projection, version: view.etag() };
         Ok(saved(answer.empty(StatusCode::NO_CONTENT), outcome))
     };
     let outcome = outcome.await;
@@ -113,7 +118,7 @@ pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, reques
 /// The group as it is after a change.
 async fn reread(api: &Api, client: &Client, id: GroupId, projection: &Projection) -> Result<Response, Failure> {
     let view = api.service.view_changed_group(&client.caller, id, members(projection)).await?;
-    Ok(answer(&view, projection).found(view.to_scim(&api.settings.scim_base())))
+    Ok(answer(client, &view, projection).found(view.to_scim(&api.settings.scim_base())))
 }
 
 /// `DELETE /Groups/{id}` (RFC 7644 §3.6).

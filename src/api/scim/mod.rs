@@ -11,20 +11,43 @@ mod search;
 mod users;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::StatusCode;
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderName, Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use tower_http::cors::CorsLayer;
 
 pub(super) use failure::{Failure, panicked, render_failures};
 
 use super::Api;
 use crate::domain::{Error, Noun};
 
+/// How long a browser may remember what it was allowed.
+const ALLOWED_FOR: Duration = Duration::from_secs(600);
+
 /// Everything under `/scim`.
 pub(super) fn routes(api: &Api) -> Router<Api> {
+    let routes = versions(api);
+    if api.settings.browser_origins.is_empty() { routes } else { routes.layer(cors(api)) }
+}
+
+/// Lets the web pages that a setting names call from a browser (C141). They still need a token.
+fn cors(api: &Api) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(api.settings.browser_origins.clone())
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH])
+        .expose_headers([ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, HeaderName::from_static("x-request-id")])
+        .max_age(ALLOWED_FOR)
+}
+
+fn versions(api: &Api) -> Router<Api> {
     Router::new()
         .nest("/v2", v2().layer(from_fn_with_state(api.clone(), record::record)))
         .route("/{version}", get(other_version))

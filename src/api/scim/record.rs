@@ -1,28 +1,34 @@
-//! Each request that is to change something is noted with what came of it (capability of every directory's owner).
+//! Each request that is to change something is recorded with what came of it (C142).
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::Method;
-use axum::http::header::LOCATION;
+use axum::http::header::{LOCATION, USER_AGENT};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::failure::Failure;
 use crate::api::Api;
-use crate::api::requests::Learned;
+use crate::domain::provisioning::{Answered, Asks};
 use crate::domain::{Caller, id};
-use crate::service::{Outcome, ProvisioningNote};
+use crate::service::Outcome;
 
-/// Who turned out to ask; told by the extractor, since a body that cannot be read reaches no handler.
-#[derive(Clone, Default)]
-pub(super) struct Asks(Arc<OnceLock<Caller>>);
+/// The record of a request; begun by the extractor, which knows who asks: a body that cannot be read reaches no handler.
+#[derive(Clone)]
+pub(super) struct Record {
+    asks: Asks,
+    caller: Arc<OnceLock<Caller>>,
+}
 
-impl Asks {
-    pub(super) fn are(&self, caller: &Caller) {
-        // Asked once a request.
-        drop(self.0.set(caller.clone()));
+impl Record {
+    /// The caller, of whose request the record is made.
+    pub(super) fn begin(&self, api: &Api, caller: Caller) -> Caller {
+        let caller = api.service.begin_provisioning(caller, self.asks.clone());
+        // Once a request.
+        drop(self.caller.set(caller.clone()));
+        caller
     }
 }
 
@@ -34,43 +40,44 @@ pub(super) async fn record(State(api): State<Api>, mut request: Request, next: N
         return next.run(request).await;
     }
     let is_bulk = path.ends_with("/Bulk");
-    let asks = Asks::default();
-    request.extensions_mut().insert(asks.clone());
-    let started = Instant::now();
+    let client = request.headers().get(USER_AGENT).and_then(|client| client.to_str().ok()).map(str::to_owned);
+    let asks = Asks {
+        method: method.to_string(),
+        path: path.clone(),
+        resource_type: resource_type(&path),
+        client,
+        started: Instant::now(),
+    };
+    let record = Record { asks, caller: Arc::default() };
+    request.extensions_mut().insert(record.clone());
     let response = next.run(request).await;
     let failure = response.extensions().get::<Failure>();
-    // Of a bulk request each operation is noted; as a whole only that it was refused.
+    // Of a bulk request each operation is recorded; as a whole only that it was refused.
     let is_told = !is_bulk || failure.is_some();
-    if let Some(caller) = asks.0.get().filter(|_| is_told) {
-        let learned = response.extensions().get::<Learned>();
-        let tolerances = learned.iter().flat_map(|learned| &learned.tolerances);
-        let (resource_type, resource) = resource(&path, &response);
-        let note = ProvisioningNote {
-            method: method.to_string(),
-            resource_type,
-            resource,
+    if let Some(caller) = record.caller.get().filter(|_| is_told) {
+        let answered = Answered {
+            resource: resource(&path, &response),
             unchanged: response.extensions().get::<Outcome>() == Some(&Outcome::Unchanged),
             status: response.status().as_u16(),
             scim_type: failure.and_then(Failure::scim_type),
             detail: failure.map(|failure| failure.detail().to_owned()),
-            tolerances: tolerances.map(|tolerance| tolerance.as_str().to_owned()).collect(),
-            took: started.elapsed(),
-            path,
         };
-        api.service.note_provisioning(caller, note);
+        api.service.end_provisioning(caller, answered);
     }
     response
 }
 
-/// What the request was about: named in its path, or, if it is new, in `Location`.
-fn resource(path: &str, response: &Response) -> (Option<&'static str>, Option<uuid::Uuid>) {
-    let mut segments = path.trim_start_matches('/').split('/');
-    let kind = match segments.next() {
+fn resource_type(path: &str) -> Option<&'static str> {
+    match path.trim_start_matches('/').split('/').next() {
         Some("Users") => Some("User"),
         Some("Groups") => Some("Group"),
         _ => None,
-    };
+    }
+}
+
+/// What the request was about: named in its path, or, if it is new, in `Location`.
+fn resource(path: &str, response: &Response) -> Option<uuid::Uuid> {
     let place = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-    let named = segments.next().or(place.and_then(|place| place.rsplit('/').next()));
-    (kind, named.and_then(id::parse))
+    let named = path.trim_start_matches('/').split('/').nth(1);
+    named.or(place.and_then(|place| place.rsplit('/').next())).and_then(id::parse)
 }

@@ -100,6 +100,9 @@ pub(super) fn learned(client: &Client, outcome: Result<Response, Failure>) -> Re
 }
 
 fn learned_of(Client { caller, reading, .. }: &Client) -> Learned {
+    if let Some(request) = caller.provisioning() {
+        request.has_read(reading);
+    }
     let used = Reading::used(reading).clone();
     Learned { directory: caller.directory_id(), tolerances: used }
 }

@@ -1,12 +1,12 @@
 //! `/Users` (RFC 7644 §3).
 
-use ::scim::{Resource, ResourceType, patch as operations};
+use ::scim::{ListRequest, Resource, patch as operations};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::failure::Failure;
-use super::request::{Client, ClientWithBody, Parameters};
+use super::request::{Client, ClientWithBody};
 use super::response::{self, Answer, learned, saved};
 use crate::api::Api;
 use crate::domain::UserId;
@@ -17,10 +17,11 @@ use crate::service::{Outcome, Saved};
 pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> Response {
     let ClientWithBody { mut client, body } = request;
     let outcome = async {
-        let projection = client.parameters.projection(ResourceType::user())?;
-        let attributes = Resource::read(ResourceType::user(), &body, &mut client.reading)?;
+        let projection = client.parameters.projection(&client.caller.types().user)?;
+        let attributes = Resource::read(&client.caller.types().user, &body, &mut client.reading)?;
+        client.is_read_as(super::request::sets(&body));
         let Saved { view, outcome } = api.service.create_user(&client.caller, attributes).await?;
-        let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
+        let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
         let resource = view.to_scim(&api.settings.scim_base());
         // A user that was reactivated instead of made is not new (C33).
         Ok(if outcome == Outcome::Created { answer.created(resource) } else { answer.found(resource) })
@@ -32,9 +33,9 @@ pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> R
 /// `GET /Users/{id}` (RFC 7644 §3.4.1).
 pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client: Client) -> Response {
     let outcome = async {
-        let projection = client.parameters.projection(ResourceType::user())?;
+        let projection = client.parameters.projection(&client.caller.types().user)?;
         let view = api.service.get_user(&client.caller, id.parse()?).await?;
-        let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
+        let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
         Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base())))
     };
     let outcome = outcome.await;
@@ -51,33 +52,34 @@ pub(super) async fn list(State(api): State<Api>, mut client: Client) -> Response
 /// `POST /Users/.search` (RFC 7644 §3.4.3).
 pub(super) async fn search(State(api): State<Api>, request: ClientWithBody) -> Response {
     let ClientWithBody { mut client, body } = request;
-    let outcome = match Parameters::from_search(&body) {
+    let outcome = match ListRequest::from_body(&body, &mut client.reading) {
         Ok(parameters) => list_by(&api, &mut client, &parameters).await,
-        Err(failure) => Err(failure),
+        Err(error) => Err(error.into()),
     };
     learned(&client, outcome)
 }
 
-async fn list_by(api: &Api, client: &mut Client, parameters: &Parameters) -> Result<Response, Failure> {
-    let projection = parameters.projection(ResourceType::user())?;
-    let found = api.service.list_users(&client.caller, &parameters.list, &mut client.reading).await?;
+async fn list_by(api: &Api, client: &mut Client, parameters: &ListRequest) -> Result<Response, Failure> {
+    let projection = parameters.projection(&client.caller.types().user)?;
+    let found = api.service.list_users(&client.caller, parameters, &mut client.reading).await?;
     let base = api.settings.scim_base();
     let resources = found.views.iter().map(|view| view.to_scim(&base));
-    Ok(response::list(ResourceType::user(), &projection, (found.total, &found.place), resources))
+    Ok(response::list(&client.caller.types().user, &projection, (found.total, &found.place), resources))
 }
 
 /// `PUT /Users/{id}` (RFC 7644 §3.5.1).
 pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, request: ClientWithBody) -> Response {
     let ClientWithBody { mut client, body } = request;
     let outcome = async {
-        let projection = client.parameters.projection(ResourceType::user())?;
+        let projection = client.parameters.projection(&client.caller.types().user)?;
         let id: UserId = id.parse()?;
         super::request::check_body_id(&body, &id.to_string(), &mut client.reading)?;
-        let attributes = Resource::read(ResourceType::user(), &body, &mut client.reading)?;
+        let attributes = Resource::read(&client.caller.types().user, &body, &mut client.reading)?;
+        client.is_read_as(super::request::sets(&body));
         let replaced =
             api.service.replace_user(&client.caller, id, &attributes, &client.conditions, &mut client.reading);
         let Saved { view, outcome } = replaced.await?;
-        let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
+        let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
         Ok(saved(answer.found(view.to_scim(&api.settings.scim_base())), outcome))
     };
     let outcome = outcome.await;
@@ -88,14 +90,17 @@ pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, requ
 pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, request: ClientWithBody) -> Response {
     let ClientWithBody { mut client, body } = request;
     let outcome = async {
-        let projection = client.parameters.projection(ResourceType::user())?;
+        let projection = client.parameters.projection(&client.caller.types().user)?;
         let id: UserId = id.parse()?;
         let operations = operations::read(&body, &mut client.reading)?;
+        client.is_read_as(operations.iter().map(ToString::to_string));
+        let quiet = client.caller.as_directory().is_some_and(|directory| directory.settings.patch_user_without_body)
+            && !projection.is_selective();
+        client.will_be_answered(if quiet { StatusCode::NO_CONTENT } else { StatusCode::OK });
         let patched = api.service.patch_user(&client.caller, id, &operations, &client.conditions, &mut client.reading);
         let Saved { view, outcome }: Saved<UserView> = patched.await?;
-        let answer = Answer { kind: ResourceType::user(), projection: &projection, version: view.version() };
-        let quiet = client.caller.as_directory().is_some_and(|directory| directory.settings.patch_user_without_body);
-        let response = if quiet && !projection.is_selective() {
+        let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
+        let response = if quiet {
             answer.empty(StatusCode::NO_CONTENT)
         } else {
             answer.found(view.to_scim(&api.settings.scim_base()))
