@@ -177,7 +177,7 @@ impl Store {
         let bound = bind(&db, &settings.namespace, &DatabaseName::identity()).await?;
         migrate::apply(&bound, migrate::IDENTITY).await?;
         let commits = Arc::new(AtomicU64::new(0));
-        let reach = Reach::new(db.clone(), settings.url.starts_with("ws"));
+        let reach = Reach::new(db.clone(), &settings.url);
         let queries = Arc::new(AtomicU64::new(0));
         let identity = IdentityStore(Arc::new(Bound::new(bound, reach.clone(), commits.clone(), queries.clone())));
         let organizations = Cache::new(OPEN_ORGANIZATIONS);

@@ -12,32 +12,36 @@ use surrealdb::engine::any::Any;
 use surrealdb::method::Query as EngineQuery;
 use surrealdb::types::{SurrealValue, Variables};
 use surrealdb::{IndexedResults, Surreal};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::StoreError;
 
 /// How long a query may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a query may take until it is looked whether anything listens where the server was, and how long that may take.
+const QUIET: Duration = Duration::from_millis(400);
 /// How often a store that is away is looked for, and how long it may take to answer.
 const LOOKED_FOR_EVERY: Duration = Duration::from_millis(250);
 
 /// Whether the store answers, as far as this process knows.
 pub(super) struct Reach {
     db: Surreal<Any>,
-    /// Whether it is on a server; one in this process is always there.
-    remote: bool,
+    /// Host and port, if it is on a server; one in this process is always there.
+    server: Option<String>,
     away: AtomicBool,
     returns: Notify,
 }
 
 impl Reach {
-    pub(super) fn new(db: Surreal<Any>, remote: bool) -> Arc<Self> {
-        Arc::new(Self { db, remote, away: AtomicBool::new(false), returns: Notify::new() })
+    /// `url`: where the store is, as in the settings.
+    pub(super) fn new(db: Surreal<Any>, url: &str) -> Arc<Self> {
+        Arc::new(Self { db, server: server_of(url), away: AtomicBool::new(false), returns: Notify::new() })
     }
 
     /// Whether the store is on a server that others may use too.
     pub(super) fn is_remote(&self) -> bool {
-        self.remote
+        self.server.is_some()
     }
 
     /// Runs what asks the store.
@@ -49,15 +53,15 @@ impl Reach {
         self: &Arc<Self>,
         asking: impl Future<Output = Result<T, surrealdb::Error>>,
     ) -> Result<T, StoreError> {
-        if !self.remote {
-            return Ok(asking.await?);
-        }
+        let Some(server) = &self.server else { return Ok(asking.await?) };
         if self.away.load(Ordering::Acquire) {
             return Err(away("it is away"));
         }
-        let outcome = match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(outcome) => outcome.map_err(StoreError::from),
-            Err(_) => Err(away("it does not answer")),
+        let outcome = tokio::select! {
+            biased;
+            outcome = asking => outcome.map_err(StoreError::from),
+            () = vanishes(server) => Err(away("nothing listens there")),
+            () = tokio::time::sleep(PATIENCE) => Err(away("it does not answer")),
         };
         if matches!(outcome, Err(StoreError::Unavailable(_))) {
             self.look_for();
@@ -93,6 +97,22 @@ impl Reach {
             tracing::info!("the store answers again");
         });
     }
+}
+
+/// Ends when nobody can connect to the server: its connection broke, and the SDK waits for another.
+async fn vanishes(server: &str) {
+    loop {
+        tokio::time::sleep(QUIET).await;
+        if !matches!(tokio::time::timeout(QUIET, TcpStream::connect(server)).await, Ok(Ok(_))) {
+            return;
+        }
+    }
+}
+
+/// Host and port in the URL of a server; none for a store in this process.
+fn server_of(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "ws" | "wss"))?;
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
 fn away(why: &str) -> StoreError {
@@ -144,5 +164,20 @@ impl<'c> IntoFuture for Asking<'c> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.reach.run(self.query.into_future()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_where_its_url_says() {
+        assert_eq!(server_of("ws://db:8000").as_deref(), Some("db:8000"));
+        assert_eq!(server_of("wss://user@db.example/rpc").as_deref(), Some("db.example:443"));
+        assert_eq!(server_of("ws://[::1]:8000").as_deref(), Some("[::1]:8000"));
+        for local in ["mem://", "surrealkv://data/x?sync=every", "rocksdb://x"] {
+            assert_eq!(server_of(local), None, "{local}");
+        }
     }
 }

@@ -33,7 +33,7 @@ async fn walk(scim: &Scim, path: &str) -> (Vec<String>, Vec<usize>) {
         lengths.push(found.len());
         seen.extend(found);
         match next(&page) {
-            Some(next) => cursor = next.to_owned(),
+            Some(next) => next.clone_into(&mut cursor),
             None => return (seen, lengths),
         }
     }
