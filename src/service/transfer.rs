@@ -279,11 +279,13 @@ impl Service {
             }
         }
         drop_repeated(&mut users, &mut imported);
+        // Most imports bring people who are all new: what is there is only asked for where that turns out wrong.
+        let mut wanted: Vec<User> = users.iter().map(|(.., user)| user.clone()).collect();
+        let mut rest = Imported::default();
         let mut attempts = Attempts::new(&self.entropy);
         loop {
-            let (wanted, rest) = self.sort_out(&store, users.clone(), directory).await?;
             let count = wanted.len() as u64;
-            let events: Vec<(User, AuditEvent)> = wanted
+            let rows: Vec<(User, AuditEvent)> = wanted
                 .into_iter()
                 .map(|user| {
                     let change = Change::of_user(None, Some(user.clone()));
@@ -291,16 +293,16 @@ impl Service {
                     (user, event)
                 })
                 .collect();
-            match store.insert_users(&events).await.map_err(Error::from) {
+            match store.insert_users(&rows).await.map_err(Error::from) {
                 Ok(()) => {
                     imported.add(Imported { users: count, ..rest });
                     imported.refused.sort_unstable_by_key(|(number, _)| *number);
                     return Ok(imported);
                 }
-                // Somebody else was faster: look again at what is there.
                 Err(Error::Busy | Error::Taken(_)) if attempts.again().await => {}
                 Err(error) => return Err(error),
             }
+            (wanted, rest) = self.sort_out(&store, users.clone(), directory).await?;
         }
     }
 
