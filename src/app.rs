@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use crate::api::graphql::Graphql;
-use crate::api::{self, Api, server};
+use crate::api::{self, Admission, Api, server};
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ConfigError};
 use crate::domain::Error;
@@ -139,6 +140,7 @@ impl Bound {
             service: service.clone(),
             rates: Arc::new(config.directory_rates()),
             public_rates: Arc::new(config.public_rates()),
+            admission: Arc::new(Admission::new(config.admission)),
             settings: Arc::new(config.api_settings(self.address)),
             graphql: Arc::new(graphql),
         };
@@ -153,6 +155,9 @@ impl Bound {
         })
     }
 }
+
+/// How long the last records of refused requests may take to be written when the server stops.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// A server that listens but does not serve yet.
 pub struct Listening {
@@ -173,12 +178,14 @@ impl Listening {
         let (service, mailer) = (self.service, self.mailer);
         let sweeper = service.clone();
         let mails = tokio::spawn(async move { service.deliver_mails(&mailer).await });
-        let writer = sweeper.clone();
+        let (writer, last) = (sweeper.clone(), sweeper.clone());
         let notes = tokio::spawn(async move { writer.write_provisioning_events().await });
         let sweeps = tokio::spawn(async move { sweeper.keep_house().await });
         server::serve(self.listener, self.router, self.settings, stop).await;
         mails.abort();
         sweeps.abort();
         notes.abort();
+        // What was refused last is written too, if the store is there.
+        drop(tokio::time::timeout(LAST_RECORDS, last.flush_provisioning()).await);
     }
 }

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::api::graphql::{GraphqlSettings, Introspection, TrustedDocuments};
-use crate::api::{ApiSettings, DirectoryRates, PublicRates, server::ServerSettings};
+use crate::api::{AdmissionSettings, ApiSettings, DirectoryRates, PublicRates, server::ServerSettings};
 use crate::crypto::password::Cost;
 use crate::domain::connection::is_private;
 use crate::domain::login::Lifetimes;
@@ -31,6 +31,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
+    /// `[admission]`
+    pub admission: AdmissionSettings,
     /// `[graphql]`
     pub graphql: GraphqlConfig,
     /// `[sign_in]`
@@ -340,6 +342,10 @@ impl Config {
         if self.lockout.max_failures == 0 || self.lockout.max_failures_per_day == 0 || self.lockout.window_seconds == 0
         {
             return senseless("lockout", "limits must be at least 1");
+        }
+        let AdmissionSettings { reads, writes, logins, bulk, .. } = self.admission;
+        if [reads, writes, logins, bulk].iter().any(|lane| lane.at_once == 0) {
+            return senseless("admission", "at_once must be at least 1");
         }
         if let Some(bad) = self.limits.trusted_proxies.iter().find(|text| read_network(text).is_none()) {
             return senseless("limits.trusted_proxies", &format!("'{bad}' is no address or network"));

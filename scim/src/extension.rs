@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::error::quoted;
+use crate::path::AttributePath;
 use crate::schema::{self, Attribute, Kind, Mutability, ResourceType, Schema};
 
 /// The most extensions of one organization.
@@ -48,6 +49,10 @@ impl Extension {
                 "must be a URN, such as urn:example:params:scim:schemas:extension:hr:2.0:User",
             ));
         }
+        // Paths end in names: what follows the last colon is one.
+        if AttributePath::split(urn).is_none_or(|path| path.sub.is_some()) {
+            return Err(Error::value("id", "must end in a name, as User does in urn:example:hr:2.0:User"));
+        }
         let is_standard = urn.to_ascii_lowercase().starts_with("urn:ietf:params:scim:");
         if is_standard || schema::all().iter().any(|known| known.id.eq_ignore_ascii_case(urn)) {
             return Err(Error::value("id", "must not be a URN of the standard: use one of your own"));
@@ -64,6 +69,9 @@ impl Extension {
     ///
     /// `mutability` naming the attribute.
     pub fn check_replaces(&self, before: &Self) -> Result<(), Error> {
+        if self.schema.id != before.schema.id {
+            return Err(Error::mutability("id", "differs in case from the one there is: use that spelling"));
+        }
         if self.resource_type != before.resource_type {
             return Err(Error::mutability("resourceType", "cannot be changed: delete the extension first"));
         }
@@ -211,6 +219,9 @@ mod tests {
             "URN:acme:hr:User",
             &format!("urn:a:{}", "x".repeat(300)),
             "urn:ietf:params:scim:schemas:extension:hr:2.0:User",
+            // A path cannot name it: what follows the last colon is no name.
+            "urn:acme:hr:2.0",
+            "urn:acme:hr:User.x",
         ] {
             assert!(extension(id, &plain).check().is_err(), "{id}");
         }

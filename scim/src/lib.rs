@@ -17,6 +17,7 @@ pub mod error;
 pub mod extension;
 pub mod filter;
 pub mod fold;
+mod format;
 pub mod json;
 pub mod message;
 pub mod patch;

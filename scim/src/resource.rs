@@ -101,11 +101,13 @@ fn check_schemas(kind: &ResourceType, body: &Map<String, Value>, reading: &mut R
     let names = |urn: &str| listed.iter().filter_map(Value::as_str).filter(|listed| *listed == urn).count();
     let known: usize = kind.schemas().map(|schema| names(&schema.id)).sum();
     let each_once = kind.schemas().all(|schema| names(&schema.id) <= 1);
-    let exact = names(&kind.core.id) == 1 && each_once && known == listed.len();
+    let carried = body.keys().filter_map(|name| kind.extension(name));
+    let all_carried = carried.into_iter().all(|extension| names(&extension.id) == 1);
+    let exact = names(&kind.core.id) == 1 && each_once && all_carried && known == listed.len();
     if exact || reading.tolerates(Tolerance::LooseSchemas) {
         return Ok(());
     }
-    Err(Error::syntax(format!("schemas must list {} and only schemas of this resource type", kind.core.id)))
+    Err(Error::syntax(format!("schemas must list {}, the extensions that are used, and nothing else", kind.core.id)))
 }
 
 fn read_member(
@@ -256,6 +258,26 @@ mod tests {
             .expect("read");
         assert_eq!(resource.attributes()[ENTERPRISE_USER], json!({"department": "R&D"}));
         assert_eq!(resource.schemas(ResourceType::user()), [USER, ENTERPRISE_USER]);
+        let strict =
+            Resource::read(ResourceType::user(), body.as_object().expect("object"), &mut Reading::new(Dialect::Rfc));
+        assert_eq!(strict.expect_err("refused").scim_type(), Some(ScimType::InvalidSyntax));
+    }
+
+    #[test]
+    fn c37_formats_count_in_the_strict_dialect_alone() {
+        for (name, value) in [
+            ("locale", json!("xx_nowhere")),
+            ("timezone", json!("Pacific Standard Time")),
+            ("preferredLanguage", json!("en US")),
+            ("profileUrl", json!("me")),
+            ("photos", json!([{"value": "not a url"}])),
+        ] {
+            let body = json!({"schemas": [USER], "userName": "a", name: value});
+            assert_eq!(lenient(&body)[name], value, "kept as it is");
+            let body = body.as_object().expect("an object");
+            let strict = Resource::read(ResourceType::user(), body, &mut Reading::new(Dialect::Rfc));
+            assert_eq!(strict.expect_err(name).scim_type(), Some(ScimType::InvalidValue));
+        }
     }
 
     #[test]

@@ -148,6 +148,12 @@ tolerances! {
     /// `sortBy` an attribute no schema has is ignored (C57).
     UnknownSortBy => "unknown_sort_by":
         "the list was to be sorted by an attribute that no schema has: it was not sorted",
+    /// A language, time zone or URI that does not look like one is kept as it is (C37; Microsoft's validator).
+    UncheckedFormat => "unchecked_format":
+        "a language, time zone or address does not look like one, and was kept as it is",
+    /// A manager nobody is (yet) is kept (C37; Entra creates people before their managers).
+    UnknownManager => "unknown_manager":
+        "the manager does not exist here (yet): the reference was kept",
     /// A group member nobody knows is skipped (C107; Okta takes a refusal as final).
     UnknownMember => "unknown_member":
         "members that do not exist here were left out",
@@ -165,16 +171,26 @@ pub struct Reading {
     dialect: Dialect,
     used: BTreeSet<Tolerance>,
     denied: Option<Tolerance>,
+    granted: Option<Tolerance>,
 }
 
 impl Reading {
     /// A reading in this dialect with nothing tolerated yet.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, used: BTreeSet::new(), denied: None }
+        Self { dialect, used: BTreeSet::new(), denied: None, granted: None }
+    }
+
+    /// The same reading, to which this is nothing to be forgiven.
+    #[must_use]
+    pub fn granting(self, tolerance: Tolerance) -> Self {
+        Self { granted: Some(tolerance), ..self }
     }
 
     /// Whether the dialect forgives this; a yes is recorded.
     pub fn tolerates(&mut self, tolerance: Tolerance) -> bool {
+        if self.granted == Some(tolerance) {
+            return true;
+        }
         let lenient = self.dialect.is_lenient();
         if lenient {
             self.used.insert(tolerance);

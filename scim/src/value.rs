@@ -9,13 +9,15 @@ use crate::error::quoted;
 use crate::filter;
 use crate::json::parse_embedded;
 use crate::schema::{Attribute, Kind, Mutability};
-use crate::{Error, Reading, Tolerance, fold};
+use crate::{Error, Reading, Tolerance, fold, format};
 
 /// What to do about a name no schema has (C34).
 pub(crate) fn unknown(name: &str, reading: &mut Reading) -> Result<(), Error> {
     if reading.tolerates(Tolerance::UnknownAttribute) {
         return Ok(());
     }
+    // A filter in a name has somebody's values.
+    let name = name.split('[').next().unwrap_or_default();
     Err(Error::syntax(format!("{} is not an attribute of this resource type", quoted(name))))
 }
 
@@ -179,7 +181,13 @@ pub(crate) fn read_single(
         Kind::DateTime => value.as_str().filter(|text| filter::is_instant(text)).map(Value::from),
         Kind::String | Kind::Reference | Kind::Binary => read_text(value, reading),
     };
-    read.map(Some).ok_or_else(|| Error::value(path, format_args!("must be {}", name_of(attribute.kind))))
+    let read = read.ok_or_else(|| Error::value(path, format_args!("must be {}", name_of(attribute.kind))))?;
+    match format::expected(attribute, path) {
+        Some(format) if !read.as_str().is_none_or(format.holds) && !reading.tolerates(Tolerance::UncheckedFormat) => {
+            Err(Error::value(path, format_args!("must be {}", format.name)))
+        }
+        _ => Ok(Some(read)),
+    }
 }
 
 fn name_of(kind: Kind) -> &'static str {

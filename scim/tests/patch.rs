@@ -378,6 +378,61 @@ fn c102_remove_with_value_never_wipes_the_group() {
 }
 
 #[test]
+fn c95_c102_no_remove_carries_a_value_in_the_strict_dialect() {
+    let before = json!({"userName": "a", "title": "T", ENTERPRISE_USER: {"department": "R&D", "division": "D"}});
+    for path in ["title", "password", ENTERPRISE_USER] {
+        let operations = json!([{"op": "remove", "path": path, "value": {"department": "R&D"}}]);
+        assert_eq!(refused(Dialect::Rfc, &before, &operations), ScimType::InvalidSyntax, "{path}");
+    }
+    let filtered = json!([{"op": "remove", "path": "members[value eq \"U1\"]", "value": [{"value": "U2"}]}]);
+    let strict = patched(Dialect::Rfc, ResourceType::group(), &json!({"displayName": "G"}), &filtered);
+    assert_eq!(strict.expect_err("refused").scim_type(), Some(ScimType::InvalidSyntax));
+    assert_eq!(net(&filtered), (false, vec![], vec!["U1".to_owned()]), "never more than the path names");
+}
+
+#[test]
+fn c92_c95_removing_from_an_extension_takes_what_is_named_and_no_more() {
+    let before = json!({"userName": "a", ENTERPRISE_USER: {"department": "R&D", "division": "D"}});
+    let some = json!([{"op": "remove", "path": ENTERPRISE_USER, "value": {"department": "R&D"}}]);
+    assert_eq!(user(&before, &some), json!({"userName": "a", ENTERPRISE_USER: {"division": "D"}}));
+    assert_eq!(user(&before, &json!([{"op": "remove", "path": ENTERPRISE_USER}])), json!({"userName": "a"}));
+    let wrong = json!([{"op": "remove", "path": ENTERPRISE_USER, "value": "department"}]);
+    assert_eq!(refused(Dialect::Auto, &before, &wrong), ScimType::InvalidValue);
+}
+
+#[test]
+fn c82_a_mistyped_part_changes_nothing() {
+    let before = json!({"userName": "a", ENTERPRISE_USER: {"manager": {"value": "U1"}}});
+    for key in ["manager.vlaue", "urn:other:hr:1.0:User:manager", "urn:other:hr:1.0:User:manager.value"] {
+        let operations = json!([{"op": "replace", "value": {ENTERPRISE_USER: {key: "U9"}}}]);
+        assert_eq!(user(&before, &operations), before, "{key}");
+        assert_eq!(refused(Dialect::Rfc, &before, &operations), ScimType::InvalidSyntax, "{key}");
+    }
+    let dotted = json!([{"op": "replace", "value": {ENTERPRISE_USER: {"manager.value": "U9"}}}]);
+    assert_eq!(user(&before, &dotted)[ENTERPRISE_USER]["manager"]["value"], "U9");
+    assert_eq!(refused(Dialect::Rfc, &before, &dotted), ScimType::InvalidSyntax, "a path is no key there");
+}
+
+#[test]
+fn c34_what_is_refused_is_named_without_values() {
+    let operations = json!([{"op": "add", "value": {"emails[value eq \"ada@x.example\"].value": "b@x.example"}}]);
+    let refusal = user_in(Dialect::Rfc, &json!({"userName": "a"}), &operations).expect_err("refused");
+    assert!(!refusal.to_string().contains("ada"), "{refusal}");
+}
+
+#[test]
+fn c80_c97_what_only_vendors_send_is_refused_by_the_strict_dialect() {
+    let before = json!({"userName": "a"});
+    let meta = json!([{"op": "replace", "value": {"meta": {"version": "1"}, "title": "T"}}]);
+    assert_eq!(user(&before, &meta)["title"], "T");
+    assert_eq!(refused(Dialect::Rfc, &before, &meta), ScimType::Mutability);
+    let roles = json!([{"op": "add", "path": "roles", "value": [{"value": "{\"value\":\"admin\"}"}]}]);
+    assert_eq!(user(&before, &roles)["roles"], json!([{"value": "admin"}]));
+    let kept = user_in(Dialect::Rfc, &before, &roles).expect("text is text");
+    assert_eq!(kept["roles"], json!([{"value": "{\"value\":\"admin\"}"}]), "nothing is read into it");
+}
+
+#[test]
 fn c103_remove_of_nobody_is_a_no_op_or_an_error_but_never_a_wipe() {
     assert_eq!(net(&json!([{"op": "remove", "path": "members", "value": []}])), (false, vec![], vec![]));
     for value in [

@@ -17,14 +17,33 @@ use crate::domain::{DirectoryId, Error};
 /// Request rates, one bucket per directory, so that no client starves another (C14).
 pub struct DirectoryRates {
     limiter: Option<DefaultKeyedRateLimiter<DirectoryId>>,
+    /// How often a refusal for that reason is recorded.
+    recorded: DefaultKeyedRateLimiter<DirectoryId>,
     clock: DefaultClock,
 }
+
+/// Refusals for too many requests are recorded once in this time: a record each would be a flood of its own.
+const RECORDED_EVERY: Duration = Duration::from_secs(10);
 
 impl DirectoryRates {
     /// So many requests a second, with bursts; `None` means no limit.
     pub fn new(per_second: Option<NonZeroU32>, burst: NonZeroU32) -> Self {
         let quota = per_second.map(|rate| Quota::per_second(rate).allow_burst(burst));
-        Self { limiter: quota.map(RateLimiter::keyed), clock: DefaultClock::default() }
+        let recorded = Quota::with_period(RECORDED_EVERY).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
+        let (limiter, recorded) = (quota.map(RateLimiter::keyed), RateLimiter::keyed(recorded));
+        Self { limiter, recorded, clock: DefaultClock::default() }
+    }
+
+    /// Whether a refusal for too many requests is to be recorded.
+    pub(super) fn is_recorded(&self, directory: DirectoryId) -> bool {
+        self.recorded.check_key(&directory).is_ok()
+    }
+
+    /// Counts a request, once it is its turn.
+    pub(super) async fn take_turn(&self, directory: DirectoryId) {
+        while let Err(Error::RateLimited { retry_after }) = self.check(directory) {
+            tokio::time::sleep(retry_after).await;
+        }
     }
 
     /// Counts a request.

@@ -1,5 +1,6 @@
 //! The faces: HTTP in, service calls, HTTP out. Translation only; a rule written here is in the wrong place.
 
+mod admission;
 mod forms;
 pub mod graphql;
 mod health;
@@ -20,6 +21,7 @@ use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use admission::{Admission, AdmissionSettings, LaneSettings};
 use ipnet::IpNet;
 pub use limits::{DirectoryRates, PublicRates};
 
@@ -34,6 +36,8 @@ pub struct Api {
     pub rates: Arc<DirectoryRates>,
     /// Request rates of callers and of addresses.
     pub public_rates: Arc<PublicRates>,
+    /// How much is done at once.
+    pub admission: Arc<Admission>,
     /// What bounds a request.
     pub settings: Arc<ApiSettings>,
     /// The account API.

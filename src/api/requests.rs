@@ -22,6 +22,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) Arc<str>);
 
+/// When a request came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Started(pub(super) Instant);
+
 /// What a handler learned about a request, for the log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Learned {
@@ -31,11 +35,12 @@ pub(super) struct Learned {
 
 pub(super) async fn log_request(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let id: Arc<str> = api.service.request_id().into();
+    let started = Instant::now();
     request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(Started(started));
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = %id);
-    let started = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let learned = response.extensions_mut().remove::<Learned>().unwrap_or_default();
     let tolerances: Vec<&str> = learned.tolerances.iter().map(|tolerance| tolerance.as_str()).collect();

@@ -16,7 +16,7 @@ use crate::service::{LineKind, Service, line_kind};
 #[command(
     after_help = "Each line is a SCIM resource: extensions first, then users, groups, and the members of groups.\n\
                         Passwords, tokens, sessions and the audit trail are not in it: it is no backup.\n\n\
-                        If it is interrupted, run it again: it goes on with FILE.part where it stopped."
+                        If it is interrupted, run it again: it goes on where it stopped, with FILE.ID.part."
 )]
 pub(super) struct Export {
     /// Short name of the organization
@@ -41,8 +41,10 @@ impl Export {
         }
         let service = global.open().await?;
         let operator = operator_in(&service, &self.organization).await?;
+        // Whose it is: an interrupted export of another organization is not gone on with.
+        let id = operator.organization().map(|id| id.to_string()).unwrap_or_default();
         let mut name = self.output.clone().into_os_string();
-        name.push(".part");
+        name.push(format!(".{id}.part"));
         let part = PathBuf::from(name);
         let last = resume(&part)?;
         let file = OpenOptions::new().create(true).append(true).open(&part);

@@ -112,7 +112,15 @@ impl Importing {
         let mut imported = self.settle().await?;
         let line = (number, line);
         let more = match kind {
-            LineKind::Schema => self.service.import_extension(&self.operator, line).await,
+            LineKind::Schema => {
+                let set = self.service.import_extension(&self.operator, line).await.map_err(told)?;
+                if let Some((number, why)) = set.refused.first() {
+                    let why =
+                        format!("line {number}: {why}. Nothing after it was taken in: it may need this extension");
+                    return Err(why.into());
+                }
+                Ok(set)
+            }
             LineKind::Group | LineKind::User => self.service.import_group(&self.operator, line, self.directory).await,
         };
         imported.add(more.map_err(told)?);

@@ -1,5 +1,6 @@
 //! `rollcall log`
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use crate::service::{ProvisioningFilter, Service, ToldProvisioning};
 const CHUNK: usize = 500;
 /// How often new ones are looked for.
 const EVERY: Duration = Duration::from_secs(1);
+/// How much later than it came a request may be recorded: as long as one may take, and some.
+const LATE: TimeDelta = TimeDelta::seconds(60);
 
 #[derive(Subcommand)]
 pub(super) enum LogCommand {
@@ -109,7 +112,7 @@ impl Which {
         };
         let from = self.since.map(|since| match since {
             Since::At(at) => at,
-            Since::Ago(ago) => service.now() - ago,
+            Since::Ago(ago) => service.now().checked_sub_signed(ago).unwrap_or(DateTime::<Utc>::MIN_UTC),
         });
         Ok(ProvisioningFilter {
             directory,
@@ -158,20 +161,33 @@ async fn tail(
     follow: bool,
 ) -> Result<(), Failure> {
     let latest = service.list_provisioning_events(operator, filter, (None, None), true, lines).await.map_err(told)?;
-    let mut last = None;
+    let mut shown: BTreeMap<ProvisioningEventId, DateTime<Utc>> = BTreeMap::new();
     for event in latest.iter().rev() {
         print(global, event)?;
-        last = Some(event.id);
+        shown.insert(event.id, event.at);
     }
     if !follow {
         return Ok(());
     }
+    let begun = service.now();
     loop {
         tokio::time::sleep(EVERY).await;
-        let span = (None, last);
-        for event in service.list_provisioning_events(operator, filter, span, false, CHUNK).await.map_err(told)? {
-            print(global, &event)?;
-            last = Some(event.id);
+        // Records bear the time their request came: one that took long comes after others that came later.
+        let since = (service.now() - LATE).max(begun);
+        shown.retain(|_, at| *at >= since - LATE);
+        let recent = ProvisioningFilter { from: Some(since), ..filter.clone() };
+        let mut last = None;
+        loop {
+            let span = (None, last);
+            let found = service.list_provisioning_events(operator, &recent, span, false, CHUNK).await.map_err(told)?;
+            for event in found.iter().filter(|event| !shown.contains_key(&event.id)) {
+                print(global, event)?;
+            }
+            shown.extend(found.iter().map(|event| (event.id, event.at)));
+            last = found.last().map(|event| event.id);
+            if found.len() < CHUNK {
+                break;
+            }
         }
     }
 }
@@ -191,7 +207,7 @@ async fn export(
     let to_file = output.is_some();
     let mut out: Box<dyn std::io::Write + Send> = match &output {
         Some(path) => Box::new(std::io::BufWriter::new(
-            std::fs::File::create(path).map_err(|error| format!("{}: {error}", path.display()))?,
+            std::fs::File::create_new(path).map_err(|error| format!("{}: {error}", path.display()))?,
         )),
         None => Box::new(std::io::stdout()),
     };

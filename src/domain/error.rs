@@ -205,6 +205,8 @@ pub enum Field {
     DisplayName,
     /// Members of a group.
     Members,
+    /// The manager of a user.
+    Manager,
     /// An organization's short name.
     ShortName,
     /// The name of an organization or a directory.
@@ -220,6 +222,7 @@ impl fmt::Display for Field {
             Self::ExternalId => "externalId",
             Self::DisplayName => "displayName",
             Self::Members => "members",
+            Self::Manager => "manager",
             Self::ShortName => "short name",
             Self::Name => "name",
             Self::Email => "email",

@@ -132,7 +132,7 @@ impl ProvisioningRequest {
             "DELETE" => 204,
             _ => 200,
         };
-        let client = asks.client.map(|client| short(client.chars().filter(|letter| !letter.is_control())));
+        let client = asks.client.map(|client| short(client.chars()));
         let asks = Asks { client, ..asks };
         Self { id, at, asks, so_far: Mutex::new(SoFar { status, ..SoFar::default() }) }
     }
@@ -154,8 +154,13 @@ impl ProvisioningRequest {
     /// How the request was read up to here.
     pub fn has_read(&self, reading: &Reading) {
         let mut so_far = self.so_far();
-        so_far.tolerances.clone_from(reading.used());
+        so_far.tolerances.extend(reading.used());
         so_far.denied = reading.denied();
+    }
+
+    /// A leniency that shows only where the rest of the organization is looked at.
+    pub fn tolerated(&self, tolerance: Tolerance) {
+        self.so_far().tolerances.insert(tolerance);
     }
 
     /// The status it is answered with if it succeeds, where that is not the usual one of the method.
@@ -197,7 +202,7 @@ impl ProvisioningRequest {
             outcome,
             status: answer.status,
             scim_type: answer.scim_type.map(str::to_owned),
-            detail: answer.detail.map(|detail| short(detail.chars())),
+            detail: answer.detail.map(|detail| short(detail.chars())).map(|detail| short(detail.chars())),
             ..self.event(directory, request)
         })
     }
@@ -234,8 +239,9 @@ fn milliseconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
+/// What a client sent may go to a terminal.
 fn short(letters: impl Iterator<Item = char>) -> String {
-    letters.take(MOST_TEXT).collect()
+    letters.filter(|letter| !letter.is_control()).take(MOST_TEXT).collect()
 }
 
 impl ProvisioningEvent {
@@ -247,7 +253,7 @@ impl ProvisioningEvent {
             ProvisioningOutcome::Refused => refused(&what, self.status, self.scim_type.as_deref()),
             ProvisioningOutcome::Applied => match (self.method.as_str(), self.status) {
                 ("POST", 201) => format!("The {what} was created."),
-                ("POST", _) => format!("An inactive {what} of that name was there, and was reactivated."),
+                ("POST", _) => format!("An inactive {what} of that name was there, and was changed to what was sent."),
                 ("DELETE", _) => format!("The {what} was removed."),
                 _ => format!("The {what} was changed."),
             },

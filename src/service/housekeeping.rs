@@ -13,8 +13,6 @@ const ENDED_ARE_KEPT: TimeDelta = TimeDelta::days(90);
 const USED_CODES_ARE_KEPT: TimeDelta = TimeDelta::hours(1);
 /// How long a counter that nobody touches matters: longer than any window.
 const COUNTERS_ARE_KEPT: TimeDelta = TimeDelta::days(2);
-/// How many times in one round some of what directories asked for is forgotten: more than a round can bring.
-const FORGOTTEN_AT_ONCE: usize = 40;
 /// How often deleted users whose time is over are destroyed.
 const PURGE_EVERY: u32 = 60;
 /// How often: each time some hundred records go, so that nothing else waits.
@@ -47,14 +45,18 @@ impl Service {
         let identity = self.store.identity();
         identity.sweep(now - ENDED_ARE_KEPT, now - USED_CODES_ARE_KEPT).await?;
         identity.sweep_attempts(now - COUNTERS_ARE_KEPT).await?;
+        // What keeps one organization from it keeps no other.
+        let mut outcome = Ok(());
         for store in self.store.open_organizations() {
-            store.seal_audit_events().await?;
-            for _ in 0..FORGOTTEN_AT_ONCE {
-                if !store.sweep_provisioning_events(now - log.keep, log.keep_records).await? {
-                    break;
-                }
+            let kept = async {
+                store.seal_audit_events().await?;
+                while store.sweep_provisioning_events(now - log.keep, log.keep_records).await? {}
+                Ok::<_, Error>(())
+            };
+            if let Err(error) = kept.await {
+                outcome = Err(error);
             }
         }
-        Ok(())
+        outcome
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -37,12 +37,49 @@ pub struct ToldProvisioning {
     pub members_removed: i64,
 }
 
-/// Records that wait to be written.
+/// How long records wait when they could not be written.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+type Events = Vec<ProvisioningEvent>;
+
+/// Records that wait to be written, of each organization by itself: none can take the place of another's.
 #[derive(Default)]
 pub(super) struct Waiting {
-    events: Mutex<Vec<(OrganizationId, ProvisioningEvent)>>,
+    events: Mutex<HashMap<OrganizationId, Events>>,
     dropped: AtomicU64,
     wakes: Notify,
+}
+
+impl Waiting {
+    fn events(&self) -> MutexGuard<'_, HashMap<OrganizationId, Events>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets records wait; those that are too many are counted and dropped.
+    fn put(&self, organization: OrganizationId, events: Events, most: usize) {
+        let mut waiting = self.events();
+        let waiting = waiting.entry(organization).or_default();
+        let room = most.saturating_sub(waiting.len());
+        let dropped = events.len().saturating_sub(room) as u64;
+        waiting.extend(events.into_iter().take(room));
+        self.dropped.fetch_add(dropped, Ordering::Relaxed);
+    }
+}
+
+/// Records that are being written. They wait again if they are not, whatever the reason.
+struct Taken<'w> {
+    waiting: &'w Waiting,
+    organization: OrganizationId,
+    events: Events,
+    most: usize,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.events.is_empty() {
+            self.waiting.put(self.organization, std::mem::take(&mut self.events), self.most);
+        }
+    }
 }
 
 impl Service {
@@ -58,13 +95,7 @@ impl Service {
         let Ok(organization) = caller.require_directory() else { return };
         let id = caller.request().unwrap_or_default();
         let Some(event) = request.answered(directory, id, answered) else { return };
-        let mut waiting = self.provisioning.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < self.limits.provisioning_log.most_waiting {
-            waiting.push((organization, event));
-        } else {
-            self.provisioning.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        drop(waiting);
+        self.provisioning.put(organization, vec![event], self.limits.provisioning_log.most_waiting);
         self.provisioning.wakes.notify_one();
     }
 
@@ -73,26 +104,39 @@ impl Service {
         loop {
             self.provisioning.wakes.notified().await;
             tokio::time::sleep(GATHERED_FOR).await;
-            if let Err(error) = self.flush_provisioning().await {
-                tracing::warn!(error = %error, "records of what directories asked for could not be written");
+            if !self.flush_provisioning().await {
+                tokio::time::sleep(TRIED_AGAIN_AFTER).await;
+                self.provisioning.wakes.notify_one();
             }
         }
     }
 
-    /// Writes what waits now. What could not be written is lost, and said to be.
-    pub(super) async fn flush_provisioning(&self) -> Result<(), Error> {
-        let waiting = std::mem::take(&mut *self.provisioning.events.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Writes what waits now, each organization's by itself; whether all of it could be.
+    pub async fn flush_provisioning(&self) -> bool {
+        let organizations: Vec<OrganizationId> = self.provisioning.events().keys().copied().collect();
+        let mut all = true;
+        for organization in organizations {
+            if let Err(error) = self.flush_provisioning_of(organization).await {
+                tracing::warn!(error = %error, "records of what directories asked for could not be written yet");
+                all = false;
+            }
+        }
         let dropped = self.provisioning.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::warn!(dropped, "records of what directories asked for were dropped: too many waited");
         }
-        let mut by_organization: HashMap<OrganizationId, Vec<ProvisioningEvent>> = HashMap::new();
-        for (organization, event) in waiting {
-            by_organization.entry(organization).or_default().push(event);
+        all
+    }
+
+    async fn flush_provisioning_of(&self, organization: OrganizationId) -> Result<(), Error> {
+        let events = self.provisioning.events().remove(&organization).unwrap_or_default();
+        if events.is_empty() {
+            return Ok(());
         }
-        for (organization, events) in by_organization {
-            self.store.organization(organization).await?.insert_provisioning_events(&events).await?;
-        }
+        let most = self.limits.provisioning_log.most_waiting;
+        let mut taken = Taken { waiting: &self.provisioning, organization, events, most };
+        self.store.organization(organization).await?.insert_provisioning_events(&taken.events).await?;
+        taken.events.clear();
         Ok(())
     }
 
@@ -110,7 +154,7 @@ impl Service {
         limit: usize,
     ) -> Result<Vec<ProvisioningEvent>, Error> {
         let organization = caller.require(Permission::DirectoryManage)?;
-        self.flush_provisioning().await?;
+        self.flush_provisioning_of(organization).await?;
         let store = self.store.organization(organization).await?;
         Ok(store.list_provisioning_events(filter, span.0, span.1, newest_first, limit).await?)
     }
@@ -122,7 +166,7 @@ impl Service {
     /// [`Error::Forbidden`] without [`Permission::DirectoryManage`].
     pub async fn count_provisioning_events(&self, caller: &Caller, filter: &ProvisioningFilter) -> Result<u64, Error> {
         let organization = caller.require(Permission::DirectoryManage)?;
-        self.flush_provisioning().await?;
+        self.flush_provisioning_of(organization).await?;
         Ok(self.store.organization(organization).await?.count_provisioning_events(filter).await?)
     }
 
@@ -137,7 +181,7 @@ impl Service {
         id: ProvisioningEventId,
     ) -> Result<Option<ProvisioningEvent>, Error> {
         let organization = caller.require(Permission::DirectoryManage)?;
-        self.flush_provisioning().await?;
+        self.flush_provisioning_of(organization).await?;
         Ok(self.store.organization(organization).await?.find_provisioning_event(id).await?)
     }
 

@@ -1,7 +1,7 @@
 //! Searching users and groups together (RFC 7644 §3.4.3).
 
 use scim::message::Place;
-use scim::{Dialect, ListRequest, Reading, ScimType};
+use scim::{ListRequest, Reading, ScimType, Tolerance};
 
 use crate::domain::group::GroupView;
 use crate::domain::user::UserView;
@@ -25,7 +25,13 @@ impl Service {
     ///
     /// [`Error::Forbidden`] without [`Permission::UserAccessRead`] and [`Permission::GroupsRead`]; [`Error::Protocol`] as
     /// for lists of one type, and for `sortBy`: there is no order across types.
-    pub async fn search(&self, caller: &Caller, request: &ListRequest, with: Members) -> Result<Listed<Either>, Error> {
+    pub async fn search(
+        &self,
+        caller: &Caller,
+        request: &ListRequest,
+        with: Members,
+        reading: &mut Reading,
+    ) -> Result<Listed<Either>, Error> {
         caller.require(Permission::UserAccessRead)?;
         caller.require(Permission::GroupsRead)?;
         if request.sort_by.is_some() {
@@ -37,16 +43,18 @@ impl Service {
             return Err(scim::Error::new(ScimType::InvalidValue, detail).into());
         }
         let page = self.read_page(request)?;
-        let mut reading = Reading::new(Dialect::Auto);
+        // What one type lacks, the other may have.
+        let mut both = reading.clone().granting(Tolerance::UnknownAttributeInFilter);
         let part = |start: u64, count: u64| ListRequest {
             start_index: Some(start.to_string()),
             count: Some(count.to_string()),
             ..request.clone()
         };
-        let users = self.list_users(caller, &part(page.start_index, page.count), &mut reading).await?;
+        let users = self.list_users(caller, &part(page.start_index, page.count), &mut both).await?;
         let left = page.count - users.views.len() as u64;
         let start = page.start_index.saturating_sub(users.total).max(1);
-        let groups = self.list_groups(caller, &part(start, left), with, &mut reading).await?;
+        let groups = self.list_groups(caller, &part(start, left), with, &mut both).await?;
+        *reading = both;
         let mut views: Vec<Either> = users.views.into_iter().map(|view| Either::User(Box::new(view))).collect();
         views.extend(groups.views.into_iter().map(|view| Either::Group(Box::new(view))));
         Ok(Listed { total: users.total + groups.total, place: Place::Index(page.start_index), views })

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use scim::message::Page;
-use scim::{Dialect, Extension, Reading, Resource, ResourceTypes, Schema};
+use scim::{Dialect, Extension, Reading, Resource, ResourceType, ResourceTypes, Schema, Tolerance};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -278,7 +278,7 @@ impl Service {
                 Err(error) => imported.refused.push((number, error.to_string())),
             }
         }
-        drop_repeated(&mut users, &mut imported);
+        drop_repeated(&mut users, directory, &mut imported);
         // Most imports bring people who are all new: what is there is only asked for where that turns out wrong.
         let mut wanted: Vec<User> = users.iter().map(|(.., user)| user.clone()).collect();
         let mut rest = Imported::default();
@@ -340,7 +340,7 @@ impl Service {
         let beside = take_beside(&mut line)?;
         let id = take_id(&mut line)?;
         let (created, last_modified) = self.times(&line);
-        let attributes = Resource::read(&types.user, &line, &mut Reading::new(Dialect::Auto))?;
+        let attributes = read_whole(&types.user, &line)?;
         let writer = Writer { author: directory.map(Author::Directory), now: created, states_all: true };
         let id = UserId::new(id.unwrap_or_else(|| self.entropy.id(self.clock.now())));
         Ok(User {
@@ -399,7 +399,7 @@ impl Service {
         } else {
             let types = ResourceTypes::with(store.list_extensions().await?);
             let (created, last_modified) = self.times(&line);
-            let attributes = Resource::read(&types.group, &line, &mut Reading::new(Dialect::Auto))?;
+            let attributes = read_whole(&types.group, &line)?;
             let writer = Writer { author: directory.map(Author::Directory), now: created, states_all: true };
             let id = id.unwrap_or_else(|| GroupId::new(self.entropy.id(self.clock.now())));
             let draft = GroupDraft::new(attributes)?;
@@ -479,6 +479,17 @@ impl Service {
     }
 }
 
+/// A resource all of which can be kept: what no schema has would be lost without a word.
+fn read_whole(kind: &ResourceType, line: &Map<String, Value>) -> Result<Resource, Error> {
+    let mut reading = Reading::new(Dialect::Auto);
+    let attributes = Resource::read(kind, line, &mut reading)?;
+    if reading.used().contains(&Tolerance::UnknownAttribute) {
+        let detail = "it has attributes that no schema here has: set the extension first, or leave them out";
+        return Err(scim::Error::new(scim::ScimType::InvalidValue, detail).into());
+    }
+    Ok(attributes)
+}
+
 fn refused(number: u64, why: impl ToString) -> Imported {
     Imported { refused: vec![(number, why.to_string())], ..Imported::default() }
 }
@@ -492,10 +503,11 @@ fn refused_or_failed(number: u64, error: Error) -> Result<Imported, Error> {
 }
 
 /// Of lines that say the same id, name or external id twice the first counts.
-fn drop_repeated(users: &mut Vec<(u64, bool, User)>, imported: &mut Imported) {
+fn drop_repeated(users: &mut Vec<(u64, bool, User)>, directory: Option<DirectoryId>, imported: &mut Imported) {
     let (mut ids, mut names, mut externals) = (HashSet::new(), HashSet::new(), HashSet::new());
     users.retain(|(number, _, user)| {
-        let external = user.external_id().map(str::to_owned);
+        // It is a directory's own: where none is in charge two people may have the same.
+        let external = directory.and_then(|_| user.external_id()).map(str::to_owned);
         let repeated = if !ids.insert(user.id) {
             "id"
         } else if !names.insert(user.user_name_key()) {

@@ -1,11 +1,12 @@
 //! Users: create, read, list, replace, patch, delete.
 
 use scim::patch::{self, Operation};
-use scim::{ListRequest, Reading, Resource};
+use scim::{ListRequest, Reading, Resource, Tolerance};
 
 use crate::domain::audit::{AuditEvent, Change, Consequence};
 use crate::domain::directory::{AttributeAuthority, LastOwnerPolicy};
 use crate::domain::email;
+use crate::domain::group::MemberKind;
 use crate::domain::invitation::Acceptance;
 use crate::domain::user::{Related, User, UserDraft, UserView, Writer};
 use crate::domain::{Caller, Error, Field, Noun, OrganizationId, Permission, UserId, id};
@@ -46,6 +47,7 @@ impl Service {
         let external = caller.as_directory().is_some_and(|directory| directory.settings.external_accounts);
         let user = with_authority(caller, None, User { salt: self.new_salt(), external, ..user });
         self.check_domains(caller, organization, &user).await?;
+        check_manager(caller, &store, None, &user).await?;
         let change = Change::of_user(None, Some(user.clone()));
         let event = self.user_event(caller, &change, user.id);
         let inserted = match store.insert_user(&user, caller.as_directory().is_some(), &event).await {
@@ -188,6 +190,7 @@ impl Service {
             let after = user.with_attributes(UserDraft::new(attributes(&user)?)?, writer);
             let after = with_authority(caller, Some(&user), after);
             self.check_domains(caller, organization, &after).await?;
+            check_manager(caller, &store, Some(&user), &after).await?;
             match self.save_user(caller, &store, user, after).await {
                 Err(Error::Busy) if attempts.again().await => {}
                 outcome => return outcome,
@@ -358,6 +361,31 @@ pub(super) fn watch<'u>(caller: &Caller, users: &'u [UserId]) -> OwnerWatch<'u> 
         Some(LastOwnerPolicy::SuspendAndAlert) => OwnerWatch::Nobody,
         Some(LastOwnerPolicy::Reject) | None => OwnerWatch::Users(users),
     }
+}
+
+/// The strict dialect wants a manager to be there; the lenient ones take them as they come (C37).
+async fn check_manager(
+    caller: &Caller,
+    store: &OrganizationStore,
+    before: Option<&User>,
+    user: &User,
+) -> Result<(), Error> {
+    let (Some(directory), Some(manager)) = (caller.as_directory(), user.manager()) else { return Ok(()) };
+    if before.and_then(User::manager) == Some(manager) {
+        return Ok(());
+    }
+    if let Some(id) = id::parse(manager)
+        && store.kinds_of(&[id]).await?.get(&id) == Some(&MemberKind::User)
+    {
+        return Ok(());
+    }
+    if !Reading::new(directory.dialect).tolerates(Tolerance::UnknownManager) {
+        return Err(Error::Invalid { field: Field::Manager, reason: "its value is the id of no user" });
+    }
+    if let Some(request) = caller.provisioning() {
+        request.tolerated(Tolerance::UnknownManager);
+    }
+    Ok(())
 }
 
 /// What a directory takes over, as its settings say (account model 3.5).

@@ -59,11 +59,15 @@ impl OrganizationStore {
     ///
     /// # Errors
     ///
-    /// When the store fails; one that is gone is no failure.
+    /// [`StoreError::Outdated`] when something has a value in it by now; one that is gone is no failure.
     pub(crate) async fn delete_extension(&self, extension: &Extension, event: &AuditEvent) -> Result<(), StoreError> {
         let mut write = Write::new(self.1, event);
+        write.push("IF (SELECT VALUE id FROM user WHERE attributes[$urn] != NONE LIMIT 1) != [] { THROW 'outdated' };");
+        write
+            .push("IF (SELECT VALUE id FROM group WHERE attributes[$urn] != NONE LIMIT 1) != [] { THROW 'outdated' };");
         write.push("DELETE $id RETURN NONE;");
         write.bind("id", record(&extension.schema.id));
+        write.bind("urn", extension.schema.id.clone());
         write.commit(&self.0).await
     }
 

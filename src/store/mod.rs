@@ -177,7 +177,7 @@ impl Store {
         let bound = bind(&db, &settings.namespace, &DatabaseName::identity()).await?;
         migrate::apply(&bound, migrate::IDENTITY).await?;
         let commits = Arc::new(AtomicU64::new(0));
-        let reach = Reach::new(db.clone(), &settings.url);
+        let reach = Reach::new(db.clone(), &endpoint(&settings.url))?;
         let queries = Arc::new(AtomicU64::new(0));
         let identity = IdentityStore(Arc::new(Bound::new(bound, reach.clone(), commits.clone(), queries.clone())));
         let organizations = Cache::new(OPEN_ORGANIZATIONS);
@@ -208,7 +208,7 @@ impl Store {
     pub async fn organization(&self, id: OrganizationId) -> Result<OrganizationStore, StoreError> {
         let open = async {
             let bound = self.reach.run(bind(&self.db, &self.namespace, &DatabaseName::of(id))).await?;
-            migrate::apply(&bound, migrate::ORGANIZATION).await?;
+            self.reach.run_patiently(migrate::apply(&bound, migrate::ORGANIZATION)).await?;
             let bound = Bound::new(bound, self.reach.clone(), self.commits.clone(), self.queries.clone());
             Ok::<_, StoreError>(OrganizationStore(Arc::new(bound), id, Arc::default()))
         };

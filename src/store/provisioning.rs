@@ -220,14 +220,15 @@ impl OrganizationStore {
             .query(
                 "LET $count = (SELECT count() FROM provisioning_event GROUP ALL)[0].count ?? 0; \
                  LET $over = math::clamp($count - $keep, 0, 500); \
-                 LET $old = (SELECT VALUE id FROM provisioning_event WHERE at < $before ORDER BY id LIMIT 500); \
-                 LET $many = (SELECT VALUE id FROM provisioning_event ORDER BY id LIMIT $over); \
+                 LET $oldest = (SELECT id, at FROM provisioning_event LIMIT 500); \
+                 LET $old = (SELECT VALUE id FROM $oldest WHERE at < $before); \
+                 LET $many = array::slice($oldest.id, 0, $over); \
                  DELETE array::union($old, $many) RETURN NONE; \
                  RETURN array::len($old) = 500 OR array::len($many) = 500;",
             )
             .bind(("before", millis(before)))
             .bind(("keep", stored(keep)));
-        let more: Option<bool> = settle(query.await?)?.take(5)?;
+        let more: Option<bool> = settle(query.await?)?.take(6)?;
         Ok(more.unwrap_or_default())
     }
 }

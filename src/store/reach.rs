@@ -19,8 +19,13 @@ use super::StoreError;
 
 /// How long a query may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a write may take: it may have much to write, and whoever gives up on it does not know what came of it.
+const PATIENCE_WITH_WRITES: Duration = Duration::from_secs(25);
 /// How long a query may take until it is looked whether anything listens where the server was, and how long that may take.
 const QUIET: Duration = Duration::from_millis(400);
+/// How long it may take until the store is asked whether it still answers at all, and how long that may take.
+const SILENT: Duration = Duration::from_secs(3);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// How often a store that is away is looked for, and how long it may take to answer.
 const LOOKED_FOR_EVERY: Duration = Duration::from_millis(250);
 
@@ -34,9 +39,13 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// `url`: where the store is, as in the settings.
-    pub(super) fn new(db: Surreal<Any>, url: &str) -> Arc<Self> {
-        Arc::new(Self { db, server: server_of(url), away: AtomicBool::new(false), returns: Notify::new() })
+    /// `url`: where the store is, without credentials.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] for the URL of a server that names no host.
+    pub(super) fn new(db: Surreal<Any>, url: &str) -> Result<Arc<Self>, StoreError> {
+        Ok(Arc::new(Self { db, server: server_of(url)?, away: AtomicBool::new(false), returns: Notify::new() }))
     }
 
     /// Whether the store is on a server that others may use too.
@@ -49,24 +58,64 @@ impl Reach {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] at once while the store is away, and when it does not answer in time.
-    pub(super) async fn run<T>(
+    pub(super) async fn run<T, E: Into<StoreError>>(
         self: &Arc<Self>,
-        asking: impl Future<Output = Result<T, surrealdb::Error>>,
+        asking: impl Future<Output = Result<T, E>>,
     ) -> Result<T, StoreError> {
-        let Some(server) = &self.server else { return Ok(asking.await?) };
+        self.run_within(PATIENCE, asking).await
+    }
+
+    /// Runs what may take as long as a write.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reach::run`].
+    pub(super) async fn run_patiently<T, E: Into<StoreError>>(
+        self: &Arc<Self>,
+        asking: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, StoreError> {
+        self.run_within(PATIENCE_WITH_WRITES, asking).await
+    }
+
+    async fn run_within<T, E: Into<StoreError>>(
+        self: &Arc<Self>,
+        patience: Duration,
+        asking: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, StoreError> {
+        let Some(server) = &self.server else { return asking.await.map_err(Into::into) };
         if self.away.load(Ordering::Acquire) {
             return Err(away("it is away"));
         }
-        let outcome = tokio::select! {
+        tokio::select! {
             biased;
-            outcome = asking => outcome.map_err(StoreError::from),
-            () = vanishes(server) => Err(away("nothing listens there")),
-            () = tokio::time::sleep(PATIENCE) => Err(away("it does not answer")),
-        };
-        if matches!(outcome, Err(StoreError::Unavailable(_))) {
-            self.look_for();
+            outcome = asking => {
+                let outcome = outcome.map_err(Into::into);
+                if matches!(outcome, Err(StoreError::Unavailable(_))) {
+                    self.look_for();
+                }
+                outcome
+            }
+            () = vanishes(server) => {
+                self.look_for();
+                Err(away("nothing listens there"))
+            }
+            () = self.falls_silent() => {
+                self.look_for();
+                Err(away("it does not answer"))
+            }
+            // It is there, and this is too much for it: that concerns nobody else.
+            () = tokio::time::sleep(patience) => Err(away("it takes too long")),
         }
-        outcome
+    }
+
+    /// Ends when the store does not even say that it is there.
+    async fn falls_silent(&self) {
+        loop {
+            tokio::time::sleep(SILENT).await;
+            if !matches!(tokio::time::timeout(ANSWERS_WITHIN, self.db.health()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
     }
 
     /// Waits a moment for a store that is away; whether it is there.
@@ -99,20 +148,28 @@ impl Reach {
     }
 }
 
-/// Ends when nobody can connect to the server: its connection broke, and the SDK waits for another.
+/// Ends when nobody can connect to the server: its connection broke, and the SDK waits for another. One attempt that comes to
+/// nothing may be a packet that was lost; a refusal is none.
 async fn vanishes(server: &str) {
-    loop {
+    let mut lost = 0;
+    while lost < 2 {
         tokio::time::sleep(QUIET).await;
-        if !matches!(tokio::time::timeout(QUIET, TcpStream::connect(server)).await, Ok(Ok(_))) {
-            return;
+        match tokio::time::timeout(QUIET, TcpStream::connect(server)).await {
+            Ok(Ok(_)) => lost = 0,
+            Ok(Err(_)) => return,
+            Err(_) => lost += 1,
         }
     }
 }
 
 /// Host and port in the URL of a server; none for a store in this process.
-fn server_of(url: &str) -> Option<String> {
-    let url = reqwest::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "ws" | "wss"))?;
-    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+fn server_of(url: &str) -> Result<Option<String>, StoreError> {
+    if !url.starts_with("ws://") && !url.starts_with("wss://") {
+        return Ok(None);
+    }
+    let parsed = reqwest::Url::parse(url).ok();
+    let named = parsed.and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
+    named.map(Some).ok_or_else(|| StoreError::Unavailable("store.url names no host".into()))
 }
 
 fn away(why: &str) -> StoreError {
@@ -123,11 +180,17 @@ fn away(why: &str) -> StoreError {
 pub(super) struct Asking<'c> {
     query: EngineQuery<'c, Any>,
     reach: &'c Arc<Reach>,
+    is_write: bool,
 }
 
 impl<'c> Asking<'c> {
     pub(super) fn new(query: EngineQuery<'c, Any>, reach: &'c Arc<Reach>) -> Self {
-        Self { query, reach }
+        Self { query, reach, is_write: false }
+    }
+
+    /// It may take as long as a write.
+    pub(super) fn patiently(self) -> Self {
+        Self { is_write: true, ..self }
     }
 
     /// Adds statements.
@@ -163,7 +226,10 @@ impl<'c> IntoFuture for Asking<'c> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.reach.run(self.query.into_future()))
+        let Self { query, reach, is_write } = self;
+        Box::pin(async move {
+            if is_write { reach.run_patiently(query.into_future()).await } else { reach.run(query.into_future()).await }
+        })
     }
 }
 
@@ -173,11 +239,16 @@ mod tests {
 
     #[test]
     fn a_server_is_where_its_url_says() {
-        assert_eq!(server_of("ws://db:8000").as_deref(), Some("db:8000"));
-        assert_eq!(server_of("wss://user@db.example/rpc").as_deref(), Some("db.example:443"));
-        assert_eq!(server_of("ws://[::1]:8000").as_deref(), Some("[::1]:8000"));
-        for local in ["mem://", "surrealkv://data/x?sync=every", "rocksdb://x"] {
-            assert_eq!(server_of(local), None, "{local}");
+        for (url, server) in [
+            ("ws://db:8000", Some("db:8000")),
+            ("wss://db.example/rpc", Some("db.example:443")),
+            ("ws://[::1]:8000", Some("[::1]:8000")),
+            ("mem://", None),
+            ("surrealkv://data/x?sync=every", None),
+            ("rocksdb://x", None),
+        ] {
+            assert_eq!(server_of(url).expect("a server or none").as_deref(), server, "{url}");
         }
+        assert!(server_of("ws://").is_err(), "never taken for a store in this process");
     }
 }

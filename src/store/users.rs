@@ -86,12 +86,9 @@ pub(super) fn user_record(id: UserId) -> RecordId {
     RecordId::new("user", uuid(id.uuid()))
 }
 
-/// `externalId` is unique per directory (C30): the key is both. No directory has an empty name, so keys cannot collide.
+/// `externalId` is unique per directory (C30): the key is both. Where no directory is in charge it is nobody's key.
 pub(super) fn external_key(directory: Option<DirectoryId>, external_id: Option<&str>) -> Option<String> {
-    external_id.map(|external_id| match directory {
-        Some(directory) => format!("{directory}:{external_id}"),
-        None => format!(":{external_id}"),
-    })
+    Some(format!("{}:{}", directory?, external_id?))
 }
 
 /// The key of a record of ours.

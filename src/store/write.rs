@@ -13,7 +13,7 @@ use crate::domain::audit::{AuditEvent, Consequence};
 use crate::domain::{Actor, OrganizationId};
 
 /// How long a write whose outcome is unknown waits for the store, to see what came of it.
-const WAITED_FOR: Duration = Duration::from_secs(2);
+const WAITED_FOR: Duration = Duration::from_millis(750);
 
 /// Statements that commit together or not at all.
 pub(super) struct Write {
@@ -83,19 +83,24 @@ impl Write {
 
     /// Runs the batch.
     ///
-    /// When the connection breaks the outcome is unknown: the event is looked for, and only if it is there has
-    /// everything happened (security catalogue C-09).
+    /// When the connection breaks the outcome is unknown: the event is looked for, and if it is there everything has
+    /// happened (security catalogue C-09). If it is not, it may still come: the caller is told to try again, and is not
+    /// tried again for.
     pub(super) async fn commit(self, db: &Bound) -> Result<(), StoreError> {
+        // Whatever comes of it, and whether or not anybody waits for that: what is remembered must not be used any more.
+        let changed = || {
+            db.unsealed.store(true, Ordering::Relaxed);
+            db.commits.fetch_add(1, Ordering::SeqCst);
+        };
+        changed();
         let outcome = self.run(db).await;
-        db.unsealed.store(true, Ordering::Relaxed);
-        // Whatever came of it: what is remembered of before must not be used any more.
-        db.commits.fetch_add(1, Ordering::SeqCst);
+        changed();
         outcome
     }
 
     async fn run(mut self, db: &Bound) -> Result<(), StoreError> {
         self.text.push_str("COMMIT;");
-        let outcome = match db.query(self.text).bind(self.variables).await {
+        let outcome = match db.query(self.text).bind(self.variables).patiently().await {
             Ok(results) => settle(results).map(drop),
             Err(error) => Err(error),
         };
@@ -105,8 +110,7 @@ impl Write {
             }
             Err(StoreError::Unavailable(cause)) => match was_written(db, self.event).await {
                 Ok(true) => Ok(()),
-                Ok(false) => Err(StoreError::Outdated),
-                Err(_) => Err(StoreError::Unavailable(cause)),
+                Ok(false) | Err(_) => Err(StoreError::Unavailable(cause)),
             },
             outcome => outcome,
         }

@@ -90,6 +90,7 @@ const PUBLIC: &[&str] = &[
     "deliver_mails",
     "exchange_token",
     "finish_provider_sign_in",
+    "flush_provisioning",
     "forget_what_ended",
     "keep_house",
     "prepare",

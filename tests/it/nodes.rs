@@ -183,7 +183,7 @@ async fn d01_while_the_database_is_away_nothing_hangs_and_nothing_accepted_is_lo
         scim.patch(&path, json!([{"op": "replace", "path": "title", "value": "T"}])).await.refused(503, None);
         assert_eq!(root.get("/readyz").await.status, 503);
         assert_eq!(root.get("/healthz").await.status, 200);
-        assert!(started.elapsed() < Duration::from_secs(10), "refused at once: {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(2), "refused at once: {:?}", started.elapsed());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     server.come_back();
@@ -198,7 +198,7 @@ async fn d01_while_the_database_is_away_nothing_hangs_and_nothing_accepted_is_lo
     stop.store(true, Ordering::Relaxed);
     let mut accepted = 0;
     for (names, slowest) in writers.join_all().await {
-        assert!(slowest < Duration::from_secs(10), "nothing hangs: {slowest:?}");
+        assert!(slowest < Duration::from_secs(5), "nothing hangs: {slowest:?}");
         accepted += names.len();
         for name in names {
             assert_eq!(scim.count("/Users", &format!("userName eq \"{name}\"")).await, 1, "{name} was accepted");

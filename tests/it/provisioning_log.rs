@@ -60,6 +60,7 @@ async fn c142_every_change_is_recorded_as_it_was_answered() {
         scim.delete(&format!("/Users/{ada}")).await.refused(404, None);
         scim.get("/Users").await.expect(200);
         scim.post("/Users/.search", &json!({})).await.expect(200);
+        scim.get("/Users?filter=title%20is%20x").await.refused(400, Some("invalidFilter"));
 
         let log = log_of(&app, tenant.id).await;
         let outlines: Vec<String> = log.iter().map(outline).collect();
@@ -77,6 +78,7 @@ async fn c142_every_change_is_recorded_as_it_was_answered() {
                 "DELETE Group 204 APPLIED (Some(2), None)",
                 "DELETE User 204 APPLIED (Some(5), None)",
                 "DELETE User 404 REFUSED (None, None)",
+                "GET User 400 REFUSED (None, None)",
             ],
             "{engine:?}"
         );
@@ -91,7 +93,7 @@ async fn c142_every_change_is_recorded_as_it_was_answered() {
             assert_eq!(event.client.as_deref(), Some("Okta SCIM Client 1.0.0"));
             assert_eq!(event.directory, tenant.directory);
             assert_eq!(event.audit_event.is_some(), event.outcome == ProvisioningOutcome::Applied);
-            assert!(event.resource.is_some());
+            assert_eq!(event.resource.is_some(), event.method != "GET");
         }
         let changes = app.events(tenant.id).await;
         for event in log.iter().filter(|event| event.audit_event.is_some()) {
@@ -140,6 +142,52 @@ async fn c142_records_are_kept_by_age_and_by_count() {
         tenant.scim.make_user("new").await;
         app.service.forget_what_ended().await.expect("forgotten");
         assert_eq!(log_of(&app, tenant.id).await.len(), 1, "the others are too old");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c14_c142_a_client_that_asks_too_often_is_recorded_once_and_not_each_time() {
+    let app = TestApp::start_configured(|config| {
+        config.limits.directory_requests_per_second = 1;
+        config.limits.directory_burst = 1;
+    })
+    .await;
+    let tenant = app.tenant("acme").await;
+    let mut refused = 0;
+    for index in 0..30 {
+        refused += usize::from(tenant.scim.post("/Users", &user(&format!("u{index}"))).await.status == 429);
+    }
+    assert!(refused > 20, "{refused}");
+    let log = log_of(&app, tenant.id).await;
+    assert_eq!(log.iter().filter(|event| event.status == 429).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c142_lg02_no_value_and_no_control_character_is_in_a_record() {
+    let app = TestApp::start().await;
+    let draft = DirectoryDraft { dialect: Dialect::Rfc, ..DirectoryDraft::named("Strict") };
+    let tenant = app.tenant_with("acme", draft).await;
+    let ada = tenant.scim.make_user("ada").await;
+    let team = tenant.scim.make_group("Team", &[&ada]).await;
+    let paths = [
+        (format!("/Users/{ada}"), json!([{"op": "add", "value": {"emails[value eq \"c4n4ry@x\"].value": "c4n4ry"}}])),
+        (format!("/Users/{ada}"), json!([{"op": "replace", "value": {"\u{1b}]0;owned\u{7}\nRefused: nothing": 1}}])),
+        (format!("/Groups/{team}"), json!([{"op": "remove", "path": "members[display eq \"c4n4ry\"]"}])),
+        ("/Users/c4n4ry%40x".to_owned(), json!([{"op": "add", "path": "title", "value": "c4n4ry"}])),
+    ];
+    for (path, operations) in paths {
+        assert!(tenant.scim.patch(&path, operations).await.status >= 400, "{path}");
+    }
+    let mut body = user("bob");
+    body["emails[value eq \"c4n4ry@x\"].value"] = json!("c4n4ry");
+    assert_eq!(tenant.scim.post("/Users", &body).await.status, 400);
+    let log = log_of(&app, tenant.id).await;
+    assert_eq!(log.len(), 7);
+    let told = format!("{log:?}");
+    assert!(!told.contains("c4n4ry"), "{told}");
+    for event in &log {
+        let texts = event.operations.iter().chain(&event.detail).chain(&event.client).chain([&event.path]);
+        assert!(texts.flat_map(|text| text.chars()).all(|letter| !letter.is_control()), "{event:?}");
     }
 }
 

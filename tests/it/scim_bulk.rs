@@ -237,17 +237,19 @@ async fn c134_c135_versions_count_and_nothing_but_resources_is_in_a_bulk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c128_a_bulk_is_one_request_of_its_directory_and_each_operation_is_noted() {
+async fn c128_sc13_each_operation_is_counted_waits_for_its_turn_and_is_noted() {
     let app = TestApp::start_configured(|config| {
-        config.limits.directory_requests_per_second = 1;
-        config.limits.directory_burst = 3;
+        config.limits.directory_requests_per_second = 20;
+        config.limits.directory_burst = 20;
     })
     .await;
     let acme = app.owned("acme").await;
     let operations: Vec<Value> =
         (0..50).map(|index| post("/Users", &index.to_string(), &user(&format!("u{index}")))).collect();
+    let started = std::time::Instant::now();
     let told = send(&acme.scim, json!(operations)).await;
     assert!(told.iter().all(|one| one["status"] == "201"), "{told:?}");
+    assert!(started.elapsed().as_millis() >= 1_400, "30 of them have to wait: {:?}", started.elapsed());
     let owner = acme.owner.sign_in().await;
     let notes =
         owner.ask("{ provisioningEvents(first: 100) { totalCount nodes { method path status } } }", json!({})).await;
@@ -277,4 +279,55 @@ async fn c136_what_time_does_not_suffice_for_is_not_begun_and_is_told() {
     assert_eq!(scim.get("/Users?count=0").await.expect(200)["totalResults"], done, "never half an operation");
     let again = send(&scim, json!(operations[done..=done])).await;
     assert_eq!(statuses(&again), ["201"], "what was not begun can be sent again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c126_c133_what_refers_to_each_other_is_linked_where_if_match_is_required() {
+    let app = TestApp::start().await;
+    let draft = DirectoryDraft::named("Careful");
+    let settings = rollcall::domain::directory::DirectorySettings { require_if_match: true, ..draft.settings };
+    let scim = app.tenant_with("acme", DirectoryDraft { settings, ..draft }).await.scim;
+    let containing = |name: &str, other: &str| {
+        let mut body = group(name);
+        body["members"] = json!([{"value": format!("bulkId:{other}")}]);
+        body
+    };
+    let operations = json!([post("/Groups", "a", &containing("A", "b")), post("/Groups", "b", &containing("B", "a"))]);
+    assert_eq!(statuses(&send(&scim, operations).await), ["201", "201"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c131_c136_what_was_made_before_the_last_error_is_not_left_half() {
+    let scim = TestApp::start().await.scim(Dialect::Auto).await;
+    scim.make_group("A", &[]).await;
+    let containing = |name: &str, other: &str| {
+        let mut body = group(name);
+        body["members"] = json!([{"value": format!("bulkId:{other}")}]);
+        body
+    };
+    let operations = json!([post("/Groups", "b", &containing("B", "a")), post("/Groups", "a", &containing("A", "b"))]);
+    let request = json!({"schemas": [scim::bulk::REQUEST], "failOnErrors": 1, "Operations": operations});
+    let told = scim.post("/Bulk", &request).await.expect(200)["Operations"].clone();
+    let told = told.as_array().expect("operations");
+    assert!(statuses(told).contains(&"409"), "{told:?}");
+    for made in told.iter().filter(|one| one["status"] == "201") {
+        let members = scim.get(&format!("/Groups/{}", id_of(made))).await.expect(200)["members"].clone();
+        assert_eq!(members.as_array().map(Vec::len), Some(1), "{told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c142_operations_that_reach_nothing_are_recorded_too() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    let operations = json!([
+        {"method": "POST", "path": "/Users", "data": {}},
+        {"method": "DELETE", "path": "/Robots/1"},
+        {"method": "PATCH", "path": "/Groups/bulkId:nobody", "data": {"Operations": []}},
+    ]);
+    let told = send(&acme.scim, operations).await;
+    assert!(told.iter().all(|one| one["response"].is_object()), "{told:?}");
+    let owner = acme.owner.sign_in().await;
+    let notes = owner.ask("{ provisioningEvents(first: 9) { nodes { status } } }", json!({})).await;
+    assert_eq!(notes.data()["provisioningEvents"]["nodes"].as_array().map(Vec::len), Some(3));
 }

@@ -246,6 +246,30 @@ async fn c37_formats_are_not_checked_and_a_manager_need_not_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c37_c72_the_strict_dialect_wants_formats_managers_and_schemas() {
+    let scim = TestApp::start().await.scim(Dialect::Rfc).await;
+    let grace = scim.make_user("grace").await;
+    let body = |schemas: Value, manager: &str| json!({"schemas": schemas, "userName": "ada", ENTERPRISE: {"manager": {"value": manager}}});
+    for nobody in ["someone-later", "01900000-0000-7000-8000-000000000001"] {
+        let refusal = scim.post("/Users", &body(json!([USER, ENTERPRISE]), nobody)).await;
+        assert!(refusal.refused(400, Some("invalidValue"))["detail"].as_str().expect("text").starts_with("manager"));
+    }
+    scim.post("/Users", &body(json!([USER]), &grace)).await.refused(400, Some("invalidSyntax"));
+    let ada = scim.post("/Users", &body(json!([USER, ENTERPRISE]), &grace)).await.expect(201);
+    let path = format!("/Users/{}", ada["id"].as_str().expect("an id"));
+    let replace = |name: &str, value: Value| json!([{"op": "replace", "path": name, "value": value}]);
+    for (name, value) in
+        [("locale", json!("xx_nowhere")), ("photos", json!([{"value": "not a url"}])), ("timezone", json!("Bern time"))]
+    {
+        scim.patch(&path, replace(name, value)).await.refused(400, Some("invalidValue"));
+    }
+    let manager = format!("{ENTERPRISE}:manager");
+    scim.patch(&path, replace(&manager, json!({"value": "nobody"}))).await.refused(400, Some("invalidValue"));
+    scim.delete(&format!("/Users/{grace}")).await.expect(204);
+    scim.patch(&path, replace("locale", json!("de-CH"))).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn c38_wrong_types_name_their_path() {
     let scim = TestApp::start().await.scim(Dialect::Auto).await;
     for (name, value) in

@@ -279,6 +279,17 @@ async fn c54_c55_filters_that_cannot_be_evaluated_are_refused_and_never_widened(
     }
     scim.get(&filtered("/Groups", "members.display co \"x\"")).await.refused(400, Some("invalidFilter"));
     scim.get(&filtered("/Groups", "members pr")).await.refused(400, Some("invalidFilter"));
+    for operator in ["gt", "ge", "lt", "le"] {
+        let binary = format!("x509Certificates.value {operator} \"QQ==\"");
+        scim.get(&filtered("/Users", &binary)).await.refused(400, Some("invalidFilter"));
+    }
+    let search = json!({"schemas": [scim::message::SEARCH_REQUEST], "filter": "active eq \"True\""});
+    scim.post("/.search", &search).await.expect(200);
+    let strict = TestApp::start().await.scim(Dialect::Rfc).await;
+    strict.post("/.search", &search).await.refused(400, Some("invalidFilter"));
+    let one_type_has_it =
+        json!({"schemas": [scim::message::SEARCH_REQUEST], "filter": "userName eq \"x\" or displayName pr"});
+    strict.post("/.search", &one_type_has_it).await.expect(200);
     scim.get(&filtered("/Users", "password sw \"a\"")).await.refused(403, Some("sensitive"));
     assert_eq!(scim.count("/Users", "shoeSize eq \"9\"").await, 0, "C54: nobody has it");
     for filter in ["userName eq \"ad\"", "userName eq \"%\"", "userName eq \"*\"", "userName eq \"a.a\""] {

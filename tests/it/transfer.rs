@@ -108,16 +108,21 @@ async fn an_organization_comes_through_whole_however_often_it_is_interrupted() {
     let large = members_by_group(&all);
     assert!(large.values().any(|members| members.len() == 1_103), "over two lines");
 
-    // An export that broke off anywhere, even within a line, goes on there.
+    // An export that broke off anywhere, even within a line, goes on there; another organization's is not gone on with.
+    let organizations = answered(&run(folder, SOURCE, &["organization", "list"]));
+    let id = organizations["organizations"][0]["id"].as_str().expect("an id").to_owned();
+    fs::write(folder.join("own.jsonl.01900000-0000-7000-8000-000000000001.part"), &whole[..5_000]).expect("written");
+    answered(&run(folder, SOURCE, &["export", "acme", "--output", "own.jsonl"]));
+    assert_eq!(fs::read_to_string(folder.join("own.jsonl")).expect("a file"), whole);
     let breaks = [0, 100, whole.len() / 3, whole.len() / 2, whole.len() - 60_000, whole.len() - 100, whole.len()];
     for (index, end) in breaks.into_iter().enumerate() {
         let name = format!("resumed-{index}.jsonl");
         let end = (0..=end).rev().find(|at| whole.is_char_boundary(*at)).expect("the beginning is one");
-        fs::write(folder.join(format!("{name}.part")), &whole[..end]).expect("written");
+        fs::write(folder.join(format!("{name}.{id}.part")), &whole[..end]).expect("written");
         answered(&run(folder, SOURCE, &["export", "acme", "--output", &name]));
         assert_eq!(fs::read_to_string(folder.join(&name)).expect("a file"), whole, "broken off after {end}");
     }
-    fs::write(folder.join("x.jsonl.part"), "not an export\n").expect("written");
+    fs::write(folder.join(format!("x.jsonl.{id}.part")), "not an export\n").expect("written");
     assert!(!run(folder, SOURCE, &["export", "acme", "--output", "x.jsonl"]).status.success());
 
     // An import that broke off is run again.
@@ -175,14 +180,17 @@ async fn what_cannot_be_taken_in_is_named_and_the_rest_is() {
                 json!({"userName": "x", "active": "perhaps"}),
                 json!({"userName": "x", "rollcall": {"isAdmin": true}}),
                 json!({"userName": " "}),
+                json!({"userName": "lossy", "shoeSize": 44}),
+                json!({"userName": "twin-1", "externalId": "of another directory"}),
+                json!({"userName": "twin-2", "externalId": "of another directory"}),
                 json!({"userName": "kept", "id": free, "meta": {"created": "2020-02-03T04:05:06Z"}}),
                 json!({"userName": "future", "meta": {"created": "2999-01-01T00:00:00Z"}}),
             ],
         )
         .await;
-        assert_eq!((imported.users, imported.existing), (2, 2), "{imported:?}");
+        assert_eq!((imported.users, imported.existing), (4, 2), "{imported:?}");
         let refused: Vec<u64> = imported.refused.iter().map(|(number, _)| *number).collect();
-        assert_eq!(refused, [2, 4, 6, 7, 8, 9, 10], "{imported:?}");
+        assert_eq!(refused, [2, 4, 6, 7, 8, 9, 10, 13], "{imported:?}");
         assert_eq!(tenant.scim.count("/Users", "userName eq \"there\"").await, 1);
         assert_eq!(tenant.scim.get(&format!("/Users/{there}")).await.expect(200)["userName"], "There");
         let new = tenant.scim.get("/Users?filter=userName%20eq%20%22future%22").await.expect(200);
@@ -254,4 +262,20 @@ async fn a_file_of_ones_own_is_read_and_its_directory_goes_on_from_there() {
         .await
         .refused(409, Some("uniqueness"));
     assert!(server.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_comes_in_after_an_extension_that_cannot() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    answered(&run(folder, TARGET, &["organization", "create", "acme"]));
+    let mut line = hr();
+    line["resourceType"] = json!("Robot");
+    let file = format!("{line}\n{}\n", json!({"userName": "ada", HR: {"badge": 1}}));
+    fs::write(folder.join("file.jsonl"), file).expect("written");
+    let refused = run(folder, TARGET, &["import", "acme", "file.jsonl"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("line 1"), "{}", text(&refused.stderr));
+    answered(&run(folder, TARGET, &["export", "acme", "--output", "all.jsonl"]));
+    assert_eq!(fs::read_to_string(folder.join("all.jsonl")).expect("a file"), "");
 }

@@ -161,7 +161,7 @@ impl<'s> Resolver<'s, '_> {
             }
         }
         let operand = self.operand(&target, literal)?;
-        if !allowed(operator, &operand) {
+        if !allowed(operator, &operand, target.leaf().kind) {
             return Err(Error::filter(format!("{target} cannot be compared by {}", operator.as_str())));
         }
         Ok(Resolved::Test(Test { target, check: Check::Compare(operator, operand) }))
@@ -199,11 +199,13 @@ fn present(target: Target<'_>) -> Resolved<'_> {
 }
 
 /// Order on booleans and parts of what is not text make no sense (RFC 7644 table 3, C49).
-fn allowed(operator: Operator, operand: &Operand) -> bool {
+fn allowed(operator: Operator, operand: &Operand, kind: Kind) -> bool {
     match operator {
         Operator::Eq | Operator::Ne => true,
         Operator::Co | Operator::Sw | Operator::Ew => matches!(operand, Operand::Text(_)),
-        Operator::Gt | Operator::Ge | Operator::Lt | Operator::Le => !matches!(operand, Operand::Boolean(_)),
+        Operator::Gt | Operator::Ge | Operator::Lt | Operator::Le => {
+            !matches!(operand, Operand::Boolean(_)) && kind != Kind::Binary
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::edges::EdgeChanges;
 use super::operation::{Operation, Verb};
-use super::target::{Place, change};
+use super::target::{Place, change, may_carry};
 use crate::error::quoted;
 use crate::filter::Filter;
 use crate::path::{AttributePath, Meaning, PatchPath, Target};
@@ -129,7 +129,7 @@ impl<'a> Patch<'a> {
             return self.edge(verb, target, filter, value);
         }
         if target.attribute.mutability == Mutability::WriteOnly {
-            return self.write_only(target, value);
+            return self.write_only(verb, target, value);
         }
         let place = Place { target, filter, container: container(&mut self.resource, target.extension) };
         change(place, verb, value, self.reading)?;
@@ -148,13 +148,17 @@ impl<'a> Patch<'a> {
             return Err(Error::mutability(target, "cannot be changed: remove the element and add another"));
         }
         match filter {
-            Some(filter) => self.edges.apply_filtered(target.attribute, verb, filter, self.reading),
+            Some(filter) => {
+                may_carry(verb, value, target, self.reading)?;
+                self.edges.apply_filtered(target.attribute, verb, filter, self.reading)
+            }
             None => self.edges.apply(target.attribute, verb, value, self.reading),
         }
     }
 
     /// A secret is checked and not kept here (C36).
-    fn write_only(&mut self, target: Target<'_>, value: Option<&Value>) -> Result<(), Error> {
+    fn write_only(&mut self, verb: Verb, target: Target<'_>, value: Option<&Value>) -> Result<(), Error> {
+        may_carry(verb, value, target, self.reading)?;
         let value = value.unwrap_or(&Value::Null);
         crate::value::read_value(target.attribute, value, &target.to_string(), self.reading).map(drop)
     }
@@ -183,24 +187,42 @@ impl<'a> Patch<'a> {
         if extension.attributes.iter().all(Attribute::is_read_only) {
             return Err(Error::mutability(&extension.id, "is read-only"));
         }
-        let value = match (verb, value) {
-            (Verb::Remove, _) | (_, Some(Value::Null)) => {
+        let members = match (verb, value) {
+            (Verb::Remove, None) | (_, Some(Value::Null)) => {
                 self.resource.attributes_mut().remove(&extension.id);
                 return Ok(());
             }
             (_, Some(Value::Object(members))) => members,
             _ => return Err(Error::value(&extension.id, "must be an object")),
         };
-        for (name, value) in value {
-            match AttributePath::parse(name).map(|path| (path.sub.clone(), extension.attribute(&path.name))) {
-                Ok((sub, Some(attribute))) => {
-                    let sub = sub.as_deref().and_then(|sub| attribute.sub(sub));
-                    self.at_target(verb, Target { extension: Some(extension), attribute, sub }, None, Some(value))?;
-                }
-                _ => crate::value::unknown(name, self.reading)?,
+        // What a remove carries says what goes; never more than that.
+        may_carry(verb, value, &extension.id, self.reading)?;
+        for (name, value) in members {
+            match self.member_of(extension, name) {
+                Some(target) => self.at_target(verb, target, None, Some(value))?,
+                None => crate::value::unknown(name, self.reading)?,
             }
         }
         Ok(())
+    }
+
+    /// What a key inside an extension's object names; a path only where those are tolerated as keys (C82).
+    fn member_of(&mut self, extension: &'a Schema, key: &str) -> Option<Target<'a>> {
+        if let Some(attribute) = extension.attribute(key) {
+            return Some(Target { extension: Some(extension), attribute, sub: None });
+        }
+        let AttributePath { urn, name, sub } = AttributePath::parse(key).ok()?;
+        let attribute = extension.attribute(&name)?;
+        let is_its_own = urn.is_none_or(|urn| urn.eq_ignore_ascii_case(&extension.id));
+        let sub = match sub {
+            Some(sub) => Some(attribute.sub(&sub)?),
+            None => None,
+        };
+        (is_its_own && self.reading.tolerates(Tolerance::PathAsKey)).then_some(Target {
+            extension: Some(extension),
+            attribute,
+            sub,
+        })
     }
 
     fn drop_empty_extension(&mut self, extension: Option<&Schema>) {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::SCHEMA;
-use crate::filter::Filter;
+use crate::filter::{Filter, Literal};
 use crate::json::get_ignore_case;
 use crate::path::{AttributePath, PatchPath};
 use crate::{Error, Reading, Tolerance};
@@ -53,7 +53,7 @@ impl fmt::Display for Operation {
         let whole = AttributePath { urn: urn.clone(), name: name.clone(), sub: None };
         write!(f, " {whole}")?;
         match &path.filter {
-            Some(filter) if name.eq_ignore_ascii_case("members") || tells_nothing(filter) => write!(f, "[{filter}]")?,
+            Some(filter) if tells_nothing(filter) => write!(f, "[{filter}]")?,
             Some(_) => f.write_str("[…]")?,
             None => {}
         }
@@ -69,9 +69,17 @@ fn tells_nothing(filter: &Filter) -> bool {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => parts.iter().all(tells_nothing),
         Filter::Not(inner) | Filter::Element(_, inner) => tells_nothing(inner),
-        Filter::Compare(path, ..) => ["type", "primary"].iter().any(|known| path.name.eq_ignore_ascii_case(known)),
+        Filter::Compare(path, _, literal) => {
+            ["type", "primary"].iter().any(|known| path.name.eq_ignore_ascii_case(known)) || is_id(literal)
+        }
         Filter::Present(_) => true,
     }
+}
+
+/// Whether it looks like the id of a member, which names nobody to whom does not know them.
+fn is_id(literal: &Literal) -> bool {
+    let Literal::Text(text) = literal else { return false };
+    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// Reads the body of a PATCH.
@@ -148,7 +156,11 @@ mod tests {
                 json!({"op": "Add", "path": "members", "value": [{"value": "1"}, {"value": "2"}]}),
                 "add members (2 values)",
             ),
-            (json!({"op": "remove", "path": "members[value eq \"1\"]"}), "remove members[value eq \"1\"]"),
+            (
+                json!({"op": "remove", "path": "members[value eq \"01900000-0000-7000-8000-000000000001\"]"}),
+                "remove members[value eq \"01900000-0000-7000-8000-000000000001\"]",
+            ),
+            (json!({"op": "remove", "path": "members[display eq \"Ada\"]"}), "remove members[…]"),
             (
                 json!({"op": "add", "path": "emails[type eq \"work\"].value", "value": "a@x"}),
                 "add emails[type eq \"work\"].value",

@@ -1,5 +1,7 @@
 //! Changing one attribute that holds one value, simple or complex (C84, C94–C96); lists are next door.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value};
 
 use super::list::ListChange;
@@ -30,9 +32,7 @@ pub(super) fn change(
     if verb != Verb::Remove && value.is_none() {
         return Err(Error::value(target, "a value is required"));
     }
-    if verb == Verb::Remove && value.is_some() && !reading.tolerates(Tolerance::RemoveWithValue) {
-        return Err(Error::syntax(format!("{target}: remove takes no value")));
-    }
+    may_carry(verb, value, target, reading)?;
     if filter.is_some() && attribute.kind != Kind::Complex {
         return Err(Error::path(format!("{target} has no sub-attributes to filter by")));
     }
@@ -49,6 +49,19 @@ pub(super) fn change(
     ListChange { target, list: &mut list, value, reading }.apply(verb, filter)?;
     if !list.is_empty() {
         container.insert(attribute.name.clone(), Value::Array(list));
+    }
+    Ok(())
+}
+
+/// A remove that carries a value is read by the lenient dialects alone (C95, C102).
+pub(super) fn may_carry(
+    verb: Verb,
+    value: Option<&Value>,
+    at: impl Display,
+    reading: &mut Reading,
+) -> Result<(), Error> {
+    if verb == Verb::Remove && value.is_some() && !reading.tolerates(Tolerance::RemoveWithValue) {
+        return Err(Error::syntax(format!("{at}: remove takes no value")));
     }
     Ok(())
 }
@@ -101,7 +114,7 @@ pub(super) fn unwrap_list_of_one<'v>(value: &'v Value, reading: &mut Reading) ->
 /// `""`, null and the like as a value: clears, but not what is required (C96).
 pub(super) fn unassign(target: Target<'_>, container: &mut Map<String, Value>) -> Result<(), Error> {
     let leaf = target.leaf();
-    if leaf.required || leaf.name == "active" {
+    if leaf.required || (leaf.name == "active" && target.extension.is_none()) {
         return Err(Error::value(target, "must not be empty"));
     }
     container.remove(&leaf.name);

@@ -21,9 +21,9 @@ use super::request::Asked;
 use super::scan::{self, Kind, Scanned};
 use super::schema::PROVING;
 use super::{Graphql, Introspection, variables};
-use crate::api::Api;
 use crate::api::origin::{bearer, origin};
 use crate::api::requests::RequestId;
+use crate::api::{Api, admission};
 use crate::domain::Caller;
 use crate::domain::caller::Nobody;
 use crate::domain::login::Origin;
@@ -197,8 +197,16 @@ async fn answer(
     token: Option<SecretString>,
     sent: Sent,
 ) -> Response {
-    match ready(api, &caller, sent) {
-        Ok(request) => {
+    let ready = match ready(api, &caller, sent) {
+        Ok((request, kind)) => {
+            let whom = caller.organization().map_or_else(|| caller.origin().network(), |id| id.to_string());
+            let place = api.admission.enter(kind, &whom).await.map_err(Failure::from);
+            place.map(|place| (request, place))
+        }
+        Err(failure) => Err(failure),
+    };
+    match ready {
+        Ok((request, _place)) => {
             let asked = Asked::new(api.service.clone(), caller, token, api.settings.public_url.clone());
             run(&api.graphql, media, id, request, Arc::new(asked)).await
         }
@@ -211,12 +219,12 @@ async fn answer(
 }
 
 /// Everything that can be refused without running anything.
-fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<GraphqlRequest, Failure> {
+fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<(GraphqlRequest, admission::Kind), Failure> {
     let graphql = &api.graphql;
     let text = graphql.documents.choose(sent.document_id.as_deref(), sent.query)?;
     let scanned = scan::scan(&text, &graphql.settings)?;
     check_introspection(graphql.settings.introspection, caller, &scanned)?;
-    check_operation(api, caller, &scanned, sent.operation_name.as_deref())?;
+    let kind = check_operation(api, caller, &scanned, sent.operation_name.as_deref())?;
     let mut document = parse_query(&text).map_err(|error| {
         let position = error.positions().next();
         let place = position.map_or(String::new(), |at| format!(": see line {}, column {}", at.line, at.column));
@@ -235,7 +243,7 @@ fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<GraphqlRequest, Failu
     if let Some(name) = sent.operation_name {
         request = request.operation_name(name);
     }
-    Ok(request)
+    Ok((request, kind))
 }
 
 fn check_introspection(mode: Introspection, caller: &Caller, scanned: &Scanned) -> Result<(), Failure> {
@@ -254,12 +262,17 @@ fn check_introspection(mode: Introspection, caller: &Caller, scanned: &Scanned) 
     Err(Failure::new("GRAPHQL_VALIDATION_FAILED", message))
 }
 
-/// Of the operation that will run: mutations that prove something are one a request, and counted (GQ-01).
-fn check_operation(api: &Api, caller: &Caller, scanned: &Scanned, name: Option<&str>) -> Result<(), Failure> {
+/// Of the operation that will run: mutations that prove something are one a request, and counted (GQ-01). What kind it is.
+fn check_operation(
+    api: &Api,
+    caller: &Caller,
+    scanned: &Scanned,
+    name: Option<&str>,
+) -> Result<admission::Kind, Failure> {
     let Some(operation) =
         scanned.operations.iter().find(|operation| name.is_none() || operation.name.as_deref() == name)
     else {
-        return Ok(());
+        return Ok(admission::Kind::Read);
     };
     if operation.kind == Kind::Subscription {
         return Err(Failure::new("GRAPHQL_VALIDATION_FAILED", "there are no subscriptions"));
@@ -272,7 +285,11 @@ fn check_operation(api: &Api, caller: &Caller, scanned: &Scanned, name: Option<&
     if operation.kind == Kind::Mutation && proving == 1 {
         api.public_rates.check_attempt(&caller.origin().network())?;
     }
-    Ok(())
+    Ok(match operation.kind {
+        Kind::Mutation if proving > 0 => admission::Kind::Login,
+        Kind::Mutation => admission::Kind::Write,
+        _ => admission::Kind::Read,
+    })
 }
 
 async fn run(graphql: &Graphql, media: Media, id: &str, request: GraphqlRequest, asked: Arc<Asked>) -> Response {

@@ -184,7 +184,7 @@ fn refusals(error: Error) -> Result<Vec<Refusal>, Error> {
                 Field::UserName => (Code::UsernameTaken, "userName"),
                 Field::Email => (Code::EmailTaken, "email"),
                 Field::DisplayName | Field::Name | Field::ShortName => (Code::NameTaken, "name"),
-                Field::ExternalId | Field::Members => (Code::ValidationFailed, ""),
+                Field::ExternalId | Field::Members | Field::Manager => (Code::ValidationFailed, ""),
             };
             let refusal = Refusal::new(code, "that is in use already");
             if path.is_empty() { refusal } else { refusal.at(path) }

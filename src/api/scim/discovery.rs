@@ -35,7 +35,7 @@ pub(super) async fn service_provider_config(State(api): State<Api>, request: Req
 pub(super) async fn list_resource_types(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
     refuse_filter(&request)?;
     let base = api.settings.scim_base();
-    let asker = Asker::of(&api, request).await;
+    let asker = Asker::of(&api, request).await?;
     let types: Vec<Value> = asker.types.all().iter().map(|kind| message::resource_type(kind, &base)).collect();
     Ok(whole_list(&types))
 }
@@ -47,7 +47,7 @@ pub(super) async fn get_resource_type(
     request: Request,
 ) -> Result<Response, Failure> {
     refuse_filter(&request)?;
-    let asker = Asker::of(&api, request).await;
+    let asker = Asker::of(&api, request).await?;
     let kind = asker.types.all().into_iter().find(|kind| kind.name.eq_ignore_ascii_case(&name));
     let kind = kind.ok_or(Error::NotFound(Noun::ResourceType))?;
     Ok(scim_json(StatusCode::OK, &message::resource_type(kind, &api.settings.scim_base())))
@@ -56,7 +56,7 @@ pub(super) async fn get_resource_type(
 /// `GET /Schemas`
 pub(super) async fn list_schemas(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
     refuse_filter(&request)?;
-    let asker = Asker::of(&api, request).await;
+    let asker = Asker::of(&api, request).await?;
     let base = api.settings.scim_base();
     let schemas: Vec<Value> = asker.types.schemas().map(|schema| described(schema, asker.dialect, &base)).collect();
     Ok(whole_list(&schemas))
@@ -69,7 +69,7 @@ pub(super) async fn get_schema(
     request: Request,
 ) -> Result<Response, Failure> {
     refuse_filter(&request)?;
-    let asker = Asker::of(&api, request).await;
+    let asker = Asker::of(&api, request).await?;
     let found = asker.types.schemas().find(|schema| schema.id.eq_ignore_ascii_case(&urn));
     let found = found.ok_or(Error::NotFound(Noun::Schema))?;
     Ok(scim_json(StatusCode::OK, &described(found, asker.dialect, &api.settings.scim_base())))
@@ -90,16 +90,23 @@ struct Asker {
 }
 
 impl Asker {
-    async fn of(api: &Api, request: Request) -> Self {
+    /// # Errors
+    ///
+    /// When it cannot be known who asks: what every organization has would be mistaken for all there is.
+    async fn of(api: &Api, request: Request) -> Result<Self, Failure> {
         let (parts, _) = request.into_parts();
         let caller = match bearer(&parts.headers) {
-            Some(_) => sign_in(&parts, api).await.ok(),
+            Some(_) => match sign_in(&parts, api).await {
+                Ok(caller) => Some(caller),
+                Err(failure) if failure.code() >= 500 => return Err(failure),
+                Err(_) => None,
+            },
             None => None,
         };
-        match caller.as_ref().and_then(|caller| caller.as_directory().zip(Some(caller))) {
+        Ok(match caller.as_ref().and_then(|caller| caller.as_directory().zip(Some(caller))) {
             Some((directory, caller)) => Self { dialect: directory.dialect, types: caller.types().clone() },
             None => Self { dialect: Dialect::Auto, types: ResourceTypes::standard().clone() },
-        }
+        })
     }
 }
 

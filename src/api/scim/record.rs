@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::Method;
 use axum::http::header::{LOCATION, USER_AGENT};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -32,39 +32,109 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The record of a request for this, to be begun once it is known who asks.
+    pub(super) fn of(method: &Method, path: &str, client: Option<&str>) -> Self {
+        let asks = Asks {
+            method: method.to_string(),
+            path: told(path),
+            resource_type: resource_type(path),
+            client: client.map(str::to_owned),
+            started: Instant::now(),
+        };
+        Self { asks, caller: Arc::default() }
+    }
+
+    /// What it came to; nothing is noted before it was begun.
+    fn end(&self, api: &Api, answered: Answered) {
+        if let Some(caller) = self.caller.get() {
+            api.service.end_provisioning(caller, answered);
+        }
+    }
+}
+
+/// A request that is carried out. Given up on, it is recorded as that.
+struct Running {
+    api: Api,
+    record: Record,
+    is_answered: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        let (status, detail) = if std::thread::panicking() {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "given up on: it took too long, or the client went away")
+        };
+        self.record.end(
+            &self.api,
+            Answered {
+                resource: None,
+                unchanged: false,
+                status: status.as_u16(),
+                scim_type: None,
+                detail: Some(detail.to_owned()),
+            },
+        );
+    }
+}
+
+/// What a failure says, for the record.
+pub(super) fn refused(failure: &Failure) -> Answered {
+    Answered {
+        resource: None,
+        unchanged: false,
+        status: failure.code(),
+        scim_type: failure.scim_type(),
+        detail: Some(failure.detail().to_owned()),
+    }
+}
+
 pub(super) async fn record(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
-    let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(&method);
-    if !writes || path.ends_with("/.search") {
-        return next.run(request).await;
-    }
-    let is_bulk = path.ends_with("/Bulk");
-    let client = request.headers().get(USER_AGENT).and_then(|client| client.to_str().ok()).map(str::to_owned);
-    let asks = Asks {
-        method: method.to_string(),
-        path: path.clone(),
-        resource_type: resource_type(&path),
-        client,
-        started: Instant::now(),
-    };
-    let record = Record { asks, caller: Arc::default() };
-    request.extensions_mut().insert(record.clone());
-    let response = next.run(request).await;
-    let failure = response.extensions().get::<Failure>();
+    let reads = [Method::GET, Method::HEAD].contains(&method) || path.ends_with("/.search");
     // Of a bulk request each operation is recorded; as a whole only that it was refused.
-    let is_told = !is_bulk || failure.is_some();
-    if let Some(caller) = record.caller.get().filter(|_| is_told) {
-        let answered = Answered {
-            resource: resource(&path, &response),
-            unchanged: response.extensions().get::<Outcome>() == Some(&Outcome::Unchanged),
-            status: response.status().as_u16(),
-            scim_type: failure.and_then(Failure::scim_type),
-            detail: failure.map(|failure| failure.detail().to_owned()),
-        };
-        api.service.end_provisioning(caller, answered);
+    let is_told = !reads && !path.ends_with("/Bulk");
+    let client = request.headers().get(USER_AGENT).and_then(|client| client.to_str().ok());
+    let record = Record::of(&method, &path, client);
+    request.extensions_mut().insert(record.clone());
+    let mut running = Running { api, record, is_answered: false };
+    let response = next.run(request).await;
+    running.is_answered = true;
+    match response.extensions().get::<Failure>() {
+        Some(failure) => {
+            running.record.end(&running.api, Answered { resource: resource(&path, &response), ..refused(failure) })
+        }
+        None if is_told => running.record.end(
+            &running.api,
+            Answered {
+                resource: resource(&path, &response),
+                unchanged: response.extensions().get::<Outcome>() == Some(&Outcome::Unchanged),
+                status: response.status().as_u16(),
+                scim_type: None,
+                detail: None,
+            },
+        ),
+        None => {}
     }
     response
+}
+
+/// A path without what a client may have put in the place of an id.
+fn told(path: &str) -> String {
+    let mut segments = path.trim_start_matches('/').split('/');
+    let (kind, id) = (segments.next().unwrap_or_default(), segments.next());
+    match id {
+        None => format!("/{kind}"),
+        Some(".search") => format!("/{kind}/.search"),
+        Some(id) if id::parse(id).is_some() => format!("/{kind}/{id}"),
+        Some(_) => format!("/{kind}/…"),
+    }
 }
 
 fn resource_type(path: &str) -> Option<&'static str> {

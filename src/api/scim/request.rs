@@ -6,13 +6,14 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
 use super::record::Record;
 use crate::api::Api;
+use crate::api::admission::{Admitted, Kind};
 use crate::api::requests::RequestId;
 use crate::domain::{Caller, Error};
 use crate::service::Conditions;
@@ -23,6 +24,8 @@ pub(super) struct Client {
     pub(super) reading: Reading,
     pub(super) parameters: ListRequest,
     pub(super) conditions: Conditions,
+    /// While it is carried out.
+    place: Option<Admitted>,
 }
 
 impl FromRequestParts<Api> for Client {
@@ -30,26 +33,51 @@ impl FromRequestParts<Api> for Client {
 
     /// The token comes first: without it nothing is told, not even whether the request is well formed (C8).
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+        let mut client = Self::known(parts, api).await?;
+        client.enter(parts, api).await?;
+        Ok(client)
+    }
+}
+
+impl Client {
+    /// Who asks, and what is in the headers.
+    async fn known(parts: &Parts, api: &Api) -> Result<Self, Failure> {
         let mut caller = sign_in(parts, api).await?;
-        if let Some(record) = parts.extensions.get::<Record>() {
+        let directory = caller.as_directory().ok_or(Error::Unauthenticated)?.id;
+        let counted = if parts.extensions.get::<Counted>().is_none() { api.rates.check(directory) } else { Ok(()) };
+        if let Some(record) = parts.extensions.get::<Record>()
+            && (counted.is_ok() || api.rates.is_recorded(directory))
+        {
             caller = record.begin(api, caller);
         }
-        let directory = caller.as_directory().ok_or(Error::Unauthenticated)?;
-        if parts.extensions.get::<Counted>().is_none() {
-            api.rates.check(directory.id)?;
-        }
-        let reading = Reading::new(directory.dialect);
+        counted?;
+        let reading = Reading::new(caller.as_directory().map(|directory| directory.dialect).unwrap_or_default());
         check_acceptable(&parts.headers, &reading)?;
         let parameters = ListRequest::from_query(pairs(parts.uri.query().unwrap_or_default())?)?;
         let conditions = Conditions {
             if_match: tags(&parts.headers, &IF_MATCH)?,
             if_none_match: tags(&parts.headers, &IF_NONE_MATCH)?,
         };
-        Ok(Self { caller, reading, parameters, conditions })
+        Ok(Self { caller, reading, parameters, conditions, place: None })
     }
-}
 
-impl Client {
+    /// Waits for a place among the requests that are carried out; an operation of a bulk request is in its request's.
+    async fn enter(&mut self, parts: &Parts, api: &Api) -> Result<(), Failure> {
+        if parts.extensions.get::<Counted>().is_some() {
+            return Ok(());
+        }
+        let path = parts.uri.path();
+        let kind = match parts.method {
+            Method::GET | Method::HEAD => Kind::Read,
+            Method::POST if path.ends_with("/.search") => Kind::Read,
+            Method::POST if path.ends_with("/Bulk") => Kind::Bulk,
+            _ => Kind::Write,
+        };
+        let whom = self.caller.organization().map(|id| id.to_string()).unwrap_or_default();
+        self.place = Some(api.admission.enter(kind, &whom).await?);
+        Ok(())
+    }
+
     /// Says as what the body was read, for the record.
     pub(super) fn is_read_as(&self, operations: impl ExactSizeIterator<Item = String>) {
         if let Some(request) = self.caller.provisioning() {
@@ -68,7 +96,8 @@ impl Client {
 
 /// What a body sets, by name.
 pub(super) fn sets(body: &Map<String, Value>) -> impl ExactSizeIterator<Item = String> {
-    let names: Vec<String> = body.keys().filter(|name| *name != "schemas").cloned().collect();
+    let names = body.keys().filter(|name| *name != "schemas").map(|name| name.split('[').next().unwrap_or_default());
+    let names: Vec<&str> = names.collect();
     std::iter::once(format!("set {}", names.join(", ")))
 }
 
@@ -86,10 +115,12 @@ impl FromRequest<Api> for ClientWithBody {
     type Rejection = Failure;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
-        let (mut parts, body) = request.into_parts();
-        let client = Client::from_request_parts(&mut parts, api).await?;
+        let (parts, body) = request.into_parts();
+        let mut client = Client::known(&parts, api).await?;
         check_media_type(&parts.headers)?;
         let bytes = read_body(body, api).await?;
+        // Not before the body is there: a slow client is in nobody's way.
+        client.enter(&parts, api).await?;
         Ok(Self { client, body: json::parse_object(&bytes)? })
     }
 }

@@ -20,7 +20,7 @@ pub(super) async fn everything(State(api): State<Api>, request: ClientWithBody) 
         let parameters = ListRequest::from_body(&body, &mut client.reading)?;
         let users = parameters.projection(&client.caller.types().user)?;
         let groups = parameters.projection(&client.caller.types().group)?;
-        let found = api.service.search(&client.caller, &parameters, members(&groups)).await?;
+        let found = api.service.search(&client.caller, &parameters, members(&groups), &mut client.reading).await?;
         let base = api.settings.scim_base();
         let resources: Vec<Value> = found
             .views

@@ -24,7 +24,7 @@ pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> R
         let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
         let resource = view.to_scim(&api.settings.scim_base());
         // A user that was reactivated instead of made is not new (C33).
-        Ok(if outcome == Outcome::Created { answer.created(resource) } else { answer.found(resource) })
+        Ok(if outcome == Outcome::Created { answer.created(resource) } else { saved(answer.found(resource), outcome) })
     };
     let outcome = outcome.await;
     learned(&client, outcome)
