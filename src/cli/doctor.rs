@@ -1,0 +1,135 @@
+//! `rollcall doctor`
+
+use serde_json::{Value, json};
+
+use super::{Failure, Global, told};
+use crate::config::{Config, MailTransport};
+use crate::domain::Caller;
+use crate::domain::organization::Organization;
+use crate::service::Service;
+
+/// How something is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Well,
+    /// It works, but not as it should in earnest.
+    Doubtful,
+    Broken,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Well => "ok",
+            Self::Doubtful => "warning",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// One thing that was looked at.
+struct Finding {
+    what: String,
+    state: State,
+    /// What is wrong, and what to do.
+    advice: String,
+}
+
+fn found(what: impl Into<String>, state: State, advice: impl Into<String>) -> Finding {
+    Finding { what: what.into(), state, advice: advice.into() }
+}
+
+/// Looks at the settings, the store and every organization; says what to do about what is not as it should be.
+pub(super) async fn run(global: &Global) -> Result<(), Failure> {
+    let config = global.config()?;
+    let mut findings = vec![found("settings", State::Well, "")];
+    findings.extend(look_at_settings(&config));
+    match global.open().await {
+        Ok(service) => {
+            findings.push(found("store and keys", State::Well, ""));
+            findings.extend(look_at_organizations(&service).await?);
+        }
+        Err(error) => findings.push(found("store and keys", State::Broken, error.to_string())),
+    }
+    let values: Vec<Value> = findings
+        .iter()
+        .map(|Finding { what, state, advice }| json!({"what": what, "state": state.as_str(), "advice": advice}))
+        .collect();
+    let lines: Vec<String> = findings
+        .iter()
+        .map(|Finding { what, state, advice }| format!("{:<8} {what}  {advice}", state.as_str()).trim_end().to_owned())
+        .collect();
+    let is_broken = findings.iter().any(|finding| finding.state == State::Broken);
+    global.answer(&json!({ "ok": !is_broken, "findings": values }), &lines.join("\n"))?;
+    if is_broken { Err("something is broken: see above".into()) } else { Ok(()) }
+}
+
+fn look_at_settings(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let url = &config.server.public_url;
+    if url.is_empty() {
+        let advice =
+            "set server.public_url to the origin that clients use: locations and links in mails are made of it";
+        findings.push(found("public URL", State::Doubtful, advice));
+    } else if !url.starts_with("https://") {
+        let advice = "server.public_url is not https: tokens and passwords would travel in the clear";
+        findings.push(found("public URL", State::Doubtful, advice));
+    }
+    if config.store.url.starts_with("mem://") {
+        let advice = "mem:// forgets everything at the end: set store.url to surrealkv://PATH or ws://HOST:PORT";
+        findings.push(found("durability", State::Doubtful, advice));
+    } else if config.store.url.contains("sync=never") {
+        let advice = "sync=never acknowledges what is not on disk: take it out of store.url";
+        findings.push(found("durability", State::Doubtful, advice));
+    }
+    if config.mail.transport == MailTransport::Log {
+        let advice = "mails go to the log: set mail.transport to smtp, or nobody gets invitations and reset links";
+        findings.push(found("mail", State::Doubtful, advice));
+    }
+    if config.management().is_none() {
+        let advice = "set server.management to have /metrics";
+        findings.push(found("metrics", State::Doubtful, advice));
+    }
+    findings
+}
+
+async fn look_at_organizations(service: &Service) -> Result<Vec<Finding>, Failure> {
+    let operator = Caller::operator(None);
+    let organizations = service.list_organizations(&operator).await.map_err(told)?;
+    if organizations.is_empty() {
+        let advice = "there is none yet: rollcall organization create SHORT_NAME";
+        return Ok(vec![found("organizations", State::Doubtful, advice)]);
+    }
+    let mut findings = Vec::new();
+    let bar = super::progress(organizations.len(), "organizations");
+    for organization in &organizations {
+        findings.extend(look_at(service, organization).await?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(findings)
+}
+
+async fn look_at(service: &Service, organization: &Organization) -> Result<Vec<Finding>, Failure> {
+    let name = &organization.short_name;
+    let within = Caller::operator(Some(organization.id));
+    let mut findings = Vec::new();
+    if service.is_ownerless(&Caller::operator(None), organization.id).await.map_err(told)? {
+        let advice = "nobody owns it (any more): reactivate its owner, or give somebody the role owner";
+        findings.push(found(format!("organization {name}"), State::Doubtful, advice));
+    }
+    for directory in service.list_directories(&within).await.map_err(told)? {
+        let tokens = service.list_directory_tokens(&within, directory.id).await.map_err(told)?;
+        let what = format!("directory {} of {name}", directory.name);
+        if !directory.enabled {
+            findings.push(found(what, State::Doubtful, "it is switched off: its requests are refused"));
+        } else if tokens.is_empty() {
+            let advice = format!("it has no token: rollcall directory rotate {name} '{}'", directory.name);
+            findings.push(found(what, State::Doubtful, advice));
+        }
+    }
+    if findings.is_empty() {
+        findings.push(found(format!("organization {name}"), State::Well, ""));
+    }
+    Ok(findings)
+}
