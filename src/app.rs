@@ -15,6 +15,7 @@ use crate::mail::Mailer;
 use crate::secrets;
 use crate::service::{Foundation, Service};
 use crate::store::{Store, StoreError};
+use crate::telemetry;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -144,9 +145,14 @@ impl Bound {
             settings: Arc::new(config.api_settings(self.address)),
             graphql: Arc::new(graphql),
         };
+        let management = match config.management() {
+            Some(address) => Some(Management::bind(address, api.clone())?),
+            None => None,
+        };
         Ok(Listening {
             listener: self.listener,
             router: api::router(api),
+            management,
             settings: config.server_settings(),
             service,
             mailer,
@@ -163,6 +169,7 @@ const LAST_RECORDS: Duration = Duration::from_secs(5);
 pub struct Listening {
     listener: TcpListener,
     router: axum::Router,
+    management: Option<Management>,
     settings: server::ServerSettings,
     service: Arc<Service>,
     mailer: Mailer,
@@ -172,7 +179,51 @@ pub struct Listening {
     pub address: SocketAddr,
 }
 
+/// The listener for those who run the server.
+struct Management {
+    listener: TcpListener,
+    router: axum::Router,
+    address: SocketAddr,
+}
+
+/// How often what was counted is gathered, so that it does not grow while nobody asks.
+const GATHERED_EVERY: Duration = Duration::from_secs(5);
+
+impl Management {
+    fn bind(address: SocketAddr, api: Api) -> Result<Self, StartError> {
+        let listening = || {
+            let listener = std::net::TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            let listener = TcpListener::from_std(listener)?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = listening().map_err(|cause| StartError::Listen { address, cause })?;
+        // From here on everything is counted.
+        telemetry::metrics();
+        Ok(Self { listener, router: api::management(api), address })
+    }
+
+    async fn serve(self, settings: server::ServerSettings) {
+        let gathering = async {
+            loop {
+                tokio::time::sleep(GATHERED_EVERY).await;
+                telemetry::metrics().run_upkeep();
+            }
+        };
+        tokio::select! {
+            () = server::serve(self.listener, self.router, settings, std::future::pending()) => {}
+            () = gathering => {}
+        }
+    }
+}
+
 impl Listening {
+    /// Where those who run the server ask how it is, if they can.
+    pub fn management(&self) -> Option<SocketAddr> {
+        self.management.as_ref().map(|management| management.address)
+    }
+
     /// Serves, and sends mails, until `stop` resolves; then lets requests finish.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let (service, mailer) = (self.service, self.mailer);
@@ -181,7 +232,12 @@ impl Listening {
         let (writer, last) = (sweeper.clone(), sweeper.clone());
         let notes = tokio::spawn(async move { writer.write_provisioning_events().await });
         let sweeps = tokio::spawn(async move { sweeper.keep_house().await });
+        let management = self.management.map(|management| tokio::spawn(management.serve(self.settings)));
         server::serve(self.listener, self.router, self.settings, stop).await;
+        // How it is can be asked until the last request is answered.
+        if let Some(management) = management {
+            management.abort();
+        }
         mails.abort();
         sweeps.abort();
         notes.abort();

@@ -62,6 +62,7 @@ pub struct Config {
 #[expect(missing_docs, reason = "config/default.toml says what each setting does")]
 pub struct ServerConfig {
     pub listen: SocketAddr,
+    pub management: String,
     pub public_url: String,
     pub documentation_url: String,
     pub header_time_seconds: u64,
@@ -228,6 +229,7 @@ pub struct StoreConfig {
 pub struct LogConfig {
     pub format: LogFormat,
     pub filter: String,
+    pub slow_milliseconds: u64,
 }
 
 /// How log lines look.
@@ -305,6 +307,9 @@ impl Config {
         if !url.is_empty() && !is_origin {
             return senseless("server.public_url", "must begin with http:// or https://");
         }
+        if !self.server.management.is_empty() && self.management().is_none() {
+            return senseless("server.management", "must be an address with a port, such as 127.0.0.1:9464");
+        }
         if url.ends_with('/') {
             return senseless("server.public_url", "must not end with a slash");
         }
@@ -364,6 +369,11 @@ impl Config {
             _ => {}
         }
         check_store_url(&self.store.url)
+    }
+
+    /// Where the server tells how it is, if it does.
+    pub fn management(&self) -> Option<SocketAddr> {
+        self.server.management.parse().ok()
     }
 
     /// The origin that clients use. `address`: where the server listens, for when no public URL is set.
@@ -456,6 +466,7 @@ impl Config {
             header_bytes: self.limits.header_bytes,
             body_time: Duration::from_secs(self.server.body_time_seconds),
             request_time: Duration::from_secs(self.server.request_time_seconds),
+            slow: Duration::from_millis(self.log.slow_milliseconds),
             browser_origins: self.scim.browser_origins.iter().filter_map(|text| text.parse().ok()).collect(),
             documentation_url: Some(self.server.documentation_url.clone()).filter(|url| !url.is_empty()),
         }

@@ -106,16 +106,23 @@ impl Admission {
         let turn = match lane.ask(whom) {
             Asked::Admitted(admitted) => return Ok(admitted),
             Asked::Waits(turn) => turn,
-            Asked::Refused => return Err(overloaded()),
+            Asked::Refused => return Err(overloaded(kind)),
         };
         match tokio::time::timeout(self.patience, turn).await {
             Ok(Ok(admitted)) => Ok(admitted),
-            _ => Err(overloaded()),
+            _ => Err(overloaded(kind)),
         }
     }
 }
 
-fn overloaded() -> Error {
+fn overloaded(kind: Kind) -> Error {
+    let kind = match kind {
+        Kind::Read => "read",
+        Kind::Write => "write",
+        Kind::Login => "login",
+        Kind::Bulk => "bulk",
+    };
+    metrics::counter!("rollcall_overload_refusals_total", "kind" => kind).increment(1);
     Error::Overloaded { retry_after: Duration::from_secs(1) }
 }
 

@@ -6,6 +6,7 @@ pub mod graphql;
 mod health;
 mod keys;
 mod limits;
+mod management;
 mod oauth;
 mod origin;
 mod pages;
@@ -63,6 +64,8 @@ pub struct ApiSettings {
     pub body_time: Duration,
     /// How long a request may take in all (C15).
     pub request_time: Duration,
+    /// A request that takes longer is logged as slow.
+    pub slow: Duration,
     /// Web pages of these origins may call SCIM from a browser.
     pub browser_origins: Vec<HeaderValue>,
     /// Where people read about the server.
@@ -74,6 +77,11 @@ impl ApiSettings {
     pub fn scim_base(&self) -> String {
         format!("{}/scim/v2", self.public_url)
     }
+}
+
+/// What those who run the server ask, on a listener of its own.
+pub fn management(api: Api) -> Router {
+    management::routes().merge(health::routes()).with_state(api)
 }
 
 /// The router with everything around it.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::scim::Tolerance;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
@@ -41,9 +41,13 @@ pub(super) async fn log_request(State(api): State<Api>, mut request: Request, ne
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = %id);
+    let running = InFlight::new();
     let mut response = next.run(request).instrument(span.clone()).await;
+    drop(running);
+    count(&method, &path, response.status(), started.elapsed());
     let learned = response.extensions_mut().remove::<Learned>().unwrap_or_default();
     let tolerances: Vec<&str> = learned.tolerances.iter().map(|tolerance| tolerance.as_str()).collect();
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     span.in_scope(|| {
         tracing::info!(
             %method,
@@ -51,9 +55,12 @@ pub(super) async fn log_request(State(api): State<Api>, mut request: Request, ne
             status = response.status().as_u16(),
             directory = learned.directory.map(tracing::field::display),
             tolerances = tolerances.join(","),
-            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            milliseconds,
             "answered"
         );
+        if started.elapsed() > api.settings.slow {
+            tracing::warn!(%method, path, milliseconds, "slow");
+        }
     });
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -62,4 +69,33 @@ pub(super) async fn log_request(State(api): State<Api>, mut request: Request, ne
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// A request that is being answered, for as long as this is there.
+struct InFlight(metrics::Gauge);
+
+impl InFlight {
+    fn new() -> Self {
+        let gauge = metrics::gauge!("rollcall_http_requests_running");
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// Methods of clients' own invention are one.
+fn count(method: &Method, path: &str, status: StatusCode, took: Duration) {
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    let method = known.iter().find(|known| *known == method).map_or("other", Method::as_str).to_owned();
+    let path = path.to_owned();
+    metrics::histogram!("rollcall_http_request_seconds", "method" => method.clone(), "path" => path.clone())
+        .record(took.as_secs_f64());
+    let status = status.as_u16().to_string();
+    metrics::counter!("rollcall_http_requests_total", "method" => method, "path" => path, "status" => status)
+        .increment(1);
 }

@@ -5,6 +5,7 @@ mod config;
 mod connection;
 pub mod demo;
 mod directory;
+mod doctor;
 mod export;
 mod extension;
 mod import;
@@ -99,6 +100,8 @@ enum Command {
     /// See what identity providers sent, what came of it and why
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Look at settings, store and organizations, and say what to do about what is not as it should be
+    Doctor,
     /// Check that the audit trail is whole
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -153,6 +156,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export(export) => export.run(&global).await,
         Command::Import(import) => import.run(&global).await,
         Command::Log(command) => command.run(&global).await,
+        Command::Doctor => doctor::run(&global).await,
         Command::Audit(command) => command.run(&global).await,
         Command::Schema(SchemaCommand::Scim) => schema_scim(),
         Command::Schema(SchemaCommand::Graphql) => {
@@ -264,6 +268,7 @@ mod tests {
             "rollcall directory update acme Okta --dialect okta --restore-inactive --require-if-match=false",
             "rollcall extension set acme hr.json --of user",
             "rollcall audit verify --organization acme",
+            "rollcall doctor --json",
             "rollcall log tail acme --outcome refused --since 24h --follow",
             "rollcall export acme --output acme.jsonl",
             "rollcall import acme acme.jsonl --directory Okta",

@@ -31,8 +31,10 @@ impl Serve {
         let listening = bound.serve_with(&config, service)?;
         let url = listening.public_url.clone();
         tracing::info!(%url, address = %listening.address, "serving");
+        let management = listening.management().map(|address| format!("http://{address}"));
         global.answer(
-            &json!({"url": url, "scim": format!("{url}/scim/v2"), "graphql": format!("{url}/graphql")}),
+            &json!({"url": url, "scim": format!("{url}/scim/v2"), "graphql": format!("{url}/graphql"),
+                    "management": management}),
             &format!("Serving SCIM at {url}/scim/v2 and the account API at {url}/graphql"),
         )?;
         listening.serve(stop::requested()).await;

@@ -25,6 +25,7 @@ impl<'e> Attempts<'e> {
     /// Whether to try once more, after a pause whose bound doubles each time.
     pub(super) async fn again(&mut self) -> bool {
         self.made += 1;
+        metrics::counter!("rollcall_write_retries_total").increment(1);
         if self.made >= MOST {
             return false;
         }

@@ -247,6 +247,11 @@ impl Service {
         Ok(self.store.ping().await?)
     }
 
+    /// How many queries were asked of the store since the start.
+    pub fn store_queries(&self) -> u64 {
+        self.store.queries().load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// A new request id.
     pub fn request_id(&self) -> String {
         self.entropy.id(self.clock.now()).simple().to_string()

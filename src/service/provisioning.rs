@@ -123,6 +123,7 @@ impl Service {
         }
         let dropped = self.provisioning.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
+            metrics::counter!("rollcall_provisioning_records_dropped_total").increment(dropped);
             tracing::warn!(dropped, "records of what directories asked for were dropped: too many waited");
         }
         all

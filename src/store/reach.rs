@@ -132,6 +132,7 @@ impl Reach {
         if self.away.swap(true, Ordering::AcqRel) {
             return;
         }
+        metrics::gauge!("rollcall_store_away").set(1.0);
         tracing::warn!("the store does not answer: requests are refused until it does");
         let reach = self.clone();
         tokio::spawn(async move {
@@ -143,6 +144,7 @@ impl Reach {
             }
             reach.away.store(false, Ordering::Release);
             reach.returns.notify_waiters();
+            metrics::gauge!("rollcall_store_away").set(0.0);
             tracing::info!("the store answers again");
         });
     }

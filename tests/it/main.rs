@@ -29,6 +29,7 @@ mod graphql_users;
 mod hostile;
 mod layers;
 mod nodes;
+mod operations;
 mod parity;
 mod provisioning_log;
 mod races;

@@ -1,8 +1,9 @@
 //! `POST /graphql`: media types, one operation a request, the bounds before the library sees anything, and answers
 //! without a word of the library's own (GraphQL over HTTP; 400 and 200 as the `graphql-http` audits have it).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_graphql::parser::parse_query;
 use async_graphql::{PathSegment, Request as GraphqlRequest, Response as GraphqlResponse, ServerError, Value};
@@ -198,17 +199,17 @@ async fn answer(
     sent: Sent,
 ) -> Response {
     let ready = match ready(api, &caller, sent) {
-        Ok((request, kind)) => {
+        Ok(Ready { request, kind, fields }) => {
             let whom = caller.organization().map_or_else(|| caller.origin().network(), |id| id.to_string());
             let place = api.admission.enter(kind, &whom).await.map_err(Failure::from);
-            place.map(|place| (request, place))
+            place.map(|place| (request, fields, place))
         }
         Err(failure) => Err(failure),
     };
     match ready {
-        Ok((request, _place)) => {
+        Ok((request, fields, _place)) => {
             let asked = Asked::new(api.service.clone(), caller, token, api.settings.public_url.clone());
-            run(&api.graphql, media, id, request, Arc::new(asked)).await
+            run(&api.graphql, media, id, request, &fields, Arc::new(asked)).await
         }
         Err(failure) => {
             let status =
@@ -218,13 +219,21 @@ async fn answer(
     }
 }
 
+/// An operation that can be run.
+struct Ready {
+    request: GraphqlRequest,
+    kind: admission::Kind,
+    /// Its root fields.
+    fields: Vec<String>,
+}
+
 /// Everything that can be refused without running anything.
-fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<(GraphqlRequest, admission::Kind), Failure> {
+fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<Ready, Failure> {
     let graphql = &api.graphql;
     let text = graphql.documents.choose(sent.document_id.as_deref(), sent.query)?;
     let scanned = scan::scan(&text, &graphql.settings)?;
     check_introspection(graphql.settings.introspection, caller, &scanned)?;
-    let kind = check_operation(api, caller, &scanned, sent.operation_name.as_deref())?;
+    let (kind, fields) = check_operation(api, caller, scanned, sent.operation_name.as_deref())?;
     let mut document = parse_query(&text).map_err(|error| {
         let position = error.positions().next();
         let place = position.map_or(String::new(), |at| format!(": see line {}, column {}", at.line, at.column));
@@ -243,7 +252,7 @@ fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<(GraphqlRequest, admi
     if let Some(name) = sent.operation_name {
         request = request.operation_name(name);
     }
-    Ok((request, kind))
+    Ok(Ready { request, kind, fields })
 }
 
 fn check_introspection(mode: Introspection, caller: &Caller, scanned: &Scanned) -> Result<(), Failure> {
@@ -266,13 +275,12 @@ fn check_introspection(mode: Introspection, caller: &Caller, scanned: &Scanned) 
 fn check_operation(
     api: &Api,
     caller: &Caller,
-    scanned: &Scanned,
+    scanned: Scanned,
     name: Option<&str>,
-) -> Result<admission::Kind, Failure> {
-    let Some(operation) =
-        scanned.operations.iter().find(|operation| name.is_none() || operation.name.as_deref() == name)
-    else {
-        return Ok(admission::Kind::Read);
+) -> Result<(admission::Kind, Vec<String>), Failure> {
+    let mut operations = scanned.operations.into_iter();
+    let Some(operation) = operations.find(|operation| name.is_none() || operation.name.as_deref() == name) else {
+        return Ok((admission::Kind::Read, Vec::new()));
     };
     if operation.kind == Kind::Subscription {
         return Err(Failure::new("GRAPHQL_VALIDATION_FAILED", "there are no subscriptions"));
@@ -285,19 +293,49 @@ fn check_operation(
     if operation.kind == Kind::Mutation && proving == 1 {
         api.public_rates.check_attempt(&caller.origin().network())?;
     }
-    Ok(match operation.kind {
+    let kind = match operation.kind {
         Kind::Mutation if proving > 0 => admission::Kind::Login,
         Kind::Mutation => admission::Kind::Write,
         _ => admission::Kind::Read,
-    })
+    };
+    Ok((kind, operation.root_fields))
 }
 
-async fn run(graphql: &Graphql, media: Media, id: &str, request: GraphqlRequest, asked: Arc<Asked>) -> Response {
+/// Counts an operation under each of its root fields, which are the schema's own: one that is not valid is not counted.
+fn count(fields: &[String], response: &GraphqlResponse, took: Duration) {
+    if is_refused(response) {
+        return;
+    }
+    let outcome = if response.errors.is_empty() { "ok" } else { "errors" };
+    for field in fields.iter().collect::<BTreeSet<_>>() {
+        metrics::histogram!("rollcall_graphql_operation_seconds", "field" => field.clone()).record(took.as_secs_f64());
+        metrics::counter!("rollcall_graphql_operations_total", "field" => field.clone(), "outcome" => outcome)
+            .increment(1);
+    }
+}
+
+/// Whether it was not even begun.
+fn is_refused(response: &GraphqlResponse) -> bool {
+    response.data == Value::Null
+        && response.errors.iter().all(|error| error.path.is_empty())
+        && !response.errors.is_empty()
+}
+
+async fn run(
+    graphql: &Graphql,
+    media: Media,
+    id: &str,
+    request: GraphqlRequest,
+    fields: &[String],
+    asked: Arc<Asked>,
+) -> Response {
+    let started = Instant::now();
     let executed = graphql.schema.execute(request.data(asked.clone()));
     let Ok(mut response) = tokio::time::timeout(graphql.settings.time, executed).await else {
         let failure = Failure::new("COMPLEXITY_EXCEEDED", "the operation took too long and was given up");
         return refusal(Refused(media.status_of_refusal(), failure), media, id);
     };
+    count(fields, &response, started.elapsed());
     if let Some(svg) = asked.take_qr_code() {
         let url = format!("data:image/svg+xml;base64,{}", data_encoding::BASE64.encode(svg.as_bytes()));
         response.extensions.insert("qrCode".to_owned(), Value::String(url));
@@ -307,9 +345,7 @@ async fn run(graphql: &Graphql, media: Media, id: &str, request: GraphqlRequest,
 
 /// Errors without a code of ours are the library's: they get ours, and our words.
 fn dressed(response: GraphqlResponse, media: Media, id: &str) -> Response {
-    let is_refused = response.data == Value::Null
-        && response.errors.iter().all(|error| error.path.is_empty())
-        && !response.errors.is_empty();
+    let is_refused = is_refused(&response);
     let mut wait = None;
     let mut unavailable = false;
     let errors: Vec<Json> = response

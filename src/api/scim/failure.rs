@@ -180,6 +180,7 @@ pub(in crate::api) async fn render_failures(request: Request, next: Next) -> Res
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 pub(in crate::api) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    metrics::counter!("rollcall_panics_total").increment(1);
     tracing::error!(panic = text.unwrap_or("(not text)"), "a handler panicked");
     Failure::status(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
 }

@@ -108,7 +108,7 @@ pub(super) async fn record(State(api): State<Api>, mut request: Request, next: N
     running.is_answered = true;
     match response.extensions().get::<Failure>() {
         Some(failure) => {
-            running.record.end(&running.api, Answered { resource: resource(&path, &response), ..refused(failure) })
+            running.record.end(&running.api, Answered { resource: resource(&path, &response), ..refused(failure) });
         }
         None if is_told => running.record.end(
             &running.api,

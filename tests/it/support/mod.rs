@@ -24,10 +24,11 @@ pub const USER: &str = scim::schema::USER;
 pub const GROUP: &str = scim::schema::GROUP;
 pub const ENTERPRISE: &str = scim::schema::ENTERPRISE_USER;
 
-/// An HTTP client that goes straight to where it is told to.
+/// An HTTP client that goes straight to where it is told to. It lets go of connections before the server does: what is sent
+/// just when that closes one would be lost.
 pub fn http() -> reqwest::ClientBuilder {
     rollcall::crypto::choose_tls_backend();
-    reqwest::Client::builder().no_proxy()
+    reqwest::Client::builder().no_proxy().pool_idle_timeout(std::time::Duration::from_secs(5))
 }
 
 /// A minimal user body.
