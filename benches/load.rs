@@ -1,7 +1,8 @@
 //! The load harness: what the design promises of speed, measured over a real socket and printed as ratios within one
-//! run. `cargo bench --profile dev --bench load [-- USERS] [import]`; 100,000 users unless told otherwise, `import`: that alone.
+//! run. `cargo bench --profile dev --bench load [-- USERS] [import|reads]`; 100,000 users unless told otherwise; `import`, `reads`: those alone.
 
 mod administration;
+mod ceilings;
 mod client;
 mod import;
 mod sign_in;
@@ -167,16 +168,18 @@ fn main() {
     let users = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let stack = 16 * 1024 * 1024;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(stack).build();
-    let only_import = std::env::args().any(|argument| argument == "import");
-    let measured = async move { tokio::spawn(measure(users, only_import)).await.expect("measured") };
+    let only = std::env::args().find(|argument| ["import", "reads"].contains(&argument.as_str()));
+    let measured = async move { tokio::spawn(measure(users, only)).await.expect("measured") };
     let held = runtime.expect("a runtime").block_on(measured);
     std::process::exit(i32::from(!held));
 }
 
-async fn measure(users: usize, only_import: bool) -> bool {
+async fn measure(users: usize, only: Option<String>) -> bool {
     let mut report = Report { held: true };
-    import::against_the_store(&mut report, users).await;
-    if only_import {
+    if only.as_deref() != Some("reads") {
+        import::against_the_store(&mut report, users).await;
+    }
+    if only.as_deref() == Some("import") {
         return report.held;
     }
     let bench = Bench::start("mem://").await;
@@ -186,6 +189,10 @@ async fn measure(users: usize, only_import: bool) -> bool {
     let many = bench.fill(&large, users).await;
     println!("made {} users in {:.1} s (mem://)", users + 1_000, started.elapsed().as_secs_f64());
     reads(&bench, &mut report, (&small, &few), (&large, &many)).await;
+    ceilings::reads(&bench, &mut report, (&small, &few), (&large, &many)).await;
+    if only.as_deref() == Some("reads") {
+        return report.held;
+    }
     listing(&bench, &mut report, &large, users).await;
     scans(&bench, &large).await;
     administration::lists(&bench, &mut report, &large, &many).await;

@@ -123,8 +123,8 @@ async fn look_at(service: &Service, organization: &Organization) -> Result<Vec<F
         let what = format!("directory {} of {name}", directory.name);
         if !directory.enabled {
             findings.push(found(what, State::Doubtful, "it is switched off: its requests are refused"));
-        } else if tokens.is_empty() {
-            let advice = format!("it has no token: rollcall directory rotate {name} '{}'", directory.name);
+        } else if !tokens.iter().any(|token| token.is_live(service.now())) {
+            let advice = format!("it has no token that works: rollcall directory rotate {name} '{}'", directory.name);
             findings.push(found(what, State::Doubtful, advice));
         }
     }

@@ -16,6 +16,7 @@ mod housekeeping;
 mod invitations;
 mod inviting;
 mod keys;
+mod known_views;
 mod linking;
 mod local_groups;
 mod lockout;
@@ -179,6 +180,7 @@ pub struct Service {
     known_tokens: KnownTokens,
     known_people: KnownPeople,
     mail_rates: MailRates,
+    known_views: known_views::KnownViews,
     mail_wakes: tokio::sync::Notify,
     provisioning: provisioning::Waiting,
 }
@@ -223,6 +225,7 @@ impl Service {
             known_tokens: KnownTokens::default(),
             known_people: KnownPeople::default(),
             mail_rates,
+            known_views: known_views::KnownViews::default(),
             mail_wakes: tokio::sync::Notify::new(),
             provisioning: provisioning::Waiting::default(),
         }

@@ -1,5 +1,7 @@
 //! Users: create, read, list, replace, patch, delete.
 
+use std::sync::Arc;
+
 use scim::patch::{self, Operation};
 use scim::{ListRequest, Reading, Resource, Tolerance};
 
@@ -95,11 +97,18 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::UserAccessRead`]; [`Error::NotFound`].
-    pub async fn get_user(&self, caller: &Caller, id: UserId) -> Result<UserView, Error> {
+    pub async fn get_user(&self, caller: &Caller, id: UserId) -> Result<Arc<UserView>, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
+        // Asked before anything is read: what is written meanwhile makes what is remembered old.
+        let revision = self.store.revision_of(organization);
+        if let Some(known) = self.known_views.get(organization, id, revision) {
+            return Ok(known);
+        }
         let store = self.store.organization(organization).await?;
         let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
-        self.view_user(&store, user).await
+        let view = Arc::new(self.view_user(&store, user).await?);
+        self.known_views.put(organization, id, revision, &view);
+        Ok(view)
     }
 
     /// Users (RFC 7644 §3.4.2).

@@ -40,8 +40,9 @@ mod users;
 mod write;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
@@ -105,9 +106,7 @@ pub struct StoreSettings {
 pub struct Store {
     db: Surreal<Any>,
     namespace: String,
-    reach: Arc<Reach>,
-    commits: Arc<AtomicU64>,
-    queries: Arc<AtomicU64>,
+    shared: Shared,
     identity: IdentityStore,
     organizations: Cache<OrganizationId, OrganizationStore>,
 }
@@ -115,6 +114,9 @@ pub struct Store {
 /// A session bound to one database.
 struct Bound {
     db: Surreal<Any>,
+    name: DatabaseName,
+    /// How many units of work this process has committed, by database.
+    revisions: Arc<Revisions>,
     /// How many units of work this process has committed.
     commits: Arc<AtomicU64>,
     /// Whether there may be events that have no number yet.
@@ -126,14 +128,48 @@ struct Bound {
 }
 
 impl Bound {
-    fn new(db: Surreal<Any>, reach: Arc<Reach>, commits: Arc<AtomicU64>, queries: Arc<AtomicU64>) -> Self {
-        Self { db, commits, unsealed: AtomicBool::new(true), reach, queries }
+    fn new(db: Surreal<Any>, name: DatabaseName, store: &Shared) -> Self {
+        let Shared { reach, commits, revisions, queries } = store.clone();
+        Self { db, name, revisions, commits, unsealed: AtomicBool::new(true), reach, queries }
+    }
+
+    /// A unit of work begins or ends that writes here, and to these databases.
+    fn changes(&self, others: &[DatabaseName]) {
+        self.unsealed.store(true, Ordering::Relaxed);
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        self.revisions.advance(others.iter().chain([&self.name]));
     }
 
     /// Asks the engine; counted.
     fn query<'c>(&'c self, query: impl Into<Cow<'c, str>>) -> Asking<'c> {
         self.queries.fetch_add(1, Ordering::Relaxed);
         Asking::new(self.db.query(query), &self.reach)
+    }
+}
+
+/// What all handles of a store share.
+#[derive(Clone)]
+struct Shared {
+    reach: Arc<Reach>,
+    commits: Arc<AtomicU64>,
+    revisions: Arc<Revisions>,
+    queries: Arc<AtomicU64>,
+}
+
+/// A number for each database that moves with every unit of work on it.
+#[derive(Default)]
+struct Revisions(RwLock<HashMap<DatabaseName, u64>>);
+
+impl Revisions {
+    fn of(&self, database: &DatabaseName) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(database).copied().unwrap_or_default()
+    }
+
+    fn advance<'d>(&self, databases: impl Iterator<Item = &'d DatabaseName>) {
+        let mut revisions = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for database in databases {
+            *revisions.entry(database.clone()).or_default() += 1;
+        }
     }
 }
 
@@ -146,6 +182,7 @@ pub struct IdentityStore(Arc<Bound>);
 pub struct OrganizationStore(Arc<Bound>, OrganizationId, Arc<names::NameIndex>);
 
 /// The name of a database: from our own ids, never from a client.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct DatabaseName(String);
 
 impl DatabaseName {
@@ -179,20 +216,26 @@ impl Store {
         let commits = Arc::new(AtomicU64::new(0));
         let reach = Reach::new(db.clone(), &endpoint(&settings.url))?;
         let queries = Arc::new(AtomicU64::new(0));
-        let identity = IdentityStore(Arc::new(Bound::new(bound, reach.clone(), commits.clone(), queries.clone())));
+        let shared = Shared { reach, commits, revisions: Arc::default(), queries };
+        let identity = IdentityStore(Arc::new(Bound::new(bound, DatabaseName::identity(), &shared)));
         let organizations = Cache::new(OPEN_ORGANIZATIONS);
-        Ok(Self { db, namespace: settings.namespace.clone(), reach, commits, queries, identity, organizations })
+        Ok(Self { db, namespace: settings.namespace.clone(), shared, identity, organizations })
     }
 
     /// A number that moves with every unit of work committed here; none where other processes write too. What was read
     /// when it had a value is still true while it has that value.
     pub fn revision(&self) -> Option<u64> {
-        (!self.reach.is_remote()).then(|| self.commits.load(Ordering::SeqCst))
+        (!self.shared.reach.is_remote()).then(|| self.shared.commits.load(Ordering::SeqCst))
+    }
+
+    /// The same of what one organization's database says.
+    pub fn revision_of(&self, organization: OrganizationId) -> Option<u64> {
+        (!self.shared.reach.is_remote()).then(|| self.shared.revisions.of(&DatabaseName::of(organization)))
     }
 
     /// How many queries were asked of the engine since the start; it goes on counting.
     pub fn queries(&self) -> Arc<AtomicU64> {
-        self.queries.clone()
+        self.shared.queries.clone()
     }
 
     /// Who people are, whose tokens are whose, which organizations there are.
@@ -207,9 +250,10 @@ impl Store {
     /// As [`Store::connect`].
     pub async fn organization(&self, id: OrganizationId) -> Result<OrganizationStore, StoreError> {
         let open = async {
-            let bound = self.reach.run(bind(&self.db, &self.namespace, &DatabaseName::of(id))).await?;
-            self.reach.run_patiently(migrate::apply(&bound, migrate::ORGANIZATION)).await?;
-            let bound = Bound::new(bound, self.reach.clone(), self.commits.clone(), self.queries.clone());
+            let (name, reach) = (DatabaseName::of(id), &self.shared.reach);
+            let bound = reach.run(bind(&self.db, &self.namespace, &name)).await?;
+            reach.run_patiently(migrate::apply(&bound, migrate::ORGANIZATION)).await?;
+            let bound = Bound::new(bound, name, &self.shared);
             Ok::<_, StoreError>(OrganizationStore(Arc::new(bound), id, Arc::default()))
         };
         self.organizations.try_get_with(id, open).await.map_err(|error| match &*error {
@@ -249,7 +293,11 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.reach.run(self.db.health().into_future()).await.map_err(|error| StoreError::Unavailable(Box::new(error)))
+        self.shared
+            .reach
+            .run(self.db.health().into_future())
+            .await
+            .map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 }
 

@@ -1,6 +1,5 @@
 //! One use case's writes: one batch, one transaction, its audit event included (D3, D6).
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -8,7 +7,7 @@ use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Value, Variable
 
 use super::error::settle;
 use super::provisioning::ProvisioningRow;
-use super::{Bound, StoreError, millis, uuid};
+use super::{Bound, DatabaseName, StoreError, millis, uuid};
 use crate::domain::audit::{AuditEvent, Consequence};
 use crate::domain::{Actor, OrganizationId};
 
@@ -22,6 +21,8 @@ pub(super) struct Write {
     event: RecordId,
     /// The organization whose database the batch begins and ends in; none: `identity`.
     pub(super) organization: Option<OrganizationId>,
+    /// The databases it goes to besides.
+    others: Vec<DatabaseName>,
     now: i64,
 }
 
@@ -29,8 +30,14 @@ impl Write {
     /// A batch in this organization's database that leaves this event.
     pub(super) fn new(organization: impl Into<Option<OrganizationId>>, event: &AuditEvent) -> Self {
         let (text, variables) = ("BEGIN;".to_owned(), Variables::new());
-        let mut write =
-            Self { text, variables, event: event_id(event), organization: organization.into(), now: millis(event.at) };
+        let mut write = Self {
+            text,
+            variables,
+            event: event_id(event),
+            organization: organization.into(),
+            others: Vec::new(),
+            now: millis(event.at),
+        };
         write.push("CREATE $event CONTENT $event_content RETURN NONE;");
         write.bind("event", write.event.clone());
         write.bind("event_content", event_content(event));
@@ -70,7 +77,8 @@ impl Write {
     }
 
     /// Adds a statement that names an organization's database, which is made of hexadecimal digits.
-    pub(super) fn use_database(&mut self, database: &super::DatabaseName) {
+    pub(super) fn use_database(&mut self, database: &DatabaseName) {
+        self.others.push(database.clone());
         self.text.push_str("USE DB ");
         self.text.push_str(database.as_str());
         self.text.push(';');
@@ -88,13 +96,10 @@ impl Write {
     /// tried again for.
     pub(super) async fn commit(self, db: &Bound) -> Result<(), StoreError> {
         // Whatever comes of it, and whether or not anybody waits for that: what is remembered must not be used any more.
-        let changed = || {
-            db.unsealed.store(true, Ordering::Relaxed);
-            db.commits.fetch_add(1, Ordering::SeqCst);
-        };
-        changed();
+        let others = self.others.clone();
+        db.changes(&others);
         let outcome = self.run(db).await;
-        changed();
+        db.changes(&others);
         outcome
     }
 

@@ -194,7 +194,13 @@ impl World {
     /// The same by `.search`, over the socket.
     async fn searched(&self, filter: &str) -> (u64, Vec<String>) {
         let body = json!({"schemas": [scim::message::SEARCH_REQUEST], "filter": filter, "count": 10_000, "attributes": ["id"]});
-        let found = self.scim.post("/Users/.search", &body).await.expect(200);
+        // A connection of its own: one that was idle may just be closing.
+        let http = crate::support::http().pool_max_idle_per_host(0).build().expect("a client");
+        let request = http.post(format!("{}/Users/.search", self.scim.base)).json(&body);
+        let request = request.bearer_auth(self.scim.token.as_deref().expect("a token"));
+        let found = request.send().await.expect("an answer");
+        assert_eq!(found.status(), 200, "{filter}");
+        let found: Value = found.json().await.expect("JSON");
         let ids = found["Resources"].as_array().expect("a list").iter();
         let ids = ids.map(|user| user["id"].as_str().expect("an id").to_owned()).collect();
         (found["totalResults"].as_u64().expect("a number"), ids)
