@@ -16,7 +16,7 @@ mod housekeeping;
 mod invitations;
 mod inviting;
 mod keys;
-mod known_views;
+mod known;
 mod linking;
 mod local_groups;
 mod lockout;
@@ -180,7 +180,8 @@ pub struct Service {
     known_tokens: KnownTokens,
     known_people: KnownPeople,
     mail_rates: MailRates,
-    known_views: known_views::KnownViews,
+    known_views: known::KnownViews,
+    known_places: known::KnownPlaces,
     mail_wakes: tokio::sync::Notify,
     provisioning: provisioning::Waiting,
 }
@@ -225,7 +226,8 @@ impl Service {
             known_tokens: KnownTokens::default(),
             known_people: KnownPeople::default(),
             mail_rates,
-            known_views: known_views::KnownViews::default(),
+            known_views: known::KnownViews::default(),
+            known_places: known::KnownPlaces::default(),
             mail_wakes: tokio::sync::Notify::new(),
             provisioning: provisioning::Waiting::default(),
         }

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
+use scim::message::Page;
 use scim::patch::{self, Operation};
 use scim::{ListRequest, Reading, Resource, Tolerance};
 
 use crate::domain::audit::{AuditEvent, Change, Consequence};
+use crate::domain::cursor::Position;
 use crate::domain::directory::{AttributeAuthority, LastOwnerPolicy};
 use crate::domain::email;
 use crate::domain::group::MemberKind;
 use crate::domain::invitation::Acceptance;
 use crate::domain::user::{Related, User, UserDraft, UserView, Writer};
 use crate::domain::{Caller, Error, Field, Noun, OrganizationId, Permission, UserId, id};
-use crate::store::{OrganizationStore, OwnerWatch, StoreError};
+use crate::store::{Found, OrganizationStore, OwnerWatch, Paging, Query, StoreError};
 
 use super::attempts::Attempts;
-use super::{Conditions, Listed, Outcome, Saved, Service};
+use super::{Conditions, Listed, Outcome, ReadList, Saved, Service};
 
 impl Service {
     /// Creates a user and the audit event that says so; both or neither.
@@ -126,7 +128,7 @@ impl Service {
         let organization = caller.require(Permission::UserAccessRead)?;
         let store = self.store.organization(organization).await?;
         let list = self.read_list(caller, &caller.types().user, request, reading)?;
-        let found = store.list_users(&list.query()).await?;
+        let found = self.find_users(organization, &store, &list).await?;
         let views = self.view_users(&store, found.page).await?;
         let place = self.place(caller, &caller.types().user, request, &list, found.next.as_ref())?;
         Ok(Listed { total: found.total, place, views })
@@ -341,6 +343,34 @@ impl Service {
     }
 
     /// Groups and managers' names of several users, in as many queries as for one.
+    /// A page of users. In the list of all, the page after one that was read goes on where that one ended.
+    async fn find_users(
+        &self,
+        organization: OrganizationId,
+        store: &OrganizationStore,
+        list: &ReadList<'_>,
+    ) -> Result<Found<User>, Error> {
+        let query = list.query();
+        let is_plain = query.filter.is_none() && query.sort.is_none() && *query.paging == Paging::Index;
+        if !is_plain {
+            return store.list_users(&query).await;
+        }
+        let revision = self.store.revision_of(organization);
+        let start = query.page.start_index;
+        let found = match self.known_places.before(organization, start, revision) {
+            Some(before) => {
+                let paging = Paging::Cursor(Some(Position { key: None, id: before.uuid() }));
+                let page = Page { start_index: 1, ..query.page };
+                store.list_users(&Query { page, paging: &paging, ..query }).await?
+            }
+            None => store.list_users(&query).await?,
+        };
+        if let Some(last) = found.page.last() {
+            self.known_places.put(organization, start + found.page.len() as u64, revision, last.id);
+        }
+        Ok(found)
+    }
+
     async fn related(&self, store: &OrganizationStore, users: &[User]) -> Result<Related, Error> {
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
         let mut managers: Vec<uuid::Uuid> =

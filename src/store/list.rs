@@ -7,7 +7,7 @@ use scim::filter::Resolved;
 use scim::message::Page;
 use scim::sort::{Key, Sort};
 use serde_json::{Map, Value as Json};
-use surrealdb::types::{RecordId, SurrealValue, Variables};
+use surrealdb::types::{RecordId, RecordIdKey, SurrealValue, Variables};
 
 use super::error::settle;
 use super::filter::{GroupsOfMembers, Plan, member_ids, plan};
@@ -235,7 +235,9 @@ impl OrganizationStore {
         let page = query.page;
         let (name, condition) = (table.name(), condition(plan));
         let count = format!("SELECT count() FROM {name}{condition} GROUP ALL;");
-        let (joint, after) = if condition.is_empty() { (" WHERE ", query.after()) } else { (" AND ", query.after()) };
+        let after = query.after();
+        let order = if after.is_some() { order.to_go_on(table, plan) } else { order };
+        let joint = if condition.is_empty() { " WHERE " } else { " AND " };
         let rest = after.map(|_| format!("{joint}{}", order.after())).unwrap_or_default();
         let rows =
             format!("SELECT * FROM {name}{condition}{rest} ORDER BY {} LIMIT $count START $offset;", order.clause());
@@ -248,6 +250,7 @@ impl OrganizationStore {
             .bind(("count", i64::try_from(query.limit()).unwrap_or(i64::MAX)))
             .bind(("offset", i64::try_from(page.offset()).unwrap_or(i64::MAX)))
             .bind(("after", after.map(|after| RecordId::new(name, uuid(after.id)))))
+            .bind(("after_position", after.map(|after| uuid(after.id))))
             .bind(("after_key", after.and_then(|after| after.key.as_ref()).map(column_value)));
         let mut results = settle(asked.await?)?;
         let total: Option<i64> = results.take((0, "count")).map_err(StoreError::from)?;
@@ -319,16 +322,24 @@ impl OrganizationStore {
         after: Option<&RecordId>,
     ) -> Result<Vec<R::Entity>, StoreError> {
         let mut condition = condition(plan);
+        let order = Order::by_id().to_go_on(table, plan);
         if after.is_some() {
-            condition.push_str(if condition.is_empty() { " WHERE id > $after" } else { " AND id > $after" });
+            condition.push_str(if condition.is_empty() { " WHERE " } else { " AND " });
+            condition.push_str(&order.after());
         }
-        let text = format!("SELECT * FROM {}{condition} ORDER BY id LIMIT {CHUNK}", source(table, plan));
+        let text =
+            format!("SELECT * FROM {}{condition} ORDER BY {} LIMIT {CHUNK}", source(table, plan), order.clause());
+        let position = match after.map(|after| &after.key) {
+            Some(RecordIdKey::Uuid(position)) => Some(*position),
+            _ => None,
+        };
         let query = self
             .0
             .query(text)
             .bind(plan.variables.clone())
             .bind(("records", plan.records.clone()))
-            .bind(("after", after.cloned()));
+            .bind(("after", after.cloned()))
+            .bind(("after_position", position));
         let rows: Vec<R> = settle(query.await?)?.take(0)?;
         rows.into_iter().map(Row::into_entity).collect()
     }
@@ -442,19 +453,30 @@ impl Order {
         Some(Self { column: table.sort_column(sort)?, descending: sort.descending })
     }
 
+    /// The same order, where the whole table is gone on with: the index finds the place, which the id does not.
+    fn to_go_on(self, table: Table, plan: &Plan<'_, '_>) -> Self {
+        let is_whole = plan.clause.is_empty() && plan.records.is_none() && self.column == "id";
+        if table == Table::User && is_whole { Self { column: "position", ..self } } else { self }
+    }
+
     /// What comes after `$after_key` and `$after`.
     fn after(self) -> String {
         let further = if self.descending { "<" } else { ">" };
         let column = self.column;
-        if column == "id" {
-            return format!("id {further} $after");
+        match column {
+            "id" => return format!("id {further} $after"),
+            "position" => return format!("position {further} $after_position"),
+            _ => {}
         }
         format!("({column} {further} $after_key OR ({column} = $after_key AND id > $after))")
     }
 
     fn clause(self) -> String {
         let direction = if self.descending { " DESC" } else { "" };
-        if self.column == "id" { format!("id{direction}") } else { format!("{}{direction}, id", self.column) }
+        match self.column {
+            column @ ("id" | "position") => format!("{column}{direction}"),
+            column => format!("{column}{direction}, id"),
+        }
     }
 }
 

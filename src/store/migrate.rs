@@ -26,6 +26,7 @@ pub(super) const ORGANIZATION: Migrations = &[
     ("0004_connections", include_str!("../../schema/organization/0004_connections.surql")),
     ("0005_provisioning_log", include_str!("../../schema/organization/0005_provisioning_log.surql")),
     ("0006_extensions", include_str!("../../schema/organization/0006_extensions.surql")),
+    ("0007_positions", include_str!("../../schema/organization/0007_positions.surql")),
 ];
 
 /// Applies what is missing. Several nodes may do so at once: each migration is applied by exactly one of them.

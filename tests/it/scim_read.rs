@@ -4,7 +4,7 @@ use rollcall::domain::directory::DirectoryDraft;
 use scim::Dialect;
 use serde_json::{Value, json};
 
-use crate::support::{ENTERPRISE, Scim, TestApp, USER, filtered};
+use crate::support::{ENTERPRISE, Engine, Scim, TestApp, USER, filtered};
 
 async fn people(count: usize) -> Scim {
     let scim = TestApp::start().await.scim(Dialect::Auto).await;
@@ -224,6 +224,51 @@ async fn c63_a_search_by_post_is_a_list() {
     let loose = json!({"schemas": [scim::message::SEARCH_REQUEST], "count": "3"});
     strict.post("/.search", &loose).await.refused(400, Some("invalidValue"));
     strict.post("/.search", &json!({"schemas": [scim::message::SEARCH_REQUEST], "count": 3})).await.expect(200);
+}
+
+/// What is remembered of users and of places in lists is never older than the last change.
+#[tokio::test(flavor = "multi_thread")]
+async fn c44_c123_what_was_read_before_is_read_again_after_a_change() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let scim = app.tenant("acme").await.scim;
+        let mut ids = Vec::new();
+        for index in 0..12 {
+            ids.push(scim.make_user(&format!("u{index}")).await);
+        }
+        let page = async |start: usize| {
+            let page = scim.get(&format!("/Users?startIndex={start}&count=4")).await.expect(200);
+            let users = page["Resources"].as_array().expect("a list").iter();
+            users.map(|user| user["id"].as_str().expect("an id").to_owned()).collect::<Vec<String>>()
+        };
+        for _ in 0..2 {
+            assert_eq!(
+                (page(1).await, page(5).await, page(9).await),
+                (ids[..4].into(), ids[4..8].into(), ids[8..].into())
+            );
+        }
+        scim.delete(&format!("/Users/{}", ids.remove(1))).await.expect(204);
+        assert_eq!((page(5).await, page(9).await), (ids[4..8].into(), ids[8..].into()), "after somebody went");
+
+        let path = format!("/Users/{}", ids[0]);
+        let version = scim.get(&path).await.header("etag").to_owned();
+        assert_eq!(scim.get(&path).await.header("etag"), version);
+        let team = scim.make_group("Team", &[&ids[0]]).await;
+        assert_eq!(scim.get(&path).await.expect(200)["groups"][0]["display"], "Team");
+        let rename = json!([{"op": "replace", "path": "displayName", "value": "Crew"}]);
+        scim.patch(&format!("/Groups/{team}"), rename).await.expect(204);
+        assert_eq!(scim.get(&path).await.expect(200)["groups"][0]["display"], "Crew");
+        let manager = json!([{"op": "add", "path": format!("{ENTERPRISE}:manager"), "value": ids[1]},
+                             {"op": "add", "path": "title", "value": "T"}]);
+        scim.patch(&path, manager).await.expect(200);
+        scim.patch(&format!("/Users/{}", ids[1]), json!([{"op": "add", "path": "displayName", "value": "Boss"}]))
+            .await
+            .expect(200);
+        let read = scim.get(&path).await.expect(200);
+        assert_eq!((&read["title"], &read[ENTERPRISE]["manager"]["displayName"]), (&json!("T"), &json!("Boss")));
+        scim.delete(&path).await.expect(204);
+        scim.get(&path).await.refused(404, None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
