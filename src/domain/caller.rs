@@ -19,7 +19,7 @@ use super::second_factor::Authenticator;
 use super::service_account::ServiceAccount;
 use super::user::User;
 use super::{AccountId, Author, DirectoryId, Error, OrganizationId, RequiredAction};
-use scim::ResourceTypes;
+use scim::{Reading, ResourceTypes};
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident = $key:literal, $description:literal;)*) => {
@@ -564,6 +564,13 @@ impl Caller {
     /// The request of a directory of which a record is made.
     pub fn provisioning(&self) -> Option<&ProvisioningRequest> {
         self.provisioning.as_deref()
+    }
+
+    /// How a directory's request was read up to here is recorded with what it changes.
+    pub fn note_reading(&self, reading: &Reading) {
+        if let Some(request) = self.provisioning() {
+            request.has_read(reading);
+        }
     }
 
     /// Where the request comes from.

@@ -43,7 +43,7 @@ impl Service {
             let writer = self.writer(caller);
             let group = Group::create(GroupId::new(self.entropy.id(writer.now)), draft.clone(), writer);
             let delta = members::delta(caller, &store, group.id, &wanted, reading).await?;
-            super::users::note_reading(caller, reading);
+            caller.note_reading(reading);
             let change = Change::of_group(None, Some(group.clone()));
             let event = self.group_event(caller, &change, &delta);
             match store.insert_group(&group, &delta, &event).await.map_err(Error::from) {
@@ -180,7 +180,7 @@ impl Service {
             check_gives_nothing(caller, &store, &before).await?;
             let (attributes, wanted) = decide(&before, reading)?;
             let delta = members::delta(caller, &store, id, &wanted, reading).await?;
-            super::users::note_reading(caller, reading);
+            caller.note_reading(reading);
             let after = before.changed(GroupDraft::new(attributes)?, !delta.is_empty(), self.writer(caller));
             let change = Change::of_group(Some(before.clone()), Some(after.clone()));
             if change.is_nothing() {

@@ -1,6 +1,6 @@
-//! What was read last, for as long as nothing is written in the organization: users as they were, and where pages of lists
-//! ended. Only where this process is the only one that writes.
+//! What was read last, for as long as nothing is written in the organization: only where this process is the only one that writes.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -12,49 +12,38 @@ use crate::domain::{OrganizationId, UserId};
 const MOST_VIEWS: u64 = 20_000;
 const MOST_PLACES: u64 = 10_000;
 
-pub(super) struct KnownViews(Cache<(OrganizationId, UserId), (u64, Arc<UserView>)>);
+/// Users as they were read.
+pub(super) type KnownViews = Known<(OrganizationId, UserId), Arc<UserView>>;
 
-impl Default for KnownViews {
-    fn default() -> Self {
-        Self(Cache::new(MOST_VIEWS))
-    }
+/// Who comes before a `startIndex` in the list of all users: whoever reads page after page goes on where the last one ended.
+pub(super) type KnownPlaces = Known<(OrganizationId, u64), UserId>;
+
+/// Values with the revision of the organization that they were read at.
+pub(super) struct Known<K, V>(Cache<K, (u64, V)>);
+
+pub(super) fn views() -> KnownViews {
+    Known(Cache::new(MOST_VIEWS))
 }
 
-impl KnownViews {
+pub(super) fn places() -> KnownPlaces {
+    Known(Cache::new(MOST_PLACES))
+}
+
+impl<K, V> Known<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
     /// What was read at this revision of the organization; nothing where there are no revisions.
-    pub(super) fn get(&self, organization: OrganizationId, id: UserId, revision: Option<u64>) -> Option<Arc<UserView>> {
-        let (known, view) = self.0.get(&(organization, id))?;
-        (Some(known) == revision).then_some(view)
+    pub(super) fn get(&self, key: K, revision: Option<u64>) -> Option<V> {
+        let (known, value) = self.0.get(&key)?;
+        (Some(known) == revision).then_some(value)
     }
 
     /// Remembers what was read no earlier than this revision.
-    pub(super) fn put(&self, organization: OrganizationId, id: UserId, revision: Option<u64>, view: &Arc<UserView>) {
+    pub(super) fn put(&self, key: K, revision: Option<u64>, value: V) {
         if let Some(revision) = revision {
-            self.0.insert((organization, id), (revision, view.clone()));
-        }
-    }
-}
-
-/// Who comes before a `startIndex` in the list of all users: whoever reads page after page goes on where the last one ended.
-pub(super) struct KnownPlaces(Cache<(OrganizationId, u64), (u64, UserId)>);
-
-impl Default for KnownPlaces {
-    fn default() -> Self {
-        Self(Cache::new(MOST_PLACES))
-    }
-}
-
-impl KnownPlaces {
-    /// Who comes before this index, at this revision of the organization.
-    pub(super) fn before(&self, organization: OrganizationId, index: u64, revision: Option<u64>) -> Option<UserId> {
-        let (known, user) = self.0.get(&(organization, index))?;
-        (Some(known) == revision).then_some(user)
-    }
-
-    /// Remembers who came before this index, no earlier than this revision.
-    pub(super) fn put(&self, organization: OrganizationId, index: u64, revision: Option<u64>, user: UserId) {
-        if let Some(revision) = revision {
-            self.0.insert((organization, index), (revision, user));
+            self.0.insert(key, (revision, value));
         }
     }
 }

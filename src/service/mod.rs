@@ -226,8 +226,8 @@ impl Service {
             known_tokens: KnownTokens::default(),
             known_people: KnownPeople::default(),
             mail_rates,
-            known_views: known::KnownViews::default(),
-            known_places: known::KnownPlaces::default(),
+            known_views: known::views(),
+            known_places: known::places(),
             mail_wakes: tokio::sync::Notify::new(),
             provisioning: provisioning::Waiting::default(),
         }

@@ -137,13 +137,7 @@ impl Service {
     pub async fn measure_export(&self, caller: &Caller) -> Result<Extent, Error> {
         caller.require_operator(Permission::UserAccessRead)?;
         let store = self.organization_of(caller).await?;
-        let nothing = Query {
-            filter: None,
-            sort: None,
-            page: Page { start_index: 1, count: 0 },
-            paging: &Paging::Index,
-            max_scanned: self.limits.max_scanned,
-        };
+        let nothing = self.everything(0, &Paging::Index);
         let (users, groups) = (store.list_users(&nothing).await?.total, store.list_groups(&nothing).await?.total);
         Ok(Extent { users, groups })
     }
@@ -171,7 +165,7 @@ impl Service {
     pub async fn export_users(&self, caller: &Caller, after: Option<UserId>) -> Result<Vec<Value>, Error> {
         caller.require_operator(Permission::UserAccessRead)?;
         let paging = Paging::Cursor(after.map(|after| Position { key: None, id: after.uuid() }));
-        let found = self.organization_of(caller).await?.list_users(&self.rest(&paging)).await?;
+        let found = self.organization_of(caller).await?.list_users(&self.everything(BATCH as u64, &paging)).await?;
         let line = |user: User| {
             let beside = Beside {
                 is_protected: user.protected,
@@ -198,7 +192,7 @@ impl Service {
     pub async fn export_groups(&self, caller: &Caller, after: Option<GroupId>) -> Result<Vec<Value>, Error> {
         caller.require_operator(Permission::GroupsRead)?;
         let paging = Paging::Cursor(after.map(|after| Position { key: None, id: after.uuid() }));
-        let found = self.organization_of(caller).await?.list_groups(&self.rest(&paging)).await?;
+        let found = self.organization_of(caller).await?.list_groups(&self.everything(BATCH as u64, &paging)).await?;
         let line = |group: Group| {
             let beside = Beside { label: group.label.clone(), ..Beside::default() };
             with_beside(group.searchable(), &beside)
@@ -457,11 +451,12 @@ impl Service {
         Ok(self.store.organization(organization).await?)
     }
 
-    fn rest<'q>(&self, paging: &'q Paging) -> Query<'q, 'static> {
+    /// A part of all there is, in order of id.
+    fn everything<'q>(&self, count: u64, paging: &'q Paging) -> Query<'q, 'static> {
         Query {
             filter: None,
             sort: None,
-            page: Page { start_index: 1, count: BATCH as u64 },
+            page: Page { start_index: 1, count },
             paging,
             max_scanned: self.limits.max_scanned,
         }

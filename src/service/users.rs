@@ -103,13 +103,13 @@ impl Service {
         let organization = caller.require(Permission::UserAccessRead)?;
         // Asked before anything is read: what is written meanwhile makes what is remembered old.
         let revision = self.store.revision_of(organization);
-        if let Some(known) = self.known_views.get(organization, id, revision) {
+        if let Some(known) = self.known_views.get((organization, id), revision) {
             return Ok(known);
         }
         let store = self.store.organization(organization).await?;
         let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
         let view = Arc::new(self.view_user(&store, user).await?);
-        self.known_views.put(organization, id, revision, &view);
+        self.known_views.put((organization, id), revision, view.clone());
         Ok(view)
     }
 
@@ -151,7 +151,7 @@ impl Service {
         let writer = self.writer(caller).stating_all();
         let replaced = |user: &User| {
             let replacement = user.replacement(body.clone(), reading);
-            note_reading(caller, reading);
+            caller.note_reading(reading);
             Ok(replacement)
         };
         self.change_user(caller, id, writer, conditions, replaced).await
@@ -175,7 +175,7 @@ impl Service {
         let text = id.to_string();
         let patched = |user: &User| {
             let patched = patch::apply(&caller.types().user, &text, &user.attributes, operations, reading)?;
-            note_reading(caller, reading);
+            caller.note_reading(reading);
             Ok(patched.resource)
         };
         self.change_user(caller, id, self.writer(caller), conditions, patched).await
@@ -342,7 +342,6 @@ impl Service {
         Ok(users.into_iter().map(|user| related.view(user)).collect())
     }
 
-    /// Groups and managers' names of several users, in as many queries as for one.
     /// A page of users. In the list of all, the page after one that was read goes on where that one ended.
     async fn find_users(
         &self,
@@ -357,7 +356,7 @@ impl Service {
         }
         let revision = self.store.revision_of(organization);
         let start = query.page.start_index;
-        let found = match self.known_places.before(organization, start, revision) {
+        let found = match self.known_places.get((organization, start), revision) {
             Some(before) => {
                 let paging = Paging::Cursor(Some(Position { key: None, id: before.uuid() }));
                 let page = Page { start_index: 1, ..query.page };
@@ -366,11 +365,12 @@ impl Service {
             None => store.list_users(&query).await?,
         };
         if let Some(last) = found.page.last() {
-            self.known_places.put(organization, start + found.page.len() as u64, revision, last.id);
+            self.known_places.put((organization, start + found.page.len() as u64), revision, last.id);
         }
         Ok(found)
     }
 
+    /// Groups and managers' names of several users, in as many queries as for one.
     async fn related(&self, store: &OrganizationStore, users: &[User]) -> Result<Related, Error> {
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
         let mut managers: Vec<uuid::Uuid> =
@@ -379,13 +379,6 @@ impl Service {
         managers.dedup();
         let memberships = store.memberships_of(&ids).await?;
         Ok(Related { memberships, managers: store.user_names(&managers).await? })
-    }
-}
-
-/// How a directory's request was read is recorded with what it changes.
-pub(super) fn note_reading(caller: &Caller, reading: &Reading) {
-    if let Some(request) = caller.provisioning() {
-        request.has_read(reading);
     }
 }
 

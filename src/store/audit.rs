@@ -222,7 +222,7 @@ pub enum Verdict {
 impl Bound {
     /// Gives numbers and hashes to the events that have none, in order of their ids.
     async fn seal_events(&self) -> Result<(), StoreError> {
-        if !self.unsealed.swap(false, Ordering::AcqRel) && !self.reach.is_remote() {
+        if !self.unsealed.swap(false, Ordering::AcqRel) && !self.shared.reach.is_remote() {
             return Ok(());
         }
         loop {

@@ -7,7 +7,7 @@ use scim::filter::Resolved;
 use scim::message::Page;
 use scim::sort::{Key, Sort};
 use serde_json::{Map, Value as Json};
-use surrealdb::types::{RecordId, RecordIdKey, SurrealValue, Variables};
+use surrealdb::types::{RecordId, SurrealValue, Variables};
 
 use super::error::settle;
 use super::filter::{GroupsOfMembers, Plan, member_ids, plan};
@@ -233,14 +233,12 @@ impl OrganizationStore {
         query: &Query<'_, '_>,
     ) -> Result<Found<R::Entity>, Error> {
         let page = query.page;
-        let (name, condition) = (table.name(), condition(plan));
-        let count = format!("SELECT count() FROM {name}{condition} GROUP ALL;");
+        let name = table.name();
+        let count = format!("SELECT count() FROM {name}{} GROUP ALL;", condition(plan));
         let after = query.after();
         let order = if after.is_some() { order.to_go_on(table, plan) } else { order };
-        let joint = if condition.is_empty() { " WHERE " } else { " AND " };
-        let rest = after.map(|_| format!("{joint}{}", order.after())).unwrap_or_default();
-        let rows =
-            format!("SELECT * FROM {name}{condition}{rest} ORDER BY {} LIMIT $count START $offset;", order.clause());
+        let rest = condition_after(plan, after.map(|_| order));
+        let rows = format!("SELECT * FROM {name}{rest} ORDER BY {} LIMIT $count START $offset;", order.clause());
         // Nothing to show: the count alone.
         let text = if page.count == 0 { count } else { count + &rows };
         let asked = self
@@ -288,10 +286,10 @@ impl OrganizationStore {
         query: &Query<'_, '_>,
     ) -> Result<Found<R::Entity>, Error> {
         let mut collector = Collector::new(query);
-        let mut after: Option<RecordId> = None;
+        let mut after: Option<uuid::Uuid> = None;
         let mut scanned = 0;
         loop {
-            let chunk = self.chunk::<R>(table, plan, after.as_ref()).await?;
+            let chunk = self.chunk::<R>(table, plan, after).await?;
             let full = chunk.len() == CHUNK;
             scanned += chunk.len() as u64;
             if scanned > query.max_scanned {
@@ -299,7 +297,7 @@ impl OrganizationStore {
                     format!("more than {} resources would have to be searched: narrow the filter", query.max_scanned);
                 return Err(scim::Error::new(ScimType::TooMany, detail).into());
             }
-            after = chunk.last().map(|last| RecordId::new(table.name(), uuid(last.record_key())));
+            after = chunk.last().map(Listed::record_key);
             let mut memberships = self.memberships_for(table, plan, query, &chunk).await?;
             for entity in chunk {
                 let groups = memberships.remove(&UserId::new(entity.record_key())).unwrap_or_default();
@@ -319,27 +317,19 @@ impl OrganizationStore {
         &self,
         table: Table,
         plan: &Plan<'_, '_>,
-        after: Option<&RecordId>,
+        after: Option<uuid::Uuid>,
     ) -> Result<Vec<R::Entity>, StoreError> {
-        let mut condition = condition(plan);
         let order = Order::by_id().to_go_on(table, plan);
-        if after.is_some() {
-            condition.push_str(if condition.is_empty() { " WHERE " } else { " AND " });
-            condition.push_str(&order.after());
-        }
+        let condition = condition_after(plan, after.map(|_| order));
         let text =
             format!("SELECT * FROM {}{condition} ORDER BY {} LIMIT {CHUNK}", source(table, plan), order.clause());
-        let position = match after.map(|after| &after.key) {
-            Some(RecordIdKey::Uuid(position)) => Some(*position),
-            _ => None,
-        };
         let query = self
             .0
             .query(text)
             .bind(plan.variables.clone())
             .bind(("records", plan.records.clone()))
-            .bind(("after", after.cloned()))
-            .bind(("after_position", position));
+            .bind(("after", after.map(|after| RecordId::new(table.name(), uuid(after)))))
+            .bind(("after_position", after.map(uuid)));
         let rows: Vec<R> = settle(query.await?)?.take(0)?;
         rows.into_iter().map(Row::into_entity).collect()
     }
@@ -482,6 +472,14 @@ impl Order {
 
 fn source(table: Table, plan: &Plan<'_, '_>) -> &'static str {
     if plan.records.is_some() { "$records" } else { table.name() }
+}
+
+/// The condition, and that a row comes after a place in this order.
+fn condition_after(plan: &Plan<'_, '_>, order: Option<Order>) -> String {
+    let condition = condition(plan);
+    let Some(order) = order else { return condition };
+    let joint = if condition.is_empty() { " WHERE " } else { " AND " };
+    format!("{condition}{joint}{}", order.after())
 }
 
 fn condition(plan: &Plan<'_, '_>) -> String {

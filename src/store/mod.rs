@@ -115,45 +115,48 @@ pub struct Store {
 struct Bound {
     db: Surreal<Any>,
     name: DatabaseName,
-    /// How many units of work this process has committed, by database.
-    revisions: Arc<Revisions>,
-    /// How many units of work this process has committed.
-    commits: Arc<AtomicU64>,
     /// Whether there may be events that have no number yet.
     unsealed: AtomicBool,
-    /// Whether it answers, and whether other processes write to it.
-    reach: Arc<Reach>,
-    /// How many queries were asked of the engine.
-    queries: Arc<AtomicU64>,
+    shared: Shared,
 }
 
 impl Bound {
     fn new(db: Surreal<Any>, name: DatabaseName, store: &Shared) -> Self {
-        let Shared { reach, commits, revisions, queries } = store.clone();
-        Self { db, name, revisions, commits, unsealed: AtomicBool::new(true), reach, queries }
+        Self { db, name, unsealed: AtomicBool::new(true), shared: store.clone() }
     }
 
     /// A unit of work begins or ends that writes here, and to these databases.
     fn changes(&self, others: &[DatabaseName]) {
         self.unsealed.store(true, Ordering::Relaxed);
-        self.commits.fetch_add(1, Ordering::SeqCst);
-        self.revisions.advance(others.iter().chain([&self.name]));
+        self.shared.commits.fetch_add(1, Ordering::SeqCst);
+        self.shared.revisions.advance(others.iter().chain([&self.name]));
     }
 
     /// Asks the engine; counted.
     fn query<'c>(&'c self, query: impl Into<Cow<'c, str>>) -> Asking<'c> {
-        self.queries.fetch_add(1, Ordering::Relaxed);
-        Asking::new(self.db.query(query), &self.reach)
+        self.shared.queries.fetch_add(1, Ordering::Relaxed);
+        Asking::new(self.db.query(query), &self.shared.reach)
     }
 }
 
 /// What all handles of a store share.
 #[derive(Clone)]
 struct Shared {
+    /// Whether it answers, and whether other processes write to it.
     reach: Arc<Reach>,
+    /// How many units of work this process has committed.
     commits: Arc<AtomicU64>,
+    /// The same by database.
     revisions: Arc<Revisions>,
+    /// How many queries were asked of the engine.
     queries: Arc<AtomicU64>,
+}
+
+impl Shared {
+    /// A number that moves with every unit of work committed here; none where other processes write too.
+    fn revision(&self) -> Option<u64> {
+        (!self.reach.is_remote()).then(|| self.commits.load(Ordering::SeqCst))
+    }
 }
 
 /// A number for each database that moves with every unit of work on it.
@@ -225,7 +228,7 @@ impl Store {
     /// A number that moves with every unit of work committed here; none where other processes write too. What was read
     /// when it had a value is still true while it has that value.
     pub fn revision(&self) -> Option<u64> {
-        (!self.shared.reach.is_remote()).then(|| self.shared.commits.load(Ordering::SeqCst))
+        self.shared.revision()
     }
 
     /// The same of what one organization's database says.

@@ -4,7 +4,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use surrealdb::types::{RecordId, SurrealValue};
 use tokio::sync::Mutex;
@@ -102,7 +101,7 @@ impl OrganizationStore {
     pub(super) async fn names(&self) -> Result<Names, StoreError> {
         let mut state = self.2.0.lock().await;
         // What is committed while reading is read next time.
-        let commits = (!self.0.reach.is_remote()).then(|| self.0.commits.load(Ordering::SeqCst));
+        let commits = self.0.shared.revision();
         if commits.is_some() && state.commits == commits {
             return Ok(state.names.clone());
         }

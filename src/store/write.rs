@@ -110,7 +110,7 @@ impl Write {
             Err(error) => Err(error),
         };
         match outcome {
-            Err(StoreError::Unavailable(cause)) if !db.reach.returns_within(WAITED_FOR).await => {
+            Err(StoreError::Unavailable(cause)) if !db.shared.reach.returns_within(WAITED_FOR).await => {
                 Err(StoreError::Unavailable(cause))
             }
             Err(StoreError::Unavailable(cause)) => match was_written(db, self.event).await {

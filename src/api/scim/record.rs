@@ -30,9 +30,7 @@ impl Record {
         drop(self.caller.set(caller.clone()));
         caller
     }
-}
 
-impl Record {
     /// The record of a request for this, to be begun once it is known who asks.
     pub(super) fn of(method: &Method, path: &str, client: Option<&str>) -> Self {
         let asks = Asks {

@@ -82,8 +82,8 @@ impl Client {
     pub(super) fn is_read_as(&self, operations: impl ExactSizeIterator<Item = String>) {
         if let Some(request) = self.caller.provisioning() {
             request.is_read_as(operations);
-            request.has_read(&self.reading);
         }
+        self.caller.note_reading(&self.reading);
     }
 
     /// Says with which status a change is answered, for the record.

@@ -100,9 +100,7 @@ pub(super) fn learned(client: &Client, outcome: Result<Response, Failure>) -> Re
 }
 
 fn learned_of(Client { caller, reading, .. }: &Client) -> Learned {
-    if let Some(request) = caller.provisioning() {
-        request.has_read(reading);
-    }
+    caller.note_reading(reading);
     let used = Reading::used(reading).clone();
     Learned { directory: caller.directory_id(), tolerances: used }
 }
