@@ -18,7 +18,7 @@ use crate::crypto::password::Cost;
 use crate::domain::connection::is_private;
 use crate::domain::login::Lifetimes;
 use crate::service::{HashingLimits, Limits, LockoutLimits, ProvisioningLogLimits, SignInSettings};
-use crate::store::StoreSettings;
+use crate::store::{DiskMemory, StoreSettings};
 
 /// Every setting and its default, as shipped.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -52,6 +52,8 @@ pub struct Config {
     pub provisioning_log: ProvisioningLogConfig,
     /// `[store]`
     pub store: StoreConfig,
+    /// `[cache]`
+    pub cache: CacheConfig,
     /// `[log]`
     pub log: LogConfig,
 }
@@ -220,6 +222,16 @@ pub struct StoreConfig {
     pub namespace: String,
     pub username: String,
     pub password_file: PathBuf,
+    pub read_mebibytes: u64,
+    pub written_mebibytes: u64,
+}
+
+/// `[cache]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each setting does")]
+pub struct CacheConfig {
+    pub users_mebibytes: u64,
 }
 
 /// `[log]`
@@ -452,7 +464,8 @@ impl Config {
         let ProvisioningLogConfig { keep_days, keep_records, most_waiting, mask_values } = self.provisioning_log;
         let keep = TimeDelta::days(i64::from(keep_days));
         let provisioning_log = ProvisioningLogLimits { keep, keep_records, most_waiting, mask_values };
-        Limits { max_results, default_page_size, max_scanned, provisioning_log }
+        let remembered_bytes = self.cache.users_mebibytes << 20;
+        Limits { max_results, default_page_size, max_scanned, remembered_bytes, provisioning_log }
     }
 
     /// Bounds of a request. `address`: where the server listens, for when no public URL is set.
@@ -499,6 +512,7 @@ impl Config {
             namespace: store.namespace.clone(),
             username: Some(store.username.clone()).filter(|name| !name.is_empty()),
             password,
+            memory: DiskMemory { read_bytes: store.read_mebibytes << 20, written_bytes: store.written_mebibytes << 20 },
         })
     }
 }

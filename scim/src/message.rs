@@ -98,6 +98,27 @@ pub fn list(total: u64, place: &Place, resources: &[Value]) -> Value {
     list
 }
 
+/// The same of resources that are text already.
+pub fn list_of_texts(total: u64, place: &Place, resources: &[impl AsRef<str>]) -> String {
+    const NONE: &str = "\"Resources\":[]";
+    let mut envelope = list(total, place, &[]);
+    envelope["itemsPerPage"] = json!(resources.len());
+    let envelope = envelope.to_string();
+    // Nothing else in it is anybody's text: a cursor has no quotation marks.
+    let Some(at) = envelope.find(NONE).map(|at| at + NONE.len() - 1) else { return envelope };
+    let length: usize = resources.iter().map(|resource| resource.as_ref().len() + 1).sum();
+    let mut text = String::with_capacity(envelope.len() + length);
+    text.push_str(&envelope[..at]);
+    for (index, resource) in resources.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(resource.as_ref());
+    }
+    text.push_str(&envelope[at..]);
+    text
+}
+
 /// An error body (C12). The request id, if there is one, closes the detail (C13): clients that check answers against
 /// RFC 7644 §3.12 refuse any other member.
 pub fn error(status: u16, scim_type: Option<ScimType>, detail: &str, request_id: Option<&str>) -> Value {
@@ -199,6 +220,18 @@ mod tests {
     fn page(start: Option<&str>, count: Option<&str>) -> (u64, u64) {
         let page = Page::read(start, count, 100, 1_000).expect("valid");
         (page.start_index, page.count)
+    }
+
+    #[test]
+    fn c42_a_list_of_texts_is_the_list() {
+        for texts in [vec![], vec![r#"{"id":"a"}"#], vec![r#"{"id":"a"}"#, r#"{"Resources":[]}"#]] {
+            for place in [Place::Index(3), Place::Cursor(Some("c0-_".to_owned())), Place::Cursor(None)] {
+                let resources: Vec<Value> =
+                    texts.iter().map(|text| serde_json::from_str(text).expect("JSON")).collect();
+                let written: Value = serde_json::from_str(&list_of_texts(7, &place, &texts)).expect("JSON");
+                assert_eq!(written, list(7, &place, &resources));
+            }
+        }
     }
 
     #[test]

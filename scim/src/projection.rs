@@ -64,6 +64,11 @@ impl Projection {
         }
     }
 
+    /// Whether it is the default set, which does not depend on the request.
+    pub fn is_default(&self) -> bool {
+        self.mode == Mode::Default
+    }
+
     /// Whether the client named the attributes it wants: then a PATCH answers with a body (C76).
     pub fn is_selective(&self) -> bool {
         self.mode == Mode::Only

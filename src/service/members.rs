@@ -1,6 +1,6 @@
 //! What a change of members comes to: who really comes, who really goes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use scim::patch::EdgeChanges;
 use scim::{Reading, Tolerance};
@@ -30,13 +30,13 @@ pub(super) async fn delta(
     let named: Vec<Option<Uuid>> = changes.added().map(id::parse).collect();
     let wanted: HashSet<Uuid> = named.iter().flatten().copied().collect();
     let removed: HashSet<Uuid> = changes.removed().filter_map(id::parse).collect();
-    let present: HashSet<Uuid> = if changes.cleared() {
-        store.member_ids(group).await?.into_iter().collect()
+    let present: HashMap<Uuid, MemberKind> = if changes.cleared() {
+        store.members_in(group).await?
     } else {
         let mentioned: Vec<Uuid> = wanted.union(&removed).copied().collect();
         store.members_among(group, &mentioned).await?
     };
-    let coming: Vec<Uuid> = wanted.difference(&present).copied().collect();
+    let coming: Vec<Uuid> = wanted.iter().filter(|id| !present.contains_key(*id)).copied().collect();
     let kinds = store.kinds_of(&coming).await?;
     if (kinds.len() < coming.len() || named.contains(&None)) && !skips_unknown(caller, reading) {
         return Err(Error::Invalid { field: Field::Members, reason: "a value names no user or group" });
@@ -47,12 +47,9 @@ pub(super) async fn delta(
     }
     let mut added: Vec<(Uuid, MemberKind)> = kinds.into_iter().collect();
     added.sort_unstable_by_key(|(id, _)| *id);
-    let mut gone: Vec<Uuid> = if changes.cleared() {
-        present.difference(&wanted).copied().collect()
-    } else {
-        removed.intersection(&present).copied().collect()
-    };
-    gone.sort_unstable();
+    let goes = |id: &Uuid| if changes.cleared() { !wanted.contains(id) } else { removed.contains(id) };
+    let mut gone: Vec<(Uuid, MemberKind)> = present.into_iter().filter(|(id, _)| goes(id)).collect();
+    gone.sort_unstable_by_key(|(id, _)| *id);
     Ok(MemberDelta { added, removed: gone })
 }
 

@@ -38,6 +38,7 @@ mod search;
 mod second_factors;
 mod service_accounts;
 mod session;
+mod showing;
 mod signing_in;
 mod steps;
 mod transfer;
@@ -64,6 +65,7 @@ pub use groups::Members;
 pub use hashing::HashingLimits;
 pub use invitations::{Acceptor, InvitationPreview, Joined};
 pub use inviting::InvitationWish;
+pub use known::Shown;
 pub use local_groups::{GroupsChanged, GroupsEdit, LocalGroupDraft, LocalGroupEdit};
 pub use lockout::LockoutLimits;
 pub use login::{ChallengeAnswered, IssuedChallenge, PasswordSignIn, SentFactor, SignInOutcome, SignedIn, Who};
@@ -82,6 +84,7 @@ pub use search::Either;
 pub use second_factors::{Enrolled, Enrolment, MfaReset, Reproof};
 pub use service_accounts::{ServiceAccountDraft, ServiceAccountEdit};
 pub use session::NewSession;
+pub use showing::Show;
 pub use transfer::{
     AT_ONCE as IMPORTS_AT_ONCE, BATCH as IMPORT_BATCH, Extent, Imported, Line, LineKind, kind_of as line_kind,
 };
@@ -102,6 +105,7 @@ use crate::store::{Paging, Query, Store};
 use attempts::Lanes;
 use hashing::Hashing;
 use keys::Keys;
+use known::KnownUsers;
 use outbox::MailRates;
 use session::KnownPeople;
 use signing_in::KnownTokens;
@@ -115,6 +119,8 @@ pub struct Limits {
     pub default_page_size: u64,
     /// The most rows evaluated one by one for one list.
     pub max_scanned: u64,
+    /// How much is remembered of what was answered, in bytes.
+    pub remembered_bytes: u64,
     /// What is kept of what directories asked for.
     pub provisioning_log: ProvisioningLogLimits,
 }
@@ -180,8 +186,7 @@ pub struct Service {
     known_tokens: KnownTokens,
     known_people: KnownPeople,
     mail_rates: MailRates,
-    known_views: known::KnownViews,
-    known_places: known::KnownPlaces,
+    known_users: KnownUsers,
     mail_wakes: tokio::sync::Notify,
     provisioning: provisioning::Waiting,
 }
@@ -226,8 +231,7 @@ impl Service {
             known_tokens: KnownTokens::default(),
             known_people: KnownPeople::default(),
             mail_rates,
-            known_views: known::views(),
-            known_places: known::places(),
+            known_users: KnownUsers::new(limits.remembered_bytes),
             mail_wakes: tokio::sync::Notify::new(),
             provisioning: provisioning::Waiting::default(),
         }

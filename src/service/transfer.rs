@@ -427,7 +427,7 @@ impl Service {
         loop {
             let before = store.find_group(group).await?.ok_or(Error::NotFound(crate::domain::Noun::Group))?;
             let present = store.members_among(group, &wanted).await?;
-            let coming: Vec<Uuid> = wanted.iter().copied().filter(|id| !present.contains(id)).collect();
+            let coming: Vec<Uuid> = wanted.iter().copied().filter(|id| !present.contains_key(id)).collect();
             let kinds = store.kinds_of(&coming).await?;
             let unknown = (coming.len() - kinds.len()) as u64;
             let mut added: Vec<(Uuid, MemberKind)> = kinds.into_iter().collect();

@@ -1,23 +1,19 @@
 //! Users: create, read, list, replace, patch, delete.
 
-use std::sync::Arc;
-
-use scim::message::Page;
 use scim::patch::{self, Operation};
 use scim::{ListRequest, Reading, Resource, Tolerance};
 
 use crate::domain::audit::{AuditEvent, Change, Consequence};
-use crate::domain::cursor::Position;
 use crate::domain::directory::{AttributeAuthority, LastOwnerPolicy};
 use crate::domain::email;
 use crate::domain::group::MemberKind;
 use crate::domain::invitation::Acceptance;
 use crate::domain::user::{Related, User, UserDraft, UserView, Writer};
 use crate::domain::{Caller, Error, Field, Noun, OrganizationId, Permission, UserId, id};
-use crate::store::{Found, OrganizationStore, OwnerWatch, Paging, Query, StoreError};
+use crate::store::{OrganizationStore, OwnerWatch, StoreError};
 
 use super::attempts::Attempts;
-use super::{Conditions, Listed, Outcome, ReadList, Saved, Service};
+use super::{Conditions, Listed, Outcome, Saved, Service};
 
 impl Service {
     /// Creates a user and the audit event that says so; both or neither.
@@ -99,18 +95,11 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::UserAccessRead`]; [`Error::NotFound`].
-    pub async fn get_user(&self, caller: &Caller, id: UserId) -> Result<Arc<UserView>, Error> {
+    pub async fn get_user(&self, caller: &Caller, id: UserId) -> Result<UserView, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
-        // Asked before anything is read: what is written meanwhile makes what is remembered old.
-        let revision = self.store.revision_of(organization);
-        if let Some(known) = self.known_views.get((organization, id), revision) {
-            return Ok(known);
-        }
         let store = self.store.organization(organization).await?;
         let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
-        let view = Arc::new(self.view_user(&store, user).await?);
-        self.known_views.put((organization, id), revision, view.clone());
-        Ok(view)
+        self.view_user(&store, user).await
     }
 
     /// Users (RFC 7644 §3.4.2).
@@ -128,7 +117,10 @@ impl Service {
         let organization = caller.require(Permission::UserAccessRead)?;
         let store = self.store.organization(organization).await?;
         let list = self.read_list(caller, &caller.types().user, request, reading)?;
-        let found = self.find_users(organization, &store, &list).await?;
+        let found = match self.page_of_all(&store, &list).await? {
+            Some(found) => found.with(store.find_users(&found.page).await?),
+            None => store.list_users(&list.query()).await?,
+        };
         let views = self.view_users(&store, found.page).await?;
         let place = self.place(caller, &caller.types().user, request, &list, found.next.as_ref())?;
         Ok(Listed { total: found.total, place, views })
@@ -332,42 +324,14 @@ impl Service {
         }
     }
 
-    async fn view_user(&self, store: &OrganizationStore, user: User) -> Result<UserView, Error> {
+    pub(super) async fn view_user(&self, store: &OrganizationStore, user: User) -> Result<UserView, Error> {
         let mut related = self.related(store, std::slice::from_ref(&user)).await?;
         Ok(related.view(user))
     }
 
-    async fn view_users(&self, store: &OrganizationStore, users: Vec<User>) -> Result<Vec<UserView>, Error> {
+    pub(super) async fn view_users(&self, store: &OrganizationStore, users: Vec<User>) -> Result<Vec<UserView>, Error> {
         let mut related = self.related(store, &users).await?;
         Ok(users.into_iter().map(|user| related.view(user)).collect())
-    }
-
-    /// A page of users. In the list of all, the page after one that was read goes on where that one ended.
-    async fn find_users(
-        &self,
-        organization: OrganizationId,
-        store: &OrganizationStore,
-        list: &ReadList<'_>,
-    ) -> Result<Found<User>, Error> {
-        let query = list.query();
-        let is_plain = query.filter.is_none() && query.sort.is_none() && *query.paging == Paging::Index;
-        if !is_plain {
-            return store.list_users(&query).await;
-        }
-        let revision = self.store.revision_of(organization);
-        let start = query.page.start_index;
-        let found = match self.known_places.get((organization, start), revision) {
-            Some(before) => {
-                let paging = Paging::Cursor(Some(Position { key: None, id: before.uuid() }));
-                let page = Page { start_index: 1, ..query.page };
-                store.list_users(&Query { page, paging: &paging, ..query }).await?
-            }
-            None => store.list_users(&query).await?,
-        };
-        if let Some(last) = found.page.last() {
-            self.known_places.put((organization, start + found.page.len() as u64), revision, last.id);
-        }
-        Ok(found)
     }
 
     /// Groups and managers' names of several users, in as many queries as for one.

@@ -145,6 +145,7 @@ impl super::Store {
         };
         let bound = self.organization(token.organization).await?;
         let mut write = Write::new(token.organization, event);
+        write.touches_only([]);
         if let Some(user) = user {
             push_user_here(&mut write, user);
         }

@@ -157,6 +157,7 @@ impl Store {
         });
         push_remains(&mut write, departure, event);
         write.push("DELETE $id RETURN NONE;");
+        write.user_leaves(user.id);
         super::consequences::push_end_access(&mut write, event, user);
         super::consequences::push_end_membership(&mut write, user);
         write.within_identity(|write| {

@@ -141,6 +141,7 @@ impl OrganizationStore {
         write.bind("id", group_record(group.id));
         write.bind("group", GroupRow::from(group));
         members::push_delta(&mut write, group.id, added);
+        added.note(&mut write);
         write.commit(&self.0).await
     }
 
@@ -200,6 +201,10 @@ impl OrganizationStore {
         let mut write = Write::new(self.1, event);
         push_group(&mut write, before, after);
         members::push_delta(&mut write, after.id, delta);
+        // Users show what their groups are called.
+        if before.display_name() == after.display_name() {
+            delta.note(&mut write);
+        }
         write.commit(&self.0).await
     }
 

@@ -24,13 +24,31 @@ pub struct MemberDelta {
     /// Who comes.
     pub added: Vec<(uuid::Uuid, MemberKind)>,
     /// Who goes.
-    pub removed: Vec<uuid::Uuid>,
+    pub removed: Vec<(uuid::Uuid, MemberKind)>,
 }
 
 impl MemberDelta {
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()
+    }
+
+    /// Whose groups change: none can be named where a group comes or goes, with everybody in it.
+    fn users(&self) -> Option<Vec<UserId>> {
+        let user = |(id, kind): &(uuid::Uuid, MemberKind)| match kind {
+            MemberKind::User => Some(Some(UserId::new(*id))),
+            MemberKind::ServiceAccount => Some(None),
+            MemberKind::Group => None,
+        };
+        let users: Option<Vec<Option<UserId>>> = self.added.iter().chain(&self.removed).map(user).collect();
+        Some(users?.into_iter().flatten().collect())
+    }
+
+    /// Says whose view the change touches.
+    pub(super) fn note(&self, write: &mut Write) {
+        if let Some(users) = self.users() {
+            write.touches_only(users);
+        }
     }
 }
 
@@ -47,6 +65,12 @@ struct EdgeRow {
 struct NameRow {
     id: RecordId,
     name: Option<String>,
+}
+
+impl EdgeRow {
+    fn into_member(self) -> (uuid::Uuid, MemberKind) {
+        (self.member.into_inner(), kind_named(&self.kind))
+    }
 }
 
 fn edge_key(group: uuid::Uuid, member: uuid::Uuid) -> RecordIdKey {
@@ -78,7 +102,7 @@ fn kind_named(name: &str) -> MemberKind {
 /// them `FOR UPDATE` is not enough: a delete that began before and commits after does not see that.
 pub(super) fn push_delta(write: &mut Write, group: GroupId, delta: &MemberDelta) {
     if !delta.removed.is_empty() {
-        let gone: Vec<RecordId> = delta.removed.iter().map(|member| edge(group.uuid(), *member)).collect();
+        let gone: Vec<RecordId> = delta.removed.iter().map(|(member, _)| edge(group.uuid(), *member)).collect();
         write.push("DELETE $gone RETURN NONE;");
         write.bind("gone", gone);
     }
@@ -351,7 +375,7 @@ impl OrganizationStore {
         Ok(users)
     }
 
-    /// Which of these are members of the group.
+    /// Which of these are members of the group, and as what.
     ///
     /// # Errors
     ///
@@ -360,29 +384,29 @@ impl OrganizationStore {
         &self,
         group: GroupId,
         candidates: &[uuid::Uuid],
-    ) -> Result<HashSet<uuid::Uuid>, StoreError> {
-        let mut found = HashSet::new();
+    ) -> Result<HashMap<uuid::Uuid, MemberKind>, StoreError> {
+        let mut found = HashMap::new();
         for chunk in candidates.chunks(RECORDS_AT_A_TIME) {
             let edges: Vec<RecordId> = chunk.iter().map(|member| edge(group.uuid(), *member)).collect();
-            let query = self.0.query("SELECT VALUE member FROM $edges").bind(("edges", edges));
-            let members: Vec<Uuid> = settle(query.await?)?.take(0)?;
-            found.extend(members.into_iter().map(Uuid::into_inner));
+            let query = self.0.query("SELECT group, member, kind FROM $edges").bind(("edges", edges));
+            let rows: Vec<EdgeRow> = settle(query.await?)?.take(0)?;
+            found.extend(rows.into_iter().map(EdgeRow::into_member));
         }
         Ok(found)
     }
 
-    /// All members of the group, by id.
+    /// All members of the group, by id, and as what.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn member_ids(&self, group: GroupId) -> Result<Vec<uuid::Uuid>, StoreError> {
+    pub async fn members_in(&self, group: GroupId) -> Result<HashMap<uuid::Uuid, MemberKind>, StoreError> {
         let query = self
             .0
-            .query("SELECT VALUE member FROM member:[$group, NONE]..=[$group, ..]")
+            .query("SELECT group, member, kind FROM member:[$group, NONE]..=[$group, ..]")
             .bind(("group", uuid(group.uuid())));
-        let members: Vec<Uuid> = settle(query.await?)?.take(0)?;
-        Ok(members.into_iter().map(Uuid::into_inner).collect())
+        let rows: Vec<EdgeRow> = settle(query.await?)?.take(0)?;
+        Ok(rows.into_iter().map(EdgeRow::into_member).collect())
     }
 
     /// All members of the groups, each with what people call it, in order of id.

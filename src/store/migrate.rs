@@ -1,11 +1,10 @@
 //! Bringing a database up to date: numbered, forward only, frozen once merged, each recorded with its checksum.
 
 use sha2::{Digest, Sha256};
-use surrealdb::Surreal;
-use surrealdb::engine::any::Any;
 use surrealdb::types::RecordId;
 
 use super::StoreError;
+use super::engine::Engine;
 use super::error::settle;
 
 /// Migrations of one kind of database, in order.
@@ -30,7 +29,7 @@ pub(super) const ORGANIZATION: Migrations = &[
 ];
 
 /// Applies what is missing. Several nodes may do so at once: each migration is applied by exactly one of them.
-pub(super) async fn apply(db: &Surreal<Any>, migrations: Migrations) -> Result<(), StoreError> {
+pub(super) async fn apply(db: &Engine, migrations: Migrations) -> Result<(), StoreError> {
     db.query("DEFINE TABLE IF NOT EXISTS migration SCHEMALESS").await?.check()?;
     for (name, text) in migrations {
         let checksum = checksum(text);
@@ -52,13 +51,13 @@ pub(super) async fn apply(db: &Surreal<Any>, migrations: Migrations) -> Result<(
     Ok(())
 }
 
-async fn recorded(db: &Surreal<Any>, name: &str) -> Result<Option<String>, StoreError> {
+async fn recorded(db: &Engine, name: &str) -> Result<Option<String>, StoreError> {
     let id = RecordId::new("migration", name);
     let mut results = settle(db.query("SELECT VALUE checksum FROM ONLY $id").bind(("id", id)).await?)?;
     Ok(results.take(0)?)
 }
 
-async fn apply_one(db: &Surreal<Any>, name: &str, text: &str, checksum: &str) -> Result<(), StoreError> {
+async fn apply_one(db: &Engine, name: &str, text: &str, checksum: &str) -> Result<(), StoreError> {
     let batch = format!("BEGIN; CREATE $id SET checksum = $checksum RETURN NONE; {text} COMMIT;");
     let results =
         db.query(batch).bind(("id", RecordId::new("migration", name))).bind(("checksum", checksum.to_owned())).await?;

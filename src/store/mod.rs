@@ -12,6 +12,7 @@ mod consequences;
 mod deleted_users;
 mod directories;
 mod emails;
+mod engine;
 mod error;
 mod extensions;
 mod filter;
@@ -29,10 +30,12 @@ mod policy;
 mod provisioning;
 mod reach;
 mod roles;
+mod roster;
 mod second_factors;
 mod service_accounts;
 mod sign_in;
 mod signing_keys;
+mod stamps;
 mod transfer;
 mod trusted_devices;
 mod user_list;
@@ -40,15 +43,11 @@ mod users;
 mod write;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
-use surrealdb::Surreal;
-use surrealdb::engine::any::{Any, connect};
-use surrealdb::opt::auth::{Namespace, Root};
 
 pub(crate) use accounts::NewPerson;
 pub use accounts::{Credentials, KnownAccount, Session};
@@ -61,6 +60,7 @@ pub use deleted_users::DeletedUser;
 pub(crate) use deleted_users::{AccountEnd, Departure, Remains};
 pub(crate) use directories::DirectoryChange;
 pub(crate) use emails::EmailChange;
+pub use engine::DiskMemory;
 pub use error::{StoreError, UniqueIndex};
 pub(crate) use invitations::Joining;
 pub use invitations::{InvitationFilter, ShownState};
@@ -74,17 +74,23 @@ pub use organizations::Owner;
 pub(crate) use outbox::SealedMail;
 pub use outbox::WaitingMail;
 pub use provisioning::ProvisioningFilter;
-pub(crate) use roles::{GrantChange, OwnerWatch};
+pub(crate) use roles::GrantChange;
+pub use roles::OwnerWatch;
+pub use roster::{RosterPage, Start};
 pub(crate) use second_factors::FactorUse;
 pub(crate) use service_accounts::ProgramChange;
 pub(crate) use sign_in::{DeviceTrust, PasswordSet, SignIn};
+pub use stamps::Stamp;
 pub use user_list::{Seek, SortKey, UserOrder, UserQuery, UserStates};
 
+use engine::Engine;
 use reach::{Asking, Reach};
+use roster::Rosters;
+use stamps::Stamps;
 use write::Write;
 
-use crate::domain::OrganizationId;
 use crate::domain::audit::AuditEvent;
+use crate::domain::{OrganizationId, UserId};
 
 /// How many organizations keep an open handle; the others are opened again when they are asked for.
 const OPEN_ORGANIZATIONS: u64 = 1_024;
@@ -100,11 +106,21 @@ pub struct StoreSettings {
     pub username: Option<String>,
     /// The password on a server.
     pub password: Option<SecretString>,
+    /// What a store on disk may keep in memory.
+    pub memory: DiskMemory,
+}
+
+impl StoreSettings {
+    /// A store at this URL that needs no user.
+    pub fn at(url: &str) -> Self {
+        let (url, namespace) = (url.to_owned(), "rollcall".to_owned());
+        Self { url, namespace, username: None, password: None, memory: DiskMemory::default() }
+    }
 }
 
 /// The store: one namespace, a database for identities and one for each organization.
 pub struct Store {
-    db: Surreal<Any>,
+    db: Engine,
     namespace: String,
     shared: Shared,
     identity: IdentityStore,
@@ -113,7 +129,7 @@ pub struct Store {
 
 /// A session bound to one database.
 struct Bound {
-    db: Surreal<Any>,
+    db: Engine,
     name: DatabaseName,
     /// Whether there may be events that have no number yet.
     unsealed: AtomicBool,
@@ -121,15 +137,8 @@ struct Bound {
 }
 
 impl Bound {
-    fn new(db: Surreal<Any>, name: DatabaseName, store: &Shared) -> Self {
+    fn new(db: Engine, name: DatabaseName, store: &Shared) -> Self {
         Self { db, name, unsealed: AtomicBool::new(true), shared: store.clone() }
-    }
-
-    /// A unit of work begins or ends that writes here, and to these databases.
-    fn changes(&self, others: &[DatabaseName]) {
-        self.unsealed.store(true, Ordering::Relaxed);
-        self.shared.commits.fetch_add(1, Ordering::SeqCst);
-        self.shared.revisions.advance(others.iter().chain([&self.name]));
     }
 
     /// Asks the engine; counted.
@@ -146,8 +155,10 @@ struct Shared {
     reach: Arc<Reach>,
     /// How many units of work this process has committed.
     commits: Arc<AtomicU64>,
-    /// The same by database.
-    revisions: Arc<Revisions>,
+    /// The same by database and by user.
+    stamps: Arc<Stamps>,
+    /// Who is in which organization.
+    rosters: Arc<Rosters>,
     /// How many queries were asked of the engine.
     queries: Arc<AtomicU64>,
 }
@@ -159,23 +170,6 @@ impl Shared {
     }
 }
 
-/// A number for each database that moves with every unit of work on it.
-#[derive(Default)]
-struct Revisions(RwLock<HashMap<DatabaseName, u64>>);
-
-impl Revisions {
-    fn of(&self, database: &DatabaseName) -> u64 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(database).copied().unwrap_or_default()
-    }
-
-    fn advance<'d>(&self, databases: impl Iterator<Item = &'d DatabaseName>) {
-        let mut revisions = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for database in databases {
-            *revisions.entry(database.clone()).or_default() += 1;
-        }
-    }
-}
-
 /// A handle bound to the `identity` database.
 #[derive(Clone)]
 pub struct IdentityStore(Arc<Bound>);
@@ -184,21 +178,29 @@ pub struct IdentityStore(Arc<Bound>);
 #[derive(Clone)]
 pub struct OrganizationStore(Arc<Bound>, OrganizationId, Arc<names::NameIndex>);
 
-/// The name of a database: from our own ids, never from a client.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct DatabaseName(String);
+/// A database, whose name is made of our own ids, never of a client's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum DatabaseName {
+    Identity,
+    Organization(OrganizationId),
+}
 
 impl DatabaseName {
     fn identity() -> Self {
-        Self("identity".to_owned())
+        Self::Identity
     }
 
     fn of(organization: OrganizationId) -> Self {
-        Self(format!("org_{}", organization.uuid().simple()))
+        Self::Organization(organization)
     }
+}
 
-    fn as_str(&self) -> &str {
-        &self.0
+impl std::fmt::Display for DatabaseName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Identity => f.write_str("identity"),
+            Self::Organization(id) => write!(f, "org_{}", id.uuid().simple()),
+        }
     }
 }
 
@@ -210,7 +212,8 @@ impl Store {
     /// [`StoreError::Unavailable`] when it cannot be opened: the server is down, or another process has the directory
     /// open; [`StoreError::Failed`] when a migration does not apply.
     pub async fn connect(settings: &StoreSettings) -> Result<Self, StoreError> {
-        let db = connect(endpoint(&settings.url)).await.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        let opened = Engine::open(&endpoint(&settings.url), settings.memory).await;
+        let db = opened.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         sign_in(&db, settings).await?;
         // A user of the namespace may not define it; then it is there already.
         let _ = db.query(format!("DEFINE NAMESPACE IF NOT EXISTS `{}`", settings.namespace.replace('`', ""))).await;
@@ -219,7 +222,7 @@ impl Store {
         let commits = Arc::new(AtomicU64::new(0));
         let reach = Reach::new(db.clone(), &endpoint(&settings.url))?;
         let queries = Arc::new(AtomicU64::new(0));
-        let shared = Shared { reach, commits, revisions: Arc::default(), queries };
+        let shared = Shared { reach, commits, stamps: Arc::default(), rosters: Arc::default(), queries };
         let identity = IdentityStore(Arc::new(Bound::new(bound, DatabaseName::identity(), &shared)));
         let organizations = Cache::new(OPEN_ORGANIZATIONS);
         Ok(Self { db, namespace: settings.namespace.clone(), shared, identity, organizations })
@@ -231,9 +234,9 @@ impl Store {
         self.shared.revision()
     }
 
-    /// The same of what one organization's database says.
-    pub fn revision_of(&self, organization: OrganizationId) -> Option<u64> {
-        (!self.shared.reach.is_remote()).then(|| self.shared.revisions.of(&DatabaseName::of(organization)))
+    /// When what is shown of a user is read; none where other processes write too. It is true while this stays the same.
+    pub fn stamp(&self, organization: OrganizationId, user: UserId) -> Option<Stamp> {
+        (!self.shared.reach.is_remote()).then(|| self.shared.stamps.of(organization, user))
     }
 
     /// How many queries were asked of the engine since the start; it goes on counting.
@@ -279,6 +282,7 @@ impl Store {
         push: impl FnOnce(&mut Write),
     ) -> Result<(), StoreError> {
         let mut write = Write::new(home, event);
+        write.touches_only([]);
         let Some(organization) = home else {
             push(&mut write);
             return write.commit(&self.identity.0).await;
@@ -296,11 +300,7 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.shared
-            .reach
-            .run(self.db.health().into_future())
-            .await
-            .map_err(|error| StoreError::Unavailable(Box::new(error)))
+        self.shared.reach.run(self.db.health()).await.map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 }
 
@@ -334,30 +334,22 @@ fn credentials(url: &str) -> Option<(&str, &str, &str, &str)> {
     Some((scheme, user, password, rest))
 }
 
-async fn sign_in(db: &Surreal<Any>, settings: &StoreSettings) -> Result<(), StoreError> {
+async fn sign_in(db: &Engine, settings: &StoreSettings) -> Result<(), StoreError> {
     let (username, password) = match (credentials(&settings.url), &settings.username, &settings.password) {
         (Some((_, username, password, _)), _, _) => (username.to_owned(), password.to_owned()),
         (None, Some(username), Some(password)) => (username.clone(), password.expose_secret().to_owned()),
         _ => return Ok(()),
     };
-    // A user of the namespace suffices; one of the whole server works too.
-    let namespace = settings.namespace.clone();
-    let scoped = Namespace { namespace, username: username.clone(), password: password.clone() };
-    if db.signin(scoped).await.is_ok() {
-        return Ok(());
-    }
-    match db.signin(Root { username, password }).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(StoreError::Unavailable(Box::new(error))),
-    }
+    let signed_in = db.sign_in(&settings.namespace, &username, &password).await;
+    signed_in.map_err(|error| StoreError::Unavailable(Box::new(error)))
 }
 
 /// A session of its own, bound to one database, which is made if it is not there.
-async fn bind(db: &Surreal<Any>, namespace: &str, database: &DatabaseName) -> Result<Surreal<Any>, surrealdb::Error> {
-    let bound = db.clone();
-    bound.use_ns(namespace).await?;
-    bound.query(format!("DEFINE DATABASE IF NOT EXISTS {}", database.as_str())).await?.check()?;
-    bound.use_ns(namespace).use_db(database.as_str()).await?;
+async fn bind(db: &Engine, namespace: &str, database: &DatabaseName) -> Result<Engine, surrealdb::Error> {
+    let (bound, database) = (db.clone(), database.to_string());
+    bound.choose(namespace, None).await?;
+    bound.query(format!("DEFINE DATABASE IF NOT EXISTS {database}")).await?.check()?;
+    bound.choose(namespace, Some(&database)).await?;
     Ok(bound)
 }
 

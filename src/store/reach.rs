@@ -8,14 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use surrealdb::engine::any::Any;
-use surrealdb::method::Query as EngineQuery;
-use surrealdb::types::{SurrealValue, Variables};
-use surrealdb::{IndexedResults, Surreal};
+use surrealdb::IndexedResults;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::StoreError;
+use super::engine::{Bindings, Engine, EngineQuery};
 
 /// How long a query may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,7 +29,7 @@ const LOOKED_FOR_EVERY: Duration = Duration::from_millis(250);
 
 /// Whether the store answers, as far as this process knows.
 pub(super) struct Reach {
-    db: Surreal<Any>,
+    db: Engine,
     /// Host and port, if it is on a server; one in this process is always there.
     server: Option<String>,
     away: AtomicBool,
@@ -44,7 +42,7 @@ impl Reach {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] for the URL of a server that names no host.
-    pub(super) fn new(db: Surreal<Any>, url: &str) -> Result<Arc<Self>, StoreError> {
+    pub(super) fn new(db: Engine, url: &str) -> Result<Arc<Self>, StoreError> {
         Ok(Arc::new(Self { db, server: server_of(url)?, away: AtomicBool::new(false), returns: Notify::new() }))
     }
 
@@ -180,13 +178,13 @@ fn away(why: &str) -> StoreError {
 
 /// A query on its way.
 pub(super) struct Asking<'c> {
-    query: EngineQuery<'c, Any>,
+    query: EngineQuery<'c>,
     reach: &'c Arc<Reach>,
     is_write: bool,
 }
 
 impl<'c> Asking<'c> {
-    pub(super) fn new(query: EngineQuery<'c, Any>, reach: &'c Arc<Reach>) -> Self {
+    pub(super) fn new(query: EngineQuery<'c>, reach: &'c Arc<Reach>) -> Self {
         Self { query, reach, is_write: false }
     }
 
@@ -202,24 +200,7 @@ impl<'c> Asking<'c> {
 
     /// Gives parameters their values.
     pub(super) fn bind(self, bindings: impl Bindings) -> Self {
-        Self { query: bindings.bind_to(self.query), ..self }
-    }
-}
-
-/// What gives parameters their values: one with its name, or all of them.
-pub(super) trait Bindings {
-    fn bind_to(self, query: EngineQuery<'_, Any>) -> EngineQuery<'_, Any>;
-}
-
-impl<V: SurrealValue> Bindings for (&'static str, V) {
-    fn bind_to(self, query: EngineQuery<'_, Any>) -> EngineQuery<'_, Any> {
-        query.bind(self)
-    }
-}
-
-impl Bindings for Variables {
-    fn bind_to(self, query: EngineQuery<'_, Any>) -> EngineQuery<'_, Any> {
-        query.bind(self)
+        Self { query: self.query.bind(bindings), ..self }
     }
 }
 

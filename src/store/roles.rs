@@ -226,7 +226,7 @@ pub(super) fn push_grants(write: &mut Write, changes: &[GrantChange<'_>]) {
 
 /// Whose change may leave the organization without an owner.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum OwnerWatch<'a> {
+pub enum OwnerWatch<'a> {
     /// Nobody's: what takes owners away is allowed to.
     Nobody,
     /// These users', if they are owners.

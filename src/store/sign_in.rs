@@ -61,6 +61,8 @@ impl Store {
         let bound = self.organization(login.organization).await?;
         let mut write = Write::new(login.organization, event);
         push_user_seen(&mut write, sign_in.user);
+        // That somebody was here shows in nothing that is remembered.
+        write.touches_only([]);
         write.use_database(&DatabaseName::identity());
         push_login(&mut write, sign_in);
         if let Some(factor) = &sign_in.factor {
@@ -105,6 +107,7 @@ impl Store {
         let bound = self.organization(organization).await?;
         let mut write = Write::new(organization, event);
         push_user_seen(&mut write, user);
+        write.touches_only([]);
         write.use_database(&DatabaseName::identity());
         push_guard(&mut write, account, organization);
         push_own_tokens(&mut write, tokens, event.at);

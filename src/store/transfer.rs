@@ -70,6 +70,9 @@ impl OrganizationStore {
             "IF (SELECT VALUE id FROM service_account WHERE user_name_key IN $names) != [] { THROW 'name taken' };",
         );
         write.push("INSERT INTO user $users RETURN NONE;");
+        for (user, _) in users {
+            write.user_comes(user.id);
+        }
         write.bind("names", users.iter().map(|(user, _)| user.user_name_key()).collect::<Vec<String>>());
         write.bind("users", users.iter().map(|(user, _)| UserRow::from(user)).collect::<Vec<UserRow>>());
         write.commit(&self.0).await

@@ -230,6 +230,18 @@ impl OrganizationStore {
         rows.into_iter().next().map(Row::into_entity).transpose()
     }
 
+    /// Who has this folded name.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_user_id_by_name_key(&self, name_key: &str) -> Result<Option<UserId>, StoreError> {
+        let query =
+            self.0.query("SELECT VALUE id FROM user WHERE user_name_key = $key").bind(("key", name_key.to_owned()));
+        let ids: Vec<RecordId> = settle(query.await?)?.take(0)?;
+        ids.first().map(|id| key(id).map(UserId::new)).transpose()
+    }
+
     /// Adds a user with its audit event.
     ///
     /// # Errors
@@ -243,6 +255,7 @@ impl OrganizationStore {
             );
         }
         push_new_user(&mut write, user);
+        write.touches_only([user.id]);
         write.commit(&self.0).await
     }
 
@@ -251,7 +264,7 @@ impl OrganizationStore {
     /// # Errors
     ///
     /// [`StoreError::Outdated`] when it is no longer that version; [`StoreError::Taken`]; [`StoreError::LastOwner`].
-    pub(crate) async fn update_user(
+    pub async fn update_user(
         &self,
         before: &User,
         after: &User,
@@ -263,6 +276,10 @@ impl OrganizationStore {
         push_update(&mut write, before, after);
         consequences::push_end_access(&mut write, event, before);
         push_owner_guard(&mut write, watch);
+        // Those whose manager it is show what it is called.
+        if before.attributes.text("displayName") == after.attributes.text("displayName") {
+            write.touches_only([after.id]);
+        }
         write.commit(&self.0).await
     }
 
@@ -333,6 +350,7 @@ fn push_name_check(write: &mut Write) {
 pub(super) fn push_new_user(write: &mut Write, user: &User) {
     push_name_check(write);
     write.push("CREATE $id CONTENT $user RETURN NONE;");
+    write.user_comes(user.id);
     write.bind("id", user_record(user.id));
     write.bind("user", UserRow::from(user));
 }
@@ -370,6 +388,7 @@ pub(super) fn push_users(write: &mut Write, users: &[(OrganizationId, User, User
     if users.is_empty() {
         return;
     }
+    write.touches_everybody();
     for (index, (organization, ..)) in users.iter().enumerate() {
         write.use_database(&DatabaseName::of(*organization));
         write.push_element("change", "user_changes", index);

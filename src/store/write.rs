@@ -1,5 +1,7 @@
 //! One use case's writes: one batch, one transaction, its audit event included (D3, D6).
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -7,9 +9,11 @@ use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Value, Variable
 
 use super::error::settle;
 use super::provisioning::ProvisioningRow;
+use super::roster::Move;
+use super::stamps::Touched;
 use super::{Bound, DatabaseName, StoreError, millis, uuid};
 use crate::domain::audit::{AuditEvent, Consequence};
-use crate::domain::{Actor, OrganizationId};
+use crate::domain::{Actor, OrganizationId, UserId};
 
 /// How long a write whose outcome is unknown waits for the store, to see what came of it.
 const WAITED_FOR: Duration = Duration::from_millis(750);
@@ -23,6 +27,10 @@ pub(super) struct Write {
     pub(super) organization: Option<OrganizationId>,
     /// The databases it goes to besides.
     others: Vec<DatabaseName>,
+    /// What it changes of what is shown of users in the database it begins in.
+    touched: Touched,
+    /// Who comes into that database's table of users, and who goes.
+    moves: Vec<Move>,
     now: i64,
 }
 
@@ -36,6 +44,8 @@ impl Write {
             event: event_id(event),
             organization: organization.into(),
             others: Vec::new(),
+            touched: Touched::Everybody,
+            moves: Vec::new(),
             now: millis(event.at),
         };
         write.push("CREATE $event CONTENT $event_content RETURN NONE;");
@@ -78,10 +88,8 @@ impl Write {
 
     /// Adds a statement that names an organization's database, which is made of hexadecimal digits.
     pub(super) fn use_database(&mut self, database: &DatabaseName) {
-        self.others.push(database.clone());
-        self.text.push_str("USE DB ");
-        self.text.push_str(database.as_str());
-        self.text.push(';');
+        self.others.push(*database);
+        self.text.push_str(&format!("USE DB {database};"));
     }
 
     /// Gives a parameter its value.
@@ -89,17 +97,49 @@ impl Write {
         self.variables.insert(name, value);
     }
 
-    /// Runs the batch.
+    /// Says that nothing changes of what is shown of others than these: what is remembered of the others stays. Whoever
+    /// does not say so makes the whole organization be forgotten.
+    pub(super) fn touches_only(&mut self, users: impl IntoIterator<Item = UserId>) {
+        self.touched = Touched::Users(users.into_iter().collect());
+    }
+
+    /// Takes that back: what it changes may show in anybody.
+    pub(super) fn touches_everybody(&mut self) {
+        self.touched = Touched::Everybody;
+    }
+
+    /// A row of the table `user` is made.
+    pub(super) fn user_comes(&mut self, user: UserId) {
+        self.moves.push(Move::Came(user.uuid()));
+    }
+
+    /// A row of the table `user` is deleted.
+    pub(super) fn user_leaves(&mut self, user: UserId) {
+        self.moves.push(Move::Left(user.uuid()));
+    }
+
+    /// Runs the batch, to its end even if nobody waits for that any more.
     ///
     /// When the connection breaks the outcome is unknown: the event is looked for, and if it is there everything has
     /// happened (security catalogue C-09). If it is not, it may still come: the caller is told to try again, and is not
     /// tried again for.
-    pub(super) async fn commit(self, db: &Bound) -> Result<(), StoreError> {
-        // Whatever comes of it, and whether or not anybody waits for that: what is remembered must not be used any more.
-        let others = self.others.clone();
-        db.changes(&others);
-        let outcome = self.run(db).await;
-        db.changes(&others);
+    pub(super) async fn commit(self, db: &Arc<Bound>) -> Result<(), StoreError> {
+        let committing = self.carry_out(db.clone());
+        tokio::spawn(committing).await.unwrap_or_else(|error| Err(StoreError::Failed(error.to_string())))
+    }
+
+    /// What is remembered is forgotten before it is written, so that nobody uses it who reads what is written, and again
+    /// after, since it may have been read in between.
+    async fn carry_out(mut self, db: Arc<Bound>) -> Result<(), StoreError> {
+        let changes = Changes {
+            db: db.clone(),
+            others: std::mem::take(&mut self.others),
+            touched: std::mem::replace(&mut self.touched, Touched::Everybody),
+            moves: std::mem::take(&mut self.moves),
+        };
+        changes.begin_or_end();
+        let outcome = self.run(&db).await;
+        changes.note(&outcome);
         outcome
     }
 
@@ -119,6 +159,44 @@ impl Write {
             },
             outcome => outcome,
         }
+    }
+}
+
+/// What a unit of work changes of what is remembered.
+struct Changes {
+    db: Arc<Bound>,
+    others: Vec<DatabaseName>,
+    touched: Touched,
+    moves: Vec<Move>,
+}
+
+impl Changes {
+    fn begin_or_end(&self) {
+        let Self { db, others, touched, .. } = self;
+        db.unsealed.store(true, Ordering::Relaxed);
+        db.shared.commits.fetch_add(1, Ordering::SeqCst);
+        db.shared.stamps.advance(db.name, touched);
+        // What it does elsewhere is not told apart.
+        let elsewhere = others.iter().filter(|other| **other != db.name);
+        elsewhere.for_each(|other| db.shared.stamps.advance(*other, &Touched::Everybody));
+    }
+
+    fn note(&self, outcome: &Result<(), StoreError>) {
+        if let DatabaseName::Organization(organization) = self.db.name {
+            match outcome {
+                Ok(()) => self.db.shared.rosters.note(organization, &self.moves),
+                Err(StoreError::Unavailable(_) | StoreError::Failed(_)) => {
+                    self.db.shared.rosters.doubt(organization, &self.moves);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        self.begin_or_end();
     }
 }
 

@@ -33,6 +33,7 @@ mod operations;
 mod parity;
 mod provisioning_log;
 mod races;
+mod remembered;
 mod schema_files;
 mod scim_bulk;
 mod scim_conditions;

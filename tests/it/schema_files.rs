@@ -28,8 +28,7 @@ fn migrations_are_numbered_and_say_why() {
 async fn migrations_apply_to_an_empty_and_to_a_filled_store() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("surrealkv://{}/store", folder.path().display());
-    let store =
-        rollcall::store::StoreSettings { url, namespace: "rollcall".to_owned(), username: None, password: None };
+    let store = rollcall::store::StoreSettings::at(&url);
     let app = TestApp::start_on(Engine::Disk).await;
     let tenant = app.tenant("acme").await;
     let id = tenant.scim.make_user("ada").await;

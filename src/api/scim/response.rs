@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use super::failure::{Failure, SCIM_JSON};
 use super::request::Client;
 use crate::api::requests::Learned;
-use crate::service::Outcome;
+use crate::service::{Listed, Outcome, Shown};
 
 /// Any JSON, as SCIM.
 pub(super) fn scim_json(status: StatusCode, body: &Value) -> Response {
-    (status, [(CONTENT_TYPE, SCIM_JSON)], body.to_string()).into_response()
+    scim_text(status, body.to_string())
 }
 
 /// One resource with its version and, where it is new, its place.
@@ -62,12 +62,35 @@ impl Answer<'_> {
         self.with_version(scim_json(status, &Value::Object(resource)))
     }
 
-    fn with_version(&self, mut response: Response) -> Response {
-        if let Ok(tag) = HeaderValue::from_str(&self.version.to_string()) {
-            response.headers_mut().insert(ETAG, tag);
-        }
-        response
+    fn with_version(&self, response: Response) -> Response {
+        with_version(response, &self.version)
     }
+}
+
+fn with_version(mut response: Response, version: &Version) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&version.to_string()) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+fn scim_text(status: StatusCode, body: String) -> Response {
+    (status, [(CONTENT_TYPE, SCIM_JSON)], body).into_response()
+}
+
+/// 200 with a user as it is answered, or 304 when the client has this version already (C125).
+pub(super) fn shown_unless_known(client: &Client, shown: Shown) -> Response {
+    let known = client.conditions.if_none_match.as_ref();
+    if known.is_some_and(|tags| tags.match_version(&shown.version)) {
+        return with_version(StatusCode::NOT_MODIFIED.into_response(), &shown.version);
+    }
+    with_version(scim_text(StatusCode::OK, shown.text), &shown.version)
+}
+
+/// A page of users as they are answered.
+pub(super) fn list_of_shown(found: &Listed<Shown>) -> Response {
+    let texts: Vec<&str> = found.views.iter().map(|shown| shown.text.as_str()).collect();
+    scim_text(StatusCode::OK, message::list_of_texts(found.total, &found.place, &texts))
 }
 
 /// A page of resources.

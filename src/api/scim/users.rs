@@ -1,6 +1,6 @@
 //! `/Users` (RFC 7644 §3).
 
-use ::scim::{ListRequest, Resource, patch as operations};
+use ::scim::{ListRequest, Projection, Resource, patch as operations};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,9 +9,9 @@ use super::failure::Failure;
 use super::request::{Client, ClientWithBody};
 use super::response::{self, Answer, learned, saved};
 use crate::api::Api;
-use crate::domain::UserId;
 use crate::domain::user::UserView;
-use crate::service::{Outcome, Saved};
+use crate::domain::{Caller, UserId};
+use crate::service::{Outcome, Saved, Show, Shown};
 
 /// `POST /Users` (RFC 7644 §3.3).
 pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> Response {
@@ -34,6 +34,10 @@ pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> R
 pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client: Client) -> Response {
     let outcome = async {
         let projection = client.parameters.projection(&client.caller.types().user)?;
+        if projection.is_default() {
+            let shown = api.service.show_user(&client.caller, id.parse()?, show(&api, &client.caller)).await?;
+            return Ok(response::shown_unless_known(&client, shown));
+        }
         let view = api.service.get_user(&client.caller, id.parse()?).await?;
         let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
         Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base())))
@@ -61,10 +65,25 @@ pub(super) async fn search(State(api): State<Api>, request: ClientWithBody) -> R
 
 async fn list_by(api: &Api, client: &mut Client, parameters: &ListRequest) -> Result<Response, Failure> {
     let projection = parameters.projection(&client.caller.types().user)?;
+    if projection.is_default() {
+        let show = show(api, &client.caller);
+        let found = api.service.show_users(&client.caller, parameters, &mut client.reading, show).await?;
+        return Ok(response::list_of_shown(&found));
+    }
     let found = api.service.list_users(&client.caller, parameters, &mut client.reading).await?;
     let base = api.settings.scim_base();
     let resources = found.views.iter().map(|view| view.to_scim(&base));
     Ok(response::list(&client.caller.types().user, &projection, (found.total, &found.place), resources))
+}
+
+/// How a user is answered to whoever does not say which attributes: the same for all clients of an organization.
+fn show(api: &Api, caller: &Caller) -> impl Show + use<> {
+    let (base, types) = (api.settings.scim_base(), caller.types().clone());
+    move |view| {
+        let mut resource = view.to_scim(&base);
+        Projection::default().apply(&types.user, &mut resource);
+        Shown { version: view.version(), text: serde_json::Value::Object(resource).to_string() }
+    }
 }
 
 /// `PUT /Users/{id}` (RFC 7644 §3.5.1).

@@ -67,8 +67,7 @@ async fn connect(settings: StoreSettings) -> Result<Store, StoreError> {
 
 /// A store on disk that another process, or a server of this one, has just let go of.
 pub async fn reopened(url: &str) -> Store {
-    let settings =
-        StoreSettings { url: url.to_owned(), namespace: "rollcall".to_owned(), username: None, password: None };
+    let settings = StoreSettings::at(url);
     for _ in 0..100 {
         if let Ok(store) = connect(settings.clone()).await {
             return store;

@@ -1,0 +1,174 @@
+//! Users as a face answers them, remembered where nothing can change them unseen; what is written makes it forgotten.
+
+use std::collections::HashMap;
+
+use scim::filter::{Check, Operand, Operator, Resolved};
+use scim::{ListRequest, Reading};
+
+use crate::domain::cursor::Position;
+use crate::domain::user::{User, UserView};
+use crate::domain::{Caller, Error, Noun, OrganizationId, Permission, UserId};
+use crate::store::{Found, OrganizationStore, Paging, Start};
+
+use super::known::Shown;
+use super::{Listed, ReadList, Service};
+
+/// How a face answers a user, whoever asks.
+pub trait Show: Fn(&UserView) -> Shown + Sync {}
+
+impl<F: Fn(&UserView) -> Shown + Sync> Show for F {}
+
+impl Service {
+    /// A user, as it is answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::get_user`].
+    pub async fn show_user(&self, caller: &Caller, id: UserId, show: impl Show) -> Result<Shown, Error> {
+        let organization = caller.require(Permission::UserAccessRead)?;
+        // Asked before anything is read: what is written meanwhile makes what is remembered old.
+        let stamp = self.store.stamp(organization, id);
+        if let Some(shown) = self.known_users.get(organization, id, stamp) {
+            return Ok(shown);
+        }
+        let view = self.get_user(caller, id).await?;
+        let shown = show(&view);
+        self.known_users.put((organization, id), stamp, view.user.user_name_key(), &shown);
+        Ok(shown)
+    }
+
+    /// Users, as they are answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::list_users`].
+    pub async fn show_users(
+        &self,
+        caller: &Caller,
+        request: &ListRequest,
+        reading: &mut Reading,
+        show: impl Show,
+    ) -> Result<Listed<Shown>, Error> {
+        let organization = caller.require(Permission::UserAccessRead)?;
+        let list = self.read_list(caller, &caller.types().user, request, reading)?;
+        if let Some(name_key) = list.name_key() {
+            let found = self.show_named(caller, organization, name_key, &show).await?;
+            let place = self.place(caller, &caller.types().user, request, &list, None)?;
+            let total = u64::from(found.is_some());
+            let views = found.into_iter().filter(|_| list.page.count > 0 && list.page.offset() == 0).collect();
+            return Ok(Listed { total, place, views });
+        }
+        let store = self.store.organization(organization).await?;
+        let Some(found) = self.page_of_all(&store, &list).await? else {
+            let listed = self.list_users(caller, request, reading).await?;
+            let views = listed.views.iter().map(show).collect();
+            return Ok(Listed { total: listed.total, place: listed.place, views });
+        };
+        let views = self.show_these(&store, organization, &found.page, show).await?;
+        let place = self.place(caller, &caller.types().user, request, &list, found.next.as_ref())?;
+        Ok(Listed { total: found.total, place, views })
+    }
+
+    /// The user with this name, if there is one.
+    async fn show_named(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        name_key: &str,
+        show: &impl Show,
+    ) -> Result<Option<Shown>, Error> {
+        if let Some(id) = self.known_users.named(organization, name_key) {
+            let stamp = self.store.stamp(organization, id);
+            if let Some(shown) = self.known_users.get_named((organization, id), name_key, stamp) {
+                return Ok(Some(shown));
+            }
+        }
+        let store = self.store.organization(organization).await?;
+        let Some(id) = store.find_user_id_by_name_key(name_key).await? else { return Ok(None) };
+        let stamp = self.store.stamp(organization, id);
+        let view = match self.get_user(caller, id).await {
+            Ok(view) if view.user.user_name_key() == name_key => view,
+            // Renamed or gone in between.
+            Ok(_) | Err(Error::NotFound(Noun::User)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let shown = show(&view);
+        self.known_users.put((organization, id), stamp, name_key.to_owned(), &shown);
+        Ok(Some(shown))
+    }
+
+    /// These users, in their order; those that are gone are left out.
+    async fn show_these(
+        &self,
+        store: &OrganizationStore,
+        organization: OrganizationId,
+        ids: &[UserId],
+        show: impl Show,
+    ) -> Result<Vec<Shown>, Error> {
+        let mut shown = HashMap::with_capacity(ids.len());
+        let mut stamps = HashMap::new();
+        for id in ids {
+            let stamp = self.store.stamp(organization, *id);
+            match self.known_users.get(organization, *id, stamp) {
+                Some(known) => _ = shown.insert(*id, known),
+                None => _ = stamps.insert(*id, stamp),
+            }
+        }
+        let missing: Vec<UserId> = ids.iter().copied().filter(|id| stamps.contains_key(id)).collect();
+        let views = self.view_users(store, store.find_users(&missing).await?).await?;
+        for view in views {
+            let (id, answer) = (view.user.id, show(&view));
+            let stamp = stamps.remove(&id).flatten();
+            self.known_users.put((organization, id), stamp, view.user.user_name_key(), &answer);
+            shown.insert(id, answer);
+        }
+        Ok(ids.iter().filter_map(|id| shown.remove(id)).collect())
+    }
+
+    /// Who is on a page of all users; none where the list is of some, or in another order, or where others write too.
+    pub(super) async fn page_of_all(
+        &self,
+        store: &OrganizationStore,
+        list: &ReadList<'_>,
+    ) -> Result<Option<Found<UserId>>, Error> {
+        if list.filter.is_some() || list.sort.is_some() {
+            return Ok(None);
+        }
+        let (start, is_by_cursor) = match &list.paging {
+            Paging::Index => (Start::Offset(list.page.offset()), false),
+            Paging::Cursor(None) => (Start::Offset(0), true),
+            Paging::Cursor(Some(after)) => (Start::After(UserId::new(after.id)), true),
+        };
+        let Some(page) = store.roster_page(start, list.page.count).await? else { return Ok(None) };
+        let next = page.ids.last().filter(|_| is_by_cursor && page.is_more);
+        let next = next.map(|last| Position { key: None, id: last.uuid() });
+        Ok(Some(Found { total: page.total, page: page.ids, next }))
+    }
+}
+
+impl ReadList<'_> {
+    /// The folded name that the list asks for, if it asks for that alone: at most one user has it.
+    fn name_key(&self) -> Option<&str> {
+        if self.paging != Paging::Index {
+            return None;
+        }
+        match self.filter.as_ref()? {
+            Resolved::Test(test) if test.target.extension.is_none() && test.target.attribute.name == "userName" => {
+                match &test.check {
+                    Check::Compare(Operator::Eq, Operand::Text(name_key)) => Some(name_key),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Found<UserId> {
+    /// The page with the users themselves, in its order; those that are gone are left out.
+    pub(super) fn with(&self, users: Vec<User>) -> Found<User> {
+        let mut users: HashMap<UserId, User> = users.into_iter().map(|user| (user.id, user)).collect();
+        let page = self.page.iter().filter_map(|id| users.remove(id)).collect();
+        Found { total: self.total, page, next: self.next.clone() }
+    }
+}

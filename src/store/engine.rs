@@ -1,0 +1,178 @@
+//! The engine behind the store: one on disk in this process, whose memory and commits are set here, or any other.
+
+use std::borrow::Cow;
+use std::future::IntoFuture;
+use std::pin::Pin;
+
+use surrealdb::engine::any::{Any, connect};
+use surrealdb::engine::local::Db;
+use surrealdb::method::Query;
+use surrealdb::opt::auth::{Namespace, Root};
+use surrealdb::types::{SurrealValue, Variables};
+use surrealdb::{IndexedResults, Surreal};
+use surrealdb_cnf::ConfigMap;
+use surrealdb_core::kvs::Datastore;
+
+/// What a store on disk may keep in memory. The engine's own defaults follow the machine's memory: a gigabyte of writes
+/// and half the rest of what was read.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskMemory {
+    /// Of what was read, in bytes.
+    pub read_bytes: u64,
+    /// Of what was written, in bytes, until it is sorted into files; no transaction may be larger.
+    pub written_bytes: u64,
+}
+
+impl Default for DiskMemory {
+    fn default() -> Self {
+        Self { read_bytes: 256 << 20, written_bytes: 128 << 20 }
+    }
+}
+
+/// How many commits have to wait for the disk at once until it is waited for more of them: more than there ever are. What
+/// comes while the disk is busy is written together anyway; waiting for more would cost each of them five milliseconds.
+const COMMITS_WAITED_FOR: &str = "4096";
+
+/// A session of an engine; clones are sessions of their own.
+#[derive(Clone)]
+pub(super) enum Engine {
+    OnDisk(Surreal<Db>),
+    Other(Surreal<Any>),
+}
+
+impl Engine {
+    /// Opens the store at this URL, which has no credentials in it.
+    pub(super) async fn open(url: &str, memory: DiskMemory) -> Result<Self, surrealdb::Error> {
+        if url.starts_with("surrealkv://") {
+            return Ok(Self::OnDisk(Box::pin(open_on_disk(url, memory)).await?));
+        }
+        Ok(Self::Other(connect(url).await?))
+    }
+
+    /// Asks it.
+    pub(super) fn query<'c>(&'c self, text: impl Into<Cow<'c, str>>) -> EngineQuery<'c> {
+        match self {
+            Self::OnDisk(db) => EngineQuery::OnDisk(db.query(text)),
+            Self::Other(db) => EngineQuery::Other(db.query(text)),
+        }
+    }
+
+    /// From here on the session is about one namespace and, if it is named, one of its databases.
+    pub(super) async fn choose(&self, namespace: &str, database: Option<&str>) -> Result<(), surrealdb::Error> {
+        match self {
+            Self::OnDisk(db) => {
+                db.use_ns(namespace).await?;
+                if let Some(database) = database {
+                    db.use_ns(namespace).use_db(database).await?;
+                }
+            }
+            Self::Other(db) => {
+                db.use_ns(namespace).await?;
+                if let Some(database) = database {
+                    db.use_ns(namespace).use_db(database).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Signs in to a server: as a user of the namespace, which suffices, or as one of the whole server.
+    pub(super) async fn sign_in(
+        &self,
+        namespace: &str,
+        username: &str,
+        password: &str,
+    ) -> Result<(), surrealdb::Error> {
+        let Self::Other(db) = self else { return Ok(()) };
+        let (username, password) = (username.to_owned(), password.to_owned());
+        let scoped =
+            Namespace { namespace: namespace.to_owned(), username: username.clone(), password: password.clone() };
+        if db.signin(scoped).await.is_err() {
+            db.signin(Root { username, password }).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether it answers.
+    pub(super) async fn health(&self) -> Result<(), surrealdb::Error> {
+        match self {
+            Self::OnDisk(db) => db.health().await,
+            Self::Other(db) => db.health().await,
+        }
+    }
+}
+
+/// As the SDK opens it, which has no setting for memory and commits.
+async fn open_on_disk(url: &str, memory: DiskMemory) -> Result<Surreal<Db>, surrealdb::Error> {
+    let settings = ConfigMap::empty()
+        .with_key_value("surrealkv_block_cache_capacity", memory.read_bytes.to_string())
+        .with_key_value("surrealkv_max_memtable_size", memory.written_bytes.to_string())
+        .with_key_value("surrealkv_grouped_commit_wait_threshold", COMMITS_WAITED_FOR);
+    let builder = Datastore::builder().with_config(settings).without_maintenance_tasks();
+    let store = builder.build_with_path(url).await.map_err(failed)?;
+    // Nothing may be written before it is known, or written down, which version wrote the store.
+    store.check_version().await.map_err(failed)?;
+    store.bootstrap().await.map_err(failed)?;
+    store.start_maintenance_tasks();
+    Surreal::<Db>::unstable_from_datastore(store, None).await
+}
+
+fn failed(error: impl std::fmt::Display) -> surrealdb::Error {
+    surrealdb::Error::internal(error.to_string())
+}
+
+/// A query of either engine.
+pub(super) enum EngineQuery<'c> {
+    OnDisk(Query<'c, Db>),
+    Other(Query<'c, Any>),
+}
+
+impl<'c> EngineQuery<'c> {
+    /// Adds statements.
+    pub(super) fn query(self, text: impl Into<Cow<'c, str>>) -> Self {
+        match self {
+            Self::OnDisk(query) => Self::OnDisk(query.query(text)),
+            Self::Other(query) => Self::Other(query.query(text)),
+        }
+    }
+
+    /// Gives parameters their values.
+    pub(super) fn bind(self, bindings: impl Bindings) -> Self {
+        let values = bindings.into_variables();
+        match self {
+            Self::OnDisk(query) => Self::OnDisk(query.bind(values)),
+            Self::Other(query) => Self::Other(query.bind(values)),
+        }
+    }
+}
+
+/// What gives parameters their values: one with its name, or all of them.
+pub(super) trait Bindings {
+    fn into_variables(self) -> Variables;
+}
+
+impl<V: SurrealValue> Bindings for (&'static str, V) {
+    fn into_variables(self) -> Variables {
+        let mut variables = Variables::new();
+        variables.insert(self.0, self.1);
+        variables
+    }
+}
+
+impl Bindings for Variables {
+    fn into_variables(self) -> Variables {
+        self
+    }
+}
+
+impl<'c> IntoFuture for EngineQuery<'c> {
+    type Output = Result<IndexedResults, surrealdb::Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        match self {
+            Self::OnDisk(query) => query.into_future(),
+            Self::Other(query) => query.into_future(),
+        }
+    }
+}
