@@ -47,8 +47,7 @@ fn run(folder: &Path, store: &str, arguments: &[&str]) {
 
 /// As many users at a time, and as many such writes at once, as an import has; with an event each that says nothing.
 async fn alone(url: &str, users: usize) -> Duration {
-    let settings =
-        StoreSettings { url: url.to_owned(), namespace: "rollcall".to_owned(), username: None, password: None };
+    let settings = StoreSettings::at(url);
     let (entropy, now) = (Entropy::default(), Clock::default().now());
     let store = Store::connect(&settings).await.expect("a store");
     let store = store.organization(OrganizationId::new(entropy.id(now))).await.expect("opened");

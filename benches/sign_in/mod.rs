@@ -92,7 +92,7 @@ pub async fn hostile_documents(bench: &Bench, report: &mut Report) {
         let mut times = Vec::new();
         for _ in 0..100 {
             let started = Instant::now();
-            let (_, answer) = client.try_send("POST", "/graphql", &body).await;
+            let answer = client.try_send("POST", "/graphql", &body).await.body;
             times.push(started.elapsed());
             assert!(String::from_utf8_lossy(&answer).contains("\"errors\""), "{what} is refused");
         }
@@ -128,13 +128,14 @@ pub async fn flood(bench: &Bench, report: &mut Report, tenant: &Tenant, users: &
         let (going_on, done, refused) = (going_on.clone(), done.clone(), refused.clone());
         people.spawn(async move {
             while going_on.load(Ordering::Relaxed) {
-                let (status, answer) = client.try_send("POST", "/graphql", &body).await;
-                if status == 200 {
-                    let answer = String::from_utf8_lossy(&answer);
+                let answer = client.try_send("POST", "/graphql", &body).await;
+                if answer.status == 200 {
+                    let answer = String::from_utf8_lossy(&answer.body);
                     assert!(answer.contains("accessToken"), "{answer}");
                     done.fetch_add(1, Ordering::Relaxed);
                 } else {
-                    assert!(status == 429 || status == 503, "{status}");
+                    assert!(answer.status == 429 || answer.status == 503, "{}", answer.status);
+                    assert!(answer.has_retry_after, "whoever is refused is told when to come back");
                     refused.fetch_add(1, Ordering::Relaxed);
                     // What Retry-After says, and not all at once again.
                     tokio::time::sleep(Duration::from_millis(2_000 + 4 * number as u64)).await;

@@ -1,0 +1,113 @@
+//! What is measured against: a route that answers the same bytes and does nothing else, and the store with nothing over it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use rollcall::clock::{Clock, Entropy};
+use rollcall::domain::audit::{AuditEvent, EventKind};
+use rollcall::domain::user::{User, UserDraft, Writer};
+use rollcall::domain::{AuditEventId, Caller, OrganizationId, UserId};
+use rollcall::store::{OrganizationStore, OwnerWatch, Store, StoreSettings};
+use scim::Resource;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::measure::per_second;
+use crate::world::{CONNECTIONS, person};
+
+/// A server of one route, for the whole process.
+pub async fn bare(body: &Path) {
+    let bytes = axum::body::Bytes::from(std::fs::read(body).expect("a body"));
+    let answer = move || async move { ([(CONTENT_TYPE, "application/scim+json")], bytes) };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    println!("{}", json!({"url": format!("http://{}", listener.local_addr().expect("an address"))}));
+    axum::serve(listener, Router::new().route("/bare", get(answer))).await.expect("it serves");
+}
+
+/// The store, written to by as many tasks as there are connections.
+pub struct StoreAlone {
+    store: OrganizationStore,
+    entropy: Arc<Entropy>,
+    next: Arc<AtomicUsize>,
+    users: Vec<UserId>,
+}
+
+fn resource(body: &Value) -> Resource {
+    let mut attributes = body.as_object().expect("an object").clone();
+    attributes.remove("schemas");
+    Resource::from_stored(attributes)
+}
+
+fn event(entropy: &Entropy, kind: EventKind, user: UserId) -> AuditEvent {
+    let now = Clock::default().now();
+    AuditEvent::new(AuditEventId::new(entropy.id(now)), now, &Caller::operator(None), kind, ("user", user.to_string()))
+}
+
+fn writer() -> Writer {
+    Writer { author: None, now: Clock::default().now(), states_all: true }
+}
+
+impl StoreAlone {
+    pub async fn open(folder: &Path) -> Self {
+        let url = format!("surrealkv://{}/alone?sync=every", folder.display());
+        let store = Store::connect(&StoreSettings::at(&url)).await.expect("a store");
+        let entropy = Arc::new(Entropy::default());
+        let id = OrganizationId::new(entropy.id(Clock::default().now()));
+        Self { store: store.organization(id).await.expect("opened"), entropy, next: Arc::default(), users: Vec::new() }
+    }
+
+    /// Users a second that are made, one transaction each.
+    pub async fn creates(&mut self, time: Duration) -> f64 {
+        let started = Instant::now();
+        let mut running = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let (store, entropy, next) = (self.store.clone(), self.entropy.clone(), self.next.clone());
+            running.spawn(async move {
+                let mut made = Vec::new();
+                while started.elapsed() < time {
+                    let body = resource(&person(next.fetch_add(1, Ordering::Relaxed)));
+                    let id = UserId::new(entropy.id(Clock::default().now()));
+                    let user = User::create(id, UserDraft::new(body).expect("valid"), writer());
+                    let event = event(&entropy, EventKind::UserCreated, id);
+                    store.insert_user(&user, false, &event).await.expect("stored");
+                    made.push(id);
+                }
+                made
+            });
+        }
+        let made: Vec<UserId> = running.join_all().await.into_iter().flatten().collect();
+        let rate = per_second(made.len(), started);
+        self.users.extend(made);
+        rate
+    }
+
+    /// Changes a second, each a read and a transaction, of users that were made before.
+    pub async fn updates(&mut self, time: Duration) -> f64 {
+        let started = Instant::now();
+        let mut running = JoinSet::new();
+        let share = self.users.len() / CONNECTIONS;
+        for number in 0..CONNECTIONS {
+            let (store, entropy) = (self.store.clone(), self.entropy.clone());
+            let ids: Vec<UserId> = self.users[number * share..][..share].to_vec();
+            running.spawn(async move {
+                let mut count = 0;
+                while started.elapsed() < time {
+                    let before = store.find_user(ids[count % ids.len()]).await.expect("read").expect("there");
+                    let mut attributes = before.attributes.clone();
+                    attributes.attributes_mut().insert("active".to_owned(), json!(!before.active()));
+                    let after = before.with_attributes(UserDraft::new(attributes).expect("valid"), writer());
+                    let event = event(&entropy, EventKind::UserUpdated, before.id);
+                    store.update_user(&before, &after, OwnerWatch::Nobody, &event).await.expect("stored");
+                    count += 1;
+                }
+                count
+            });
+        }
+        per_second(running.join_all().await.into_iter().sum(), started)
+    }
+}

@@ -1,0 +1,194 @@
+//! An organization with so many people and groups, and a server over it.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rollcall::clock::{Clock, Entropy};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::program::{Database, Server, run};
+
+/// Connections of a load, unless it says otherwise.
+pub const CONNECTIONS: usize = 16;
+/// How large groups are, where there are as many people.
+pub const GROUP_SIZES: [usize; 4] = [10, 1_000, 10_000, 100_000];
+/// So many people stay out of all groups.
+pub const OUTSIDE: usize = 100;
+
+/// Which store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Memory,
+    Disk,
+    Remote,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "mem",
+            Self::Disk => "surrealkv",
+            Self::Remote => "ws",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Memory, Self::Disk, Self::Remote].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+pub struct World {
+    pub kind: Kind,
+    pub server: Server,
+    pub token: String,
+    /// Address and password of the owner.
+    pub owner: (String, String),
+    pub users: Vec<String>,
+    /// Groups by how many members they have; the first is empty.
+    pub groups: Vec<(usize, String)>,
+    /// How long it took to make them.
+    pub made: Duration,
+    _database: Option<Database>,
+    pub folder: TempDir,
+}
+
+/// A person as directories describe them, in about 800 bytes.
+pub fn person(index: usize) -> Value {
+    json!({
+        "schemas": [scim::schema::USER], "userName": user_name(index), "externalId": format!("ext-{index}"),
+        "displayName": format!("User {index}"), "title": "Engineer", "locale": "en-US", "timezone": "Europe/Zurich",
+        "name": {"givenName": "User", "familyName": format!("Number {index}"), "formatted": format!("User Number {index}")},
+        "emails": [{"value": user_name(index), "type": "work", "primary": true}],
+        "phoneNumbers": [{"value": "+41 44 668 18 00", "type": "work"}],
+        scim::schema::ENTERPRISE_USER: {"department": format!("Department {}", index % 50), "employeeNumber": index.to_string()},
+    })
+}
+
+pub fn user_name(index: usize) -> String {
+    format!("user{index:06}@example.com")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("text: {value}")).to_owned()
+}
+
+impl World {
+    /// Makes it; none where there is no such store here.
+    pub async fn make(kind: Kind, users: usize) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let started = Instant::now();
+        let mut world = match kind {
+            Kind::Memory => Self::in_memory(folder, users).await,
+            Kind::Disk => {
+                let store = format!("surrealkv://{}/store?sync=every", folder.path().display());
+                Self::imported(kind, folder, &store, None, users)
+            }
+            Kind::Remote => {
+                let database = Database::start(folder.path())?;
+                let store = database.url.clone();
+                Self::imported(kind, folder, &store, Some(database), users)
+            }
+        };
+        world.made = started.elapsed();
+        Some(world)
+    }
+
+    fn imported(kind: Kind, folder: TempDir, store: &str, database: Option<Database>, count: usize) -> Self {
+        let command = |arguments: &[&str]| run(folder.path(), store, arguments);
+        let made = command(&["organization", "create", "acme", "--owner-email", "owner@acme.example"]);
+        let token = text(&command(&["directory", "create", "acme", "Load"])["token"]);
+        let (users, groups) = write_file(&folder.path().join("people.jsonl"), count);
+        command(&["import", "acme", "people.jsonl", "--directory", "Load"]);
+        let owner = (text(&made["owner"]["email"]), text(&made["owner"]["password"]));
+        // What is remembered of a user takes about half a kilobyte.
+        let mebibytes = 128.max(count / 2_000);
+        let server =
+            Server::serve(folder.path(), store, &[("ROLLCALL__CACHE__USERS_MEBIBYTES", mebibytes.to_string())]);
+        Self { kind, server, token, owner, users, groups, made: Duration::ZERO, _database: database, folder }
+    }
+
+    async fn in_memory(folder: TempDir, count: usize) -> Self {
+        let server = Server::demo(folder.path());
+        let acme = &server.contract["organizations"][0];
+        let (token, owner) = (text(&acme["scim"]["token"]), &acme["owner"]);
+        let owner = (text(&owner["email"]), text(&owner["password"]));
+        let mut client = Client::connect(&server.address, &token).await;
+        let (mut users, mut groups) = (Vec::new(), Vec::new());
+        let made = |answer: Vec<u8>| text(&serde_json::from_slice::<Value>(&answer).expect("JSON")["id"]);
+        for index in 0..count {
+            users.push(made(client.send("POST", "/scim/v2/Users", &person(index).to_string()).await));
+        }
+        for size in sizes(count).into_iter().filter(|size| *size <= 1_000) {
+            let body = group(&users[..size], size).to_string();
+            groups.push((size, made(client.send("POST", "/scim/v2/Groups", &body).await)));
+        }
+        Self { kind: Kind::Memory, server, token, owner, users, groups, made: Duration::ZERO, _database: None, folder }
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(&self.server.address, &self.token).await
+    }
+
+    pub async fn clients(&self, count: usize) -> Vec<Client> {
+        let mut clients = Vec::with_capacity(count);
+        for _ in 0..count {
+            clients.push(self.client().await);
+        }
+        clients
+    }
+
+    /// The group with so many members.
+    pub fn group(&self, size: usize) -> Option<&str> {
+        self.groups.iter().find(|(known, _)| *known == size).map(|(_, id)| id.as_str())
+    }
+
+    /// The largest group there is.
+    pub fn crowd(&self) -> (usize, &str) {
+        self.groups.last().map_or((0, ""), |(size, id)| (*size, id))
+    }
+}
+
+/// Which groups an organization of so many people has; none, and up to everybody but those outside.
+fn sizes(users: usize) -> Vec<usize> {
+    let most = users.saturating_sub(OUTSIDE);
+    let mut sizes = vec![0];
+    sizes.extend(GROUP_SIZES.into_iter().filter(|size| *size <= most));
+    sizes
+}
+
+fn group(members: &[String], size: usize) -> Value {
+    let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
+    json!({"schemas": [scim::schema::GROUP], "displayName": format!("Group of {size}"), "members": members})
+}
+
+/// People and groups as JSON lines, with ids of ours, so that it is known who is who.
+fn write_file(path: &Path, count: usize) -> (Vec<String>, Vec<(usize, String)>) {
+    let (entropy, clock) = (Entropy::default(), Clock::default());
+    let id = || entropy.id(clock.now()).to_string();
+    let mut users: Vec<String> = (0..count).map(|_| id()).collect();
+    users.sort_unstable();
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).expect("a file"));
+    let mut line = |mut resource: Value, id: &str| {
+        resource["id"] = json!(id);
+        let mut line = String::new();
+        writeln!(line, "{resource}").expect("text");
+        file.write_all(line.as_bytes()).expect("written");
+    };
+    for (index, id) in users.iter().enumerate() {
+        line(person(index), id);
+    }
+    let groups: Vec<(usize, String)> = sizes(count).into_iter().map(|size| (size, id())).collect();
+    for (size, id) in &groups {
+        line(group(&[], *size), id);
+    }
+    for (size, id) in &groups {
+        for members in users[..*size].chunks(1_000) {
+            line(group(members, *size), id);
+        }
+    }
+    (users, groups)
+}

@@ -1,0 +1,100 @@
+//! Writing: on disk each write is durable before it is answered, and compared with the store alone.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use scim::patch::SCHEMA as PATCH;
+use serde_json::{Value, json};
+
+use crate::alone::StoreAlone;
+use crate::figures::Results;
+use crate::measure::{Asks, Request, Sample, closed};
+use crate::world::{CONNECTIONS, GROUP_SIZES, Kind, OUTSIDE, World, person};
+
+const TURNS: usize = 5;
+
+fn patch(path: String, operations: &Value) -> Request {
+    Request { method: "PATCH", path, body: json!({"schemas": [PATCH], "Operations": operations}).to_string() }
+}
+
+/// People made, deactivated and activated again in either vendor's shape, sixteen at once.
+pub async fn people(world: &World, results: &mut Results, time: Duration) {
+    let count = world.users.len();
+    let at = (world.kind.name(), count);
+    let create: Asks = Arc::new(move |number| Request {
+        method: "POST",
+        path: "/scim/v2/Users".to_owned(),
+        body: person(count + number).to_string(),
+    });
+    // Each user is turned off in one round and on again in the next.
+    let switch = |vendor: fn(bool) -> Value| -> Asks {
+        let ids = world.users.clone();
+        Arc::new(move |number| {
+            let is_on = (number / ids.len()) % 2 == 1;
+            patch(format!("/scim/v2/Users/{}", ids[number % ids.len()]), &vendor(is_on))
+        })
+    };
+    let okta: Asks = switch(|active| json!([{"op": "replace", "value": {"active": active}}]));
+    let entra: Asks = switch(|active| {
+        let text = if active { "True" } else { "False" };
+        json!([{"op": "Replace", "path": "active", "value": text}])
+    });
+    let mut alone = match world.kind {
+        Kind::Disk => Some(StoreAlone::open(world.folder.path()).await),
+        Kind::Memory | Kind::Remote => None,
+    };
+    let mut clients = world.clients(CONNECTIONS).await;
+    let mut ceilings = [Vec::new(), Vec::new()];
+    for (place, (name, asks)) in
+        [("POST /Users", create), ("PATCH active, Okta's shape", okta), ("PATCH active, Entra's shape", entra)]
+            .into_iter()
+            .enumerate()
+    {
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut samples = Vec::new();
+        for _ in 0..TURNS {
+            if let Some(alone) = &mut alone {
+                let rate = if place == 0 { alone.creates(time).await } else { alone.updates(time).await };
+                ceilings[usize::from(place > 0)].push(rate);
+            }
+            samples.push(closed(&mut clients, time, &next, &asks).await);
+        }
+        results.figure(at, name, &Sample::of(samples));
+    }
+    if alone.is_some() {
+        for (name, mut rates) in ["the store alone: create", "the store alone: change"].into_iter().zip(ceilings) {
+            rates.sort_unstable_by(f64::total_cmp);
+            results.figure(at, name, &Sample { rate: rates[rates.len() / 2], ..Sample::default() });
+        }
+    }
+}
+
+/// One member more and one less, in groups of all sizes, one after the other.
+pub async fn members(world: &World, results: &mut Results, time: Duration) {
+    let outside: Vec<String> = world.users[world.users.len() - OUTSIDE..].to_vec();
+    for size in GROUP_SIZES {
+        let Some(group) = world.group(size) else { continue };
+        let path = format!("/scim/v2/Groups/{group}");
+        let (mut clients, next) = (world.clients(1).await, Arc::new(AtomicUsize::new(0)));
+        let mut samples = [Vec::new(), Vec::new()];
+        let started = std::time::Instant::now();
+        while started.elapsed() < time {
+            for (side, op) in ["add", "remove"].into_iter().enumerate() {
+                let (outside, path) = (outside.clone(), path.clone());
+                let asks: Asks = Arc::new(move |number| {
+                    let one = &outside[(number / 2) % OUTSIDE];
+                    patch(path.clone(), &json!([{"op": op, "path": "members", "value": [{"value": one}]}]))
+                });
+                samples[side].push(closed(&mut clients, Duration::from_nanos(1), &next, &asks).await);
+            }
+        }
+        for (name, those) in ["add one member to", "remove one member from"].into_iter().zip(samples) {
+            results.figure(
+                (world.kind.name(), world.users.len()),
+                &format!("{name} a group of {size}"),
+                &Sample::of(those),
+            );
+        }
+    }
+}
