@@ -1,31 +1,74 @@
 //! Logs: structured, to standard error, without secrets or personal values (LG-01, LG-02). Metrics: without organizations
-//! and people, so that their number does not grow with them.
+//! and people, so that their number does not grow with them. Traces: without them too, and only where they are asked for.
+
+#[cfg(feature = "otlp")]
+mod otlp;
 
 use std::sync::OnceLock;
 
+use axum::http::HeaderMap;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing::{Span, Subscriber};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{Config, LogFormat};
 
-/// Starts logging for the process.
+/// The target of the spans that traces are made of. Logs never have them; where nobody is sent any, making one is a look
+/// at a flag.
+pub(crate) const TRACE: &str = "rollcall::trace";
+
+/// What runs as long as the process tells of itself. Spans that wait are sent when it is dropped.
+#[derive(Default)]
+#[must_use = "what waits is sent when it is dropped"]
+pub struct Telemetry {
+    #[cfg(feature = "otlp")]
+    _traces: Option<otlp::Traces>,
+}
+
+/// Starts logging for the process, and tracing if it is set. Called on the runtime that sends what is traced.
 ///
 /// # Errors
 ///
-/// When the filter is not one.
-pub fn start(settings: &LogConfig) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.filter).map_err(|error| format!("log.filter: {error}"))?;
-    // The engine logs errors of its own with values in them: only what we understand is reported, by us.
-    let filter = ["surrealdb", "surrealdb_core", "surrealkv", "surrealmx"]
-        .iter()
-        .filter_map(|target| format!("{target}=off").parse().ok())
-        .fold(filter, EnvFilter::add_directive);
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match settings.format {
-        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
-        LogFormat::Text => subscriber.try_init(),
-    };
-    started.map_err(|error| error.to_string())
+/// When the filter is not one, or the endpoint cannot be used.
+pub fn start(config: &Config) -> Result<Telemetry, String> {
+    let filter = filter(&config.log.filter)?;
+    let format = config.log.format;
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = otlp::Traces::new(&config.telemetry)? {
+        let logs = tracing_subscriber::registry().with(lines(format).with_filter(filter));
+        logs.with(traces.layer()).try_init().map_err(|error| error.to_string())?;
+        return Ok(Telemetry { _traces: Some(traces) });
+    }
+    let logs = tracing_subscriber::registry().with(filter).with(lines(format));
+    logs.try_init().map_err(|error| error.to_string())?;
+    Ok(Telemetry::default())
+}
+
+/// What is logged. The engine logs errors of its own with values in them: only what we understand is reported, by us.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    let filter = EnvFilter::try_new(text).map_err(|error| format!("log.filter: {error}"))?;
+    let never = ["surrealdb", "surrealdb_core", "surrealkv", "surrealmx", TRACE];
+    Ok(never.iter().filter_map(|target| format!("{target}=off").parse().ok()).fold(filter, EnvFilter::add_directive))
+}
+
+/// How it is written.
+fn lines<S: Subscriber + for<'s> LookupSpan<'s>>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Text => lines.boxed(),
+    }
+}
+
+/// Makes the span of a request part of the trace that its caller names, if it names one (W3C Trace Context).
+pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
+    #[cfg(feature = "otlp")]
+    otlp::continue_trace(span, headers);
+    #[cfg(not(feature = "otlp"))]
+    let _ = (span, headers);
 }
 
 /// Upper bounds of the times that are counted, in seconds.

@@ -10,10 +10,12 @@ use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::Api;
 use crate::domain::DirectoryId;
+use crate::telemetry::{self, TRACE};
 
 /// The header that carries the request id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -41,9 +43,11 @@ pub(super) async fn log_request(State(api): State<Api>, mut request: Request, ne
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = %id);
+    let trace = traced(&request, &id);
     let running = InFlight::new();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next.run(request).instrument(span.clone()).instrument(trace.clone()).await;
     drop(running);
+    note_status(&trace, response.status());
     count(&method, &path, response.status(), started.elapsed());
     let learned = response.extensions_mut().remove::<Learned>().unwrap_or_default();
     let tolerances: Vec<&str> = learned.tolerances.iter().map(|tolerance| tolerance.as_str()).collect();
@@ -88,12 +92,44 @@ impl Drop for InFlight {
     }
 }
 
-/// Methods of clients' own invention are one.
+/// The span of a request in its trace: what the log says of it, without whose directory it was.
+fn traced(request: &Request, id: &str) -> Span {
+    let method = known(request.method());
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let span = tracing::info_span!(
+        target: TRACE,
+        "request",
+        otel.kind = "server",
+        otel.name = format!("{} {}", method.unwrap_or("HTTP"), route.unwrap_or_default()).trim_end(),
+        otel.status_code = Empty,
+        http.request.method = method.unwrap_or("_OTHER"),
+        http.route = route,
+        http.response.status_code = Empty,
+        rollcall.request_id = id,
+    );
+    telemetry::continue_trace(&span, request.headers());
+    span
+}
+
+/// What came of it: an error is what is ours.
+fn note_status(trace: &Span, status: StatusCode) {
+    trace.record("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        trace.record("otel.status_code", "error");
+    }
+}
+
+/// Methods of clients' own invention are none.
+fn known(method: &Method) -> Option<&'static str> {
+    const KNOWN: [Method; 7] =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    KNOWN.iter().find(|known| *known == method).map(Method::as_str)
+}
+
 fn count(method: &Method, path: &str, status: StatusCode, took: Duration) {
-    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
-    let method = known.iter().find(|known| *known == method).map_or("other", Method::as_str).to_owned();
+    let method = known(method).unwrap_or("other");
     let path = path.to_owned();
-    metrics::histogram!("rollcall_http_request_seconds", "method" => method.clone(), "path" => path.clone())
+    metrics::histogram!("rollcall_http_request_seconds", "method" => method, "path" => path.clone())
         .record(took.as_secs_f64());
     let status = status.as_u16().to_string();
     metrics::counter!("rollcall_http_requests_total", "method" => method, "path" => path, "status" => status)

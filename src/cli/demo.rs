@@ -71,7 +71,7 @@ impl Demo {
         config.limits.sign_in_attempts_per_minute = 0;
         config.limits.mails_per_hour = 0;
         config.log.format = if global.json { LogFormat::Json } else { LogFormat::Text };
-        telemetry::start(&config.log)?;
+        let _telemetry = telemetry::start(&config)?;
         if let Some(folder) = self.mail_dir {
             std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
             config.mail.transport = MailTransport::Folder;

@@ -21,7 +21,7 @@ impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let mut config = global.config()?;
         config.server.listen = self.listen.unwrap_or(config.server.listen);
-        telemetry::start(&config.log)?;
+        let _telemetry = telemetry::start(&config)?;
         let bound = app::bind(&config).await?;
         let service = bound.open(&config).await?;
         let known = service.list_organizations(&Caller::operator(None)).await.map_err(super::told)?;

@@ -16,6 +16,8 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
+use tracing::Instrument as _;
+use tracing::field::{Empty, debug};
 
 use super::failure::Failure;
 use super::request::Asked;
@@ -28,6 +30,7 @@ use crate::api::{Api, admission};
 use crate::domain::Caller;
 use crate::domain::caller::Nobody;
 use crate::domain::login::Origin;
+use crate::telemetry::TRACE;
 
 const GRAPHQL_JSON: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
@@ -330,12 +333,16 @@ async fn run(
     asked: Arc<Asked>,
 ) -> Response {
     let started = Instant::now();
-    let executed = graphql.schema.execute(request.data(asked.clone()));
+    let trace = tracing::info_span!(target: TRACE, "graphql.operation", graphql.root_fields = Empty);
+    let executed = graphql.schema.execute(request.data(asked.clone())).instrument(trace.clone());
     let Ok(mut response) = tokio::time::timeout(graphql.settings.time, executed).await else {
         let failure = Failure::new("COMPLEXITY_EXCEEDED", "the operation took too long and was given up");
         return refusal(Refused(media.status_of_refusal(), failure), media, id);
     };
     count(fields, &response, started.elapsed());
+    if !is_refused(&response) {
+        trace.record("graphql.root_fields", debug(fields));
+    }
     if let Some(svg) = asked.take_qr_code() {
         let url = format!("data:image/svg+xml;base64,{}", data_encoding::BASE64.encode(svg.as_bytes()));
         response.extensions.insert("qrCode".to_owned(), Value::String(url));

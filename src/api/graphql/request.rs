@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::failure::Failure;
@@ -27,6 +29,7 @@ use crate::domain::{
     self, AccountId, Caller, DirectoryId, Error, GroupId, OrganizationId, ServiceAccountId, UserId, role,
 };
 use crate::service::{AccountState, NewSession, ReadableMember, Service};
+use crate::telemetry::TRACE;
 
 /// One request: loaders live and die with it, so that no two callers share what they may see.
 pub(super) struct Asked {
@@ -50,7 +53,11 @@ impl Viewer {
     fn new(service: &Arc<Service>, caller: Caller) -> Self {
         let caller = Arc::new(caller);
         let reads = Reads { service: service.clone(), caller: caller.clone() };
-        let reads = DataLoader::with_cache(reads, tokio::spawn, HashMapCache::default()).delay(Duration::ZERO);
+        // A trace goes on in the task that loads.
+        let spawn = |load: BoxFuture<'static, ()>| {
+            tokio::spawn(load.instrument(tracing::info_span!(target: TRACE, "graphql.load")))
+        };
+        let reads = DataLoader::with_cache(reads, spawn, HashMapCache::default()).delay(Duration::ZERO);
         Self { caller, reads, next: OnceLock::new() }
     }
 
