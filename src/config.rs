@@ -56,6 +56,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[telemetry]`
+    pub telemetry: TelemetryConfig,
 }
 
 /// `[server]`; what each does is in `config/default.toml`.
@@ -231,7 +233,7 @@ pub struct StoreConfig {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "config/default.toml says what each setting does")]
 pub struct CacheConfig {
-    pub users_mebibytes: u64,
+    pub answers_mebibytes: u64,
 }
 
 /// `[log]`
@@ -242,6 +244,15 @@ pub struct LogConfig {
     pub format: LogFormat,
     pub filter: String,
     pub slow_milliseconds: u64,
+}
+
+/// `[telemetry]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml says what each setting does")]
+pub struct TelemetryConfig {
+    pub otlp_endpoint: String,
+    pub sampling_ratio: f64,
 }
 
 /// How log lines look.
@@ -380,6 +391,7 @@ impl Config {
             }
             _ => {}
         }
+        check_telemetry(&self.telemetry)?;
         check_store_url(&self.store.url)
     }
 
@@ -464,7 +476,7 @@ impl Config {
         let ProvisioningLogConfig { keep_days, keep_records, most_waiting, mask_values } = self.provisioning_log;
         let keep = TimeDelta::days(i64::from(keep_days));
         let provisioning_log = ProvisioningLogLimits { keep, keep_records, most_waiting, mask_values };
-        let remembered_bytes = self.cache.users_mebibytes << 20;
+        let remembered_bytes = self.cache.answers_mebibytes << 20;
         Limits { max_results, default_page_size, max_scanned, remembered_bytes, provisioning_log }
     }
 
@@ -489,6 +501,7 @@ impl Config {
     pub fn server_settings(&self) -> ServerSettings {
         ServerSettings {
             header_time: Duration::from_secs(self.server.header_time_seconds),
+            body_time: Duration::from_secs(self.server.body_time_seconds),
             shutdown_time: Duration::from_secs(self.server.shutdown_time_seconds),
         }
     }
@@ -532,6 +545,31 @@ pub fn check_store_url(url: &str) -> Result<(), ConfigError> {
     }
     let reason = format!("must begin with one of {}", known.join(", "));
     Err(ConfigError::Senseless { setting: "store.url", reason })
+}
+
+/// # Errors
+///
+/// [`ConfigError::Senseless`] for a ratio or an address that is none, and for an address in a build that sends nothing.
+fn check_telemetry(settings: &TelemetryConfig) -> Result<(), ConfigError> {
+    let senseless = |setting, reason: &str| Err(ConfigError::Senseless { setting, reason: reason.to_owned() });
+    if !(0.0..=1.0).contains(&settings.sampling_ratio) {
+        return senseless("telemetry.sampling_ratio", "must be 0 to 1");
+    }
+    let setting = "telemetry.otlp_endpoint";
+    match settings.otlp_endpoint.as_str() {
+        "" => Ok(()),
+        _ if !cfg!(feature = "otlp") => senseless(setting, "needs a build with the feature otlp: --features otlp"),
+        endpoint if is_collector(endpoint) => Ok(()),
+        _ => senseless(setting, "must be http:// or https://, a host, and no credentials, query or fragment"),
+    }
+}
+
+/// Whether it is what the path of a signal can be put after.
+fn is_collector(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| {
+        let is_bare = url.username().is_empty() && url.password().is_none();
+        ["http", "https"].contains(&url.scheme()) && is_bare && url.query().is_none() && url.fragment().is_none()
+    })
 }
 
 /// Whether it is what browsers send as `Origin`.
@@ -609,6 +647,22 @@ mod tests {
         assert!(load("[server]\npublic_url = \"https://x/\"").is_err());
         assert!(load("[store]\nurl = \"postgres://x\"").expect_err("refused").to_string().contains("surrealkv://"));
         assert!(load("[scim]\nmax_results = 10").is_err(), "smaller than the default page");
+    }
+
+    #[test]
+    fn traces_are_sent_to_an_address_by_builds_that_can() {
+        let set = |endpoint: &str| load(&format!("[telemetry]\notlp_endpoint = \"{endpoint}\""));
+        for endpoint in ["http://127.0.0.1:4318", "https://collector.example/otlp/", "http://[::1]:4318"] {
+            let refusal = set(endpoint).err().map(|error| error.to_string());
+            assert_eq!(refusal.is_none(), cfg!(feature = "otlp"), "{endpoint}: {refusal:?}");
+            assert!(refusal.is_none_or(|reason| reason.contains("--features otlp")), "{endpoint}");
+        }
+        for endpoint in ["localhost:4318", "grpc://c", "https://name:secret@c", "http://c?x", "http://"] {
+            assert!(set(endpoint).is_err(), "{endpoint}");
+        }
+        for ratio in ["-0.1", "1.5", "nan"] {
+            assert!(load(&format!("[telemetry]\nsampling_ratio = {ratio}")).is_err(), "{ratio}");
+        }
     }
 
     #[test]

@@ -53,7 +53,9 @@ pub(super) fn origin_of(api: &Api, request: &Request) -> Origin {
 pub(super) async fn form(api: &Api, request: Request) -> Result<(Fields, Origin), Error> {
     let origin = origin_of(api, &request);
     api.public_rates.check_attempt(&origin.network())?;
-    let body = Limited::new(request.into_body(), FORM_BYTES).collect().await;
-    let body: Bytes = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let body = Limited::new(request.into_body(), FORM_BYTES).collect();
+    // A form that is too long, or comes too slowly, says nothing.
+    let body = tokio::time::timeout(api.settings.body_time, body).await;
+    let body: Bytes = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
     Ok((decode(&String::from_utf8_lossy(&body)), origin))
 }

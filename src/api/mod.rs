@@ -1,6 +1,7 @@
 //! The faces: HTTP in, service calls, HTTP out. Translation only; a rule written here is in the wrong place.
 
 mod admission;
+mod connection;
 mod forms;
 pub mod graphql;
 mod health;

@@ -14,11 +14,15 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
+use super::connection::{Paced, begins};
+
 /// Time limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerSettings {
     /// How long a client may take to send the headers of a request, or to send a next request.
     pub header_time: Duration,
+    /// How long a client may take for 64 KiB of an answer.
+    pub body_time: Duration,
     /// How long requests may go on after the server was told to stop.
     pub shutdown_time: Duration,
 }
@@ -33,6 +37,8 @@ const MOST_HEADERS: usize = 256;
 pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettings, stop: impl Future<Output = ()>) {
     let builder = builder(settings);
     let graceful = GracefulShutdown::new();
+    // Closed with the listener: who has said nothing by then is not waited for.
+    let (open, _) = tokio::sync::watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -48,16 +54,24 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettin
         };
         // A client that goes away in the handshake is its own business.
         let _ = stream.set_nodelay(true);
-        let connection =
-            builder.serve_connection(TokioIo::new(stream), hyper_service(router.clone(), peer)).into_owned();
-        let watched = graceful.watch(connection);
+        let (builder, service) = (builder.clone(), hyper_service(router.clone(), peer));
+        let (watcher, mut closes) = (graceful.watcher(), open.subscribe());
         tokio::spawn(async move {
-            if let Err(error) = watched.await {
+            let begun = tokio::select! {
+                begun = begins(&stream, settings.header_time) => begun,
+                _ = closes.changed() => false,
+            };
+            if !begun {
+                return;
+            }
+            let stream = TokioIo::new(Paced::new(stream, settings.body_time));
+            let connection = builder.serve_connection(stream, service).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(error = %error, "a connection ended");
             }
         });
     }
-    drop(listener);
+    drop((listener, open));
     tracing::info!("stopping: no new connections, letting requests finish");
     if tokio::time::timeout(settings.shutdown_time, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were still running after the time for stopping and were cut off");
@@ -75,8 +89,8 @@ fn builder(settings: ServerSettings) -> Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(settings.header_time)
-        .keep_alive_timeout(settings.header_time)
+        .keep_alive_interval(settings.header_time / 2)
+        .keep_alive_timeout(settings.header_time / 2)
         .max_concurrent_streams(128)
         .max_header_list_size(64 * 1024);
     builder

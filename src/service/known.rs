@@ -1,5 +1,5 @@
-//! Users as they were answered last, each good until something is written that it shows: only where this process is the
-//! only one that writes. Packed, so that many fit: people of one organization are described in much the same words.
+//! Users and groups as they were answered last, each good until something is written that it shows: only where this process is
+//! the only one that writes. Packed, so that many fit: people of one organization are described in much the same words.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use scim::Version;
 
-use crate::domain::{OrganizationId, UserId};
+use crate::domain::{GroupId, OrganizationId, UserId};
 use crate::store::Stamp;
 
 /// What a user takes besides its text: keys and pointers in both maps, in bytes, measured.
@@ -19,7 +19,10 @@ const PACKED: u64 = 256;
 /// How many organizations keep the text that the others' are packed with.
 const SAMPLES: usize = 4_096;
 
-/// A user as a face answers it.
+/// What is longer is not kept, in bytes: a group of some thousands.
+const LONGEST: usize = 1 << 20;
+
+/// A user or a group as a face answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// The version.
@@ -28,9 +31,16 @@ pub struct Shown {
     pub text: String,
 }
 
-/// Users as they were answered, by id and by name.
-pub(super) struct KnownUsers {
-    users: Cache<(OrganizationId, UserId), Arc<Kept>, Weight>,
+/// Of what: the id of a user is no group's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Of {
+    User(UserId),
+    Group(GroupId),
+}
+
+/// Users and groups as they were answered, by id; users by name, too.
+pub(super) struct KnownAnswers {
+    answers: Cache<(OrganizationId, Of), Arc<Kept>, Weight>,
     /// By a digest of organization and name; who it is has that name only if what is kept says so.
     names: Cache<u64, UserId>,
     digest: RandomState,
@@ -49,18 +59,18 @@ struct Kept {
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<(OrganizationId, UserId), Arc<Kept>> for Weight {
-    fn weight(&self, _: &(OrganizationId, UserId), kept: &Arc<Kept>) -> u64 {
+impl Weighter<(OrganizationId, Of), Arc<Kept>> for Weight {
+    fn weight(&self, _: &(OrganizationId, Of), kept: &Arc<Kept>) -> u64 {
         (kept.packed.len() + kept.name_key.len()) as u64 + OVERHEAD
     }
 }
 
-impl KnownUsers {
+impl KnownAnswers {
     /// Room for so many bytes.
     pub(super) fn new(bytes: u64) -> Self {
         let users = usize::try_from(bytes / (PACKED + OVERHEAD)).unwrap_or(usize::MAX);
         Self {
-            users: Cache::with_weighter(users, bytes, Weight),
+            answers: Cache::with_weighter(users, bytes, Weight),
             names: Cache::new(users),
             digest: RandomState::new(),
             samples: Cache::new(SAMPLES),
@@ -68,8 +78,8 @@ impl KnownUsers {
     }
 
     /// The answer that is good at this stamp.
-    pub(super) fn get(&self, organization: OrganizationId, user: UserId, stamp: Option<Stamp>) -> Option<Shown> {
-        let kept = self.users.get(&(organization, user))?;
+    pub(super) fn get(&self, organization: OrganizationId, of: Of, stamp: Option<Stamp>) -> Option<Shown> {
+        let kept = self.answers.get(&(organization, of))?;
         (Some(kept.stamp) == stamp).then(|| kept.unpacked())?
     }
 
@@ -85,36 +95,58 @@ impl KnownUsers {
         name_key: &str,
         stamp: Option<Stamp>,
     ) -> Option<Shown> {
-        let kept = self.users.get(&(organization, user))?;
+        let kept = self.answers.get(&(organization, Of::User(user)))?;
         (Some(kept.stamp) == stamp && *kept.name_key == *name_key).then(|| kept.unpacked())?
     }
 
-    /// Keeps an answer that was read no earlier than at this stamp.
-    pub(super) fn put(
+    /// Keeps what a user was answered as, read no earlier than at this stamp.
+    pub(super) fn put_user(
         &self,
         (organization, user): (OrganizationId, UserId),
         stamp: Option<Stamp>,
         name_key: String,
         shown: &Shown,
     ) {
-        let Some(stamp) = stamp else { return };
-        if self.users.capacity() == 0 {
-            return;
-        }
+        let Some(stamp) = stamp.filter(|_| self.answers.capacity() > 0) else { return };
         let sample = self.samples.get(&organization).unwrap_or_else(|| {
             let sample: Arc<str> = shown.text.as_str().into();
             self.samples.insert(organization, sample.clone());
             sample
         });
         self.names.insert(self.digest.hash_one((organization, name_key.as_str())), user);
-        let packed = compress_with_dict(shown.text.as_bytes(), sample.as_bytes()).into_boxed_slice();
-        let (version, length) = (shown.version.clone(), shown.text.len());
-        let kept = Kept { stamp, name_key: name_key.into_boxed_str(), version, sample, packed, length };
-        self.users.insert((organization, user), Arc::new(kept));
+        self.keep((organization, Of::User(user)), Kept::new(stamp, name_key, sample, shown));
+    }
+
+    /// Keeps what a group was answered as, read no earlier than at this stamp.
+    pub(super) fn put_group(
+        &self,
+        (organization, group): (OrganizationId, GroupId),
+        stamp: Option<Stamp>,
+        shown: &Shown,
+    ) {
+        let Some(stamp) = stamp.filter(|_| self.answers.capacity() > 0) else { return };
+        self.keep((organization, Of::Group(group)), Kept::new(stamp, String::new(), Arc::from(""), shown));
+    }
+
+    fn keep(&self, key: (OrganizationId, Of), kept: Option<Kept>) {
+        match kept {
+            Some(kept) => self.answers.insert(key, Arc::new(kept)),
+            None => drop(self.answers.remove(&key)),
+        }
     }
 }
 
 impl Kept {
+    fn new(stamp: Stamp, name_key: String, sample: Arc<str>, shown: &Shown) -> Option<Self> {
+        let length = shown.text.len();
+        if length > LONGEST {
+            return None;
+        }
+        let packed = compress_with_dict(shown.text.as_bytes(), sample.as_bytes()).into_boxed_slice();
+        let (version, name_key) = (shown.version.clone(), name_key.into_boxed_str());
+        Some(Self { stamp, name_key, version, sample, packed, length })
+    }
+
     fn unpacked(&self) -> Option<Shown> {
         let text = decompress_with_dict(&self.packed, self.length, self.sample.as_bytes()).ok()?;
         Some(Shown { version: self.version.clone(), text: String::from_utf8(text).ok()? })
@@ -126,7 +158,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::Stamp;
 
     fn shown(name: &str) -> Shown {
         let text = format!(r#"{{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"{name}"}}"#);
@@ -135,33 +166,40 @@ mod tests {
 
     #[test]
     fn an_answer_is_good_at_its_stamp_and_for_its_name() {
-        let known = KnownUsers::new(1 << 20);
+        let known = KnownAnswers::new(1 << 20);
         let organization = OrganizationId::new(Uuid::from_u128(1));
         let (ada, alan) = (UserId::new(Uuid::from_u128(2)), UserId::new(Uuid::from_u128(3)));
         let (then, now) = (Some(Stamp::default()), Some(Stamp::later()));
-        known.put((organization, ada), then, "ada".to_owned(), &shown("Ada"));
-        known.put((organization, alan), then, "alan".to_owned(), &shown("Alan"));
-        assert_eq!(known.get(organization, ada, then), Some(shown("Ada")));
-        assert_eq!(known.get(organization, alan, then), Some(shown("Alan")), "packed with the other's");
-        assert_eq!(known.get(organization, ada, now), None);
-        assert_eq!(known.get(organization, ada, None), None, "others may write");
+        known.put_user((organization, ada), then, "ada".to_owned(), &shown("Ada"));
+        known.put_user((organization, alan), then, "alan".to_owned(), &shown("Alan"));
+        assert_eq!(known.get(organization, Of::User(ada), then), Some(shown("Ada")));
+        assert_eq!(known.get(organization, Of::User(alan), then), Some(shown("Alan")), "packed with the other's");
+        assert_eq!(known.get(organization, Of::User(ada), now), None);
+        assert_eq!(known.get(organization, Of::User(ada), None), None, "others may write");
         assert_eq!(known.named(organization, "alan"), Some(alan));
         assert_eq!(known.get_named((organization, alan), "alan", then), Some(shown("Alan")));
         assert_eq!(known.get_named((organization, alan), "ada", then), None);
+        assert_eq!(known.get(organization, Of::Group(GroupId::new(ada.uuid())), then), None, "no group's id");
+        let group = GroupId::new(Uuid::from_u128(4));
+        let long = Shown { text: "x".repeat(LONGEST + 1), ..shown("") };
+        known.put_group((organization, group), then, &shown("group"));
+        assert_eq!(known.get(organization, Of::Group(group), then), Some(shown("group")));
+        known.put_group((organization, group), then, &long);
+        assert_eq!(known.get(organization, Of::Group(group), then), None, "too long, and not what it was");
     }
 
     #[test]
     fn no_more_is_kept_than_there_is_room_for() {
-        let known = KnownUsers::new(64 << 10);
+        let known = KnownAnswers::new(64 << 10);
         let organization = OrganizationId::new(Uuid::from_u128(1));
         let stamp = Some(Stamp::default());
         for number in 0..10_000 {
             let user = UserId::new(Uuid::from_u128(number));
-            known.put((organization, user), stamp, format!("user{number}"), &shown(&format!("user{number}")));
+            known.put_user((organization, user), stamp, format!("user{number}"), &shown(&format!("user{number}")));
         }
-        assert!(known.users.weight() <= 64 << 10);
-        let nothing = KnownUsers::new(0);
-        nothing.put((organization, UserId::new(Uuid::nil())), stamp, "x".to_owned(), &shown("x"));
-        assert_eq!(nothing.users.len(), 0);
+        assert!(known.answers.weight() <= 64 << 10);
+        let nothing = KnownAnswers::new(0);
+        nothing.put_user((organization, UserId::new(Uuid::nil())), stamp, "x".to_owned(), &shown("x"));
+        assert_eq!(nothing.answers.len(), 0);
     }
 }

@@ -105,7 +105,7 @@ use crate::store::{Paging, Query, Store};
 use attempts::Lanes;
 use hashing::Hashing;
 use keys::Keys;
-use known::KnownUsers;
+use known::KnownAnswers;
 use outbox::MailRates;
 use session::KnownPeople;
 use signing_in::KnownTokens;
@@ -186,7 +186,7 @@ pub struct Service {
     known_tokens: KnownTokens,
     known_people: KnownPeople,
     mail_rates: MailRates,
-    known_users: KnownUsers,
+    known_answers: KnownAnswers,
     mail_wakes: tokio::sync::Notify,
     provisioning: provisioning::Waiting,
 }
@@ -231,7 +231,7 @@ impl Service {
             known_tokens: KnownTokens::default(),
             known_people: KnownPeople::default(),
             mail_rates,
-            known_users: KnownUsers::new(limits.remembered_bytes),
+            known_answers: KnownAnswers::new(limits.remembered_bytes),
             mail_wakes: tokio::sync::Notify::new(),
             provisioning: provisioning::Waiting::default(),
         }

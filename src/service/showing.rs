@@ -1,4 +1,4 @@
-//! Users as a face answers them, remembered where nothing can change them unseen; what is written makes it forgotten.
+//! Users and groups as a face answers them, remembered where nothing can change them unseen; what is written makes it forgotten.
 
 use std::collections::HashMap;
 
@@ -6,17 +6,18 @@ use scim::filter::{Check, Operand, Operator, Resolved};
 use scim::{ListRequest, Reading};
 
 use crate::domain::cursor::Position;
+use crate::domain::group::GroupView;
 use crate::domain::user::{User, UserView};
-use crate::domain::{Caller, Error, Noun, OrganizationId, Permission, UserId};
+use crate::domain::{Caller, Error, GroupId, Noun, OrganizationId, Permission, UserId};
 use crate::store::{Found, OrganizationStore, Paging, Start};
 
-use super::known::Shown;
-use super::{Listed, ReadList, Service};
+use super::known::{Of, Shown};
+use super::{Listed, Members, ReadList, Service};
 
-/// How a face answers a user, whoever asks.
-pub trait Show: Fn(&UserView) -> Shown + Sync {}
+/// How a face answers a user or a group, whoever asks.
+pub trait Show<V>: Fn(&V) -> Shown + Sync {}
 
-impl<F: Fn(&UserView) -> Shown + Sync> Show for F {}
+impl<V, F: Fn(&V) -> Shown + Sync> Show<V> for F {}
 
 impl Service {
     /// A user, as it is answered.
@@ -24,16 +25,32 @@ impl Service {
     /// # Errors
     ///
     /// As [`Service::get_user`].
-    pub async fn show_user(&self, caller: &Caller, id: UserId, show: impl Show) -> Result<Shown, Error> {
+    pub async fn show_user(&self, caller: &Caller, id: UserId, show: impl Show<UserView>) -> Result<Shown, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
         // Asked before anything is read: what is written meanwhile makes what is remembered old.
-        let stamp = self.store.stamp(organization, id);
-        if let Some(shown) = self.known_users.get(organization, id, stamp) {
+        let stamp = self.store.stamp(organization, id.uuid());
+        if let Some(shown) = self.known_answers.get(organization, Of::User(id), stamp) {
             return Ok(shown);
         }
         let view = self.get_user(caller, id).await?;
         let shown = show(&view);
-        self.known_users.put((organization, id), stamp, view.user.user_name_key(), &shown);
+        self.known_answers.put_user((organization, id), stamp, view.user.user_name_key(), &shown);
+        Ok(shown)
+    }
+
+    /// A group with its members, as it is answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::get_group`].
+    pub async fn show_group(&self, caller: &Caller, id: GroupId, show: impl Show<GroupView>) -> Result<Shown, Error> {
+        let organization = caller.require(Permission::GroupsRead)?;
+        let stamp = self.store.stamp(organization, id.uuid());
+        if let Some(shown) = self.known_answers.get(organization, Of::Group(id), stamp) {
+            return Ok(shown);
+        }
+        let shown = show(&self.get_group(caller, id, Members::Read).await?);
+        self.known_answers.put_group((organization, id), stamp, &shown);
         Ok(shown)
     }
 
@@ -47,7 +64,7 @@ impl Service {
         caller: &Caller,
         request: &ListRequest,
         reading: &mut Reading,
-        show: impl Show,
+        show: impl Show<UserView>,
     ) -> Result<Listed<Shown>, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
         let list = self.read_list(caller, &caller.types().user, request, reading)?;
@@ -75,17 +92,17 @@ impl Service {
         caller: &Caller,
         organization: OrganizationId,
         name_key: &str,
-        show: &impl Show,
+        show: &impl Show<UserView>,
     ) -> Result<Option<Shown>, Error> {
-        if let Some(id) = self.known_users.named(organization, name_key) {
-            let stamp = self.store.stamp(organization, id);
-            if let Some(shown) = self.known_users.get_named((organization, id), name_key, stamp) {
+        if let Some(id) = self.known_answers.named(organization, name_key) {
+            let stamp = self.store.stamp(organization, id.uuid());
+            if let Some(shown) = self.known_answers.get_named((organization, id), name_key, stamp) {
                 return Ok(Some(shown));
             }
         }
         let store = self.store.organization(organization).await?;
         let Some(id) = store.find_user_id_by_name_key(name_key).await? else { return Ok(None) };
-        let stamp = self.store.stamp(organization, id);
+        let stamp = self.store.stamp(organization, id.uuid());
         let view = match self.get_user(caller, id).await {
             Ok(view) if view.user.user_name_key() == name_key => view,
             // Renamed or gone in between.
@@ -93,7 +110,7 @@ impl Service {
             Err(error) => return Err(error),
         };
         let shown = show(&view);
-        self.known_users.put((organization, id), stamp, name_key.to_owned(), &shown);
+        self.known_answers.put_user((organization, id), stamp, name_key.to_owned(), &shown);
         Ok(Some(shown))
     }
 
@@ -103,13 +120,13 @@ impl Service {
         store: &OrganizationStore,
         organization: OrganizationId,
         ids: &[UserId],
-        show: impl Show,
+        show: impl Show<UserView>,
     ) -> Result<Vec<Shown>, Error> {
         let mut shown = HashMap::with_capacity(ids.len());
         let mut stamps = HashMap::new();
         for id in ids {
-            let stamp = self.store.stamp(organization, *id);
-            match self.known_users.get(organization, *id, stamp) {
+            let stamp = self.store.stamp(organization, id.uuid());
+            match self.known_answers.get(organization, Of::User(*id), stamp) {
                 Some(known) => _ = shown.insert(*id, known),
                 None => _ = stamps.insert(*id, stamp),
             }
@@ -119,7 +136,7 @@ impl Service {
         for view in views {
             let (id, answer) = (view.user.id, show(&view));
             let stamp = stamps.remove(&id).flatten();
-            self.known_users.put((organization, id), stamp, view.user.user_name_key(), &answer);
+            self.known_answers.put_user((organization, id), stamp, view.user.user_name_key(), &answer);
             shown.insert(id, answer);
         }
         Ok(ids.iter().filter_map(|id| shown.remove(id)).collect())

@@ -241,11 +241,13 @@ impl Bound {
     async fn seal_some(&self) -> Result<usize, StoreError> {
         let query = self.query(
             "SELECT * FROM ONLY audit_head:current; \
-             SELECT * FROM audit_event WHERE seq = -1 ORDER BY id LIMIT 500;",
+             SELECT * FROM audit_event WHERE seq = -1 LIMIT 500;",
         );
         let mut results = settle(query.await?)?;
         let head: Option<HeadRow> = results.take(0)?;
-        let rows: Vec<EventRow> = results.take(1)?;
+        // The index has them in order of id, and is read no further than that: to ask for the order would sort all there are.
+        let mut rows: Vec<EventRow> = results.take(1)?;
+        rows.sort_by_cached_key(|row| key(&row.id).ok());
         if rows.is_empty() {
             return Ok(0);
         }

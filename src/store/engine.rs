@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::future::IntoFuture;
+use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use surrealdb::engine::any::{Any, connect};
 use surrealdb::engine::local::Db;
@@ -103,18 +105,37 @@ impl Engine {
 }
 
 /// As the SDK opens it, which has no setting for memory and commits.
+///
+/// A process that was killed leaves a log whose last record may be torn. The engine reads up to there and goes on writing
+/// behind it; when it reads the log again it takes the torn record for damage, and drops everything behind it, acknowledged
+/// or not (SurrealKV 0.21.4). So what such a log says is sorted into files first, and a new log is begun (F-01).
 async fn open_on_disk(url: &str, memory: DiskMemory) -> Result<Surreal<Db>, surrealdb::Error> {
-    let settings = ConfigMap::empty()
-        .with_key_value("surrealkv_block_cache_capacity", memory.read_bytes.to_string())
-        .with_key_value("surrealkv_max_memtable_size", memory.written_bytes.to_string())
-        .with_key_value("surrealkv_grouped_commit_wait_threshold", COMMITS_WAITED_FOR);
-    let builder = Datastore::builder().with_config(settings).without_maintenance_tasks();
-    let store = builder.build_with_path(url).await.map_err(failed)?;
+    if has_log(url) {
+        datastore(url, memory).await?.shutdown().await.map_err(failed)?;
+    }
+    let store = datastore(url, memory).await?;
     // Nothing may be written before it is known, or written down, which version wrote the store.
     store.check_version().await.map_err(failed)?;
     store.bootstrap().await.map_err(failed)?;
     store.start_maintenance_tasks();
     Surreal::<Db>::unstable_from_datastore(store, None).await
+}
+
+/// Whether the last process that had the store open left a log behind: one that stopped as it should leaves none.
+fn has_log(url: &str) -> bool {
+    let path = url.trim_start_matches("surrealkv://");
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let logs = std::fs::read_dir(Path::new(path).join("wal")).into_iter().flatten().flatten();
+    logs.filter_map(|log| log.metadata().ok()).any(|log| log.len() > 0)
+}
+
+async fn datastore(url: &str, memory: DiskMemory) -> Result<Arc<Datastore>, surrealdb::Error> {
+    let settings = ConfigMap::empty()
+        .with_key_value("surrealkv_block_cache_capacity", memory.read_bytes.to_string())
+        .with_key_value("surrealkv_max_memtable_size", memory.written_bytes.to_string())
+        .with_key_value("surrealkv_grouped_commit_wait_threshold", COMMITS_WAITED_FOR);
+    let builder = Datastore::builder().with_config(settings).without_maintenance_tasks();
+    builder.build_with_path(url).await.map_err(failed)
 }
 
 fn failed(error: impl std::fmt::Display) -> surrealdb::Error {

@@ -141,7 +141,7 @@ impl OrganizationStore {
         write.bind("id", group_record(group.id));
         write.bind("group", GroupRow::from(group));
         members::push_delta(&mut write, group.id, added);
-        added.note(&mut write);
+        added.note(&mut write, group.id);
         write.commit(&self.0).await
     }
 
@@ -203,7 +203,7 @@ impl OrganizationStore {
         members::push_delta(&mut write, after.id, delta);
         // Users show what their groups are called.
         if before.display_name() == after.display_name() {
-            delta.note(&mut write);
+            delta.note(&mut write, after.id);
         }
         write.commit(&self.0).await
     }

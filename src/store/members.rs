@@ -33,21 +33,11 @@ impl MemberDelta {
         self.added.is_empty() && self.removed.is_empty()
     }
 
-    /// Whose groups change: none can be named where a group comes or goes, with everybody in it.
-    fn users(&self) -> Option<Vec<UserId>> {
-        let user = |(id, kind): &(uuid::Uuid, MemberKind)| match kind {
-            MemberKind::User => Some(Some(UserId::new(*id))),
-            MemberKind::ServiceAccount => Some(None),
-            MemberKind::Group => None,
-        };
-        let users: Option<Vec<Option<UserId>>> = self.added.iter().chain(&self.removed).map(user).collect();
-        Some(users?.into_iter().flatten().collect())
-    }
-
-    /// Says whose view the change touches.
-    pub(super) fn note(&self, write: &mut Write) {
-        if let Some(users) = self.users() {
-            write.touches_only(users);
+    /// Says what the change shows in: the group, and who comes and goes. Where that is a group, everybody in it.
+    pub(super) fn note(&self, write: &mut Write, group: GroupId) {
+        let moving = || self.added.iter().chain(&self.removed);
+        if moving().all(|(_, kind)| *kind != MemberKind::Group) {
+            write.touches_only(moving().map(|(id, _)| *id).chain([group.uuid()]));
         }
     }
 }

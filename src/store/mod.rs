@@ -89,8 +89,8 @@ use roster::Rosters;
 use stamps::Stamps;
 use write::Write;
 
+use crate::domain::OrganizationId;
 use crate::domain::audit::AuditEvent;
-use crate::domain::{OrganizationId, UserId};
 
 /// How many organizations keep an open handle; the others are opened again when they are asked for.
 const OPEN_ORGANIZATIONS: u64 = 1_024;
@@ -234,9 +234,10 @@ impl Store {
         self.shared.revision()
     }
 
-    /// When what is shown of a user is read; none where other processes write too. It is true while this stays the same.
-    pub fn stamp(&self, organization: OrganizationId, user: UserId) -> Option<Stamp> {
-        (!self.shared.reach.is_remote()).then(|| self.shared.stamps.of(organization, user))
+    /// When what is shown of a user or a group is read; none where other processes write too. It is true while this stays
+    /// the same.
+    pub fn stamp(&self, organization: OrganizationId, shown: uuid::Uuid) -> Option<Stamp> {
+        (!self.shared.reach.is_remote()).then(|| self.shared.stamps.of(organization, shown))
     }
 
     /// How many queries were asked of the engine since the start; it goes on counting.

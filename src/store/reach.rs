@@ -11,9 +11,11 @@ use std::time::Duration;
 use surrealdb::IndexedResults;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use super::StoreError;
 use super::engine::{Bindings, Engine, EngineQuery};
+use crate::telemetry::TRACE;
 
 /// How long a query may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,7 +24,7 @@ const PATIENCE_WITH_WRITES: Duration = Duration::from_secs(25);
 /// How long a query may take until it is looked whether anything listens where the server was, and how long that may take.
 const QUIET: Duration = Duration::from_millis(400);
 /// How long it may take until the store is asked whether it still answers at all, and how long that may take.
-const SILENT: Duration = Duration::from_secs(3);
+const SILENT: Duration = Duration::from_secs(1);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// How often a store that is away is looked for, and how long it may take to answer.
 const LOOKED_FOR_EVERY: Duration = Duration::from_millis(250);
@@ -210,9 +212,12 @@ impl<'c> IntoFuture for Asking<'c> {
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { query, reach, is_write } = self;
-        Box::pin(async move {
+        let trace =
+            tracing::info_span!(target: TRACE, "store.query", otel.kind = "client", db.system.name = "surrealdb");
+        let asking = async move {
             if is_write { reach.run_patiently(query.into_future()).await } else { reach.run(query.into_future()).await }
-        })
+        };
+        Box::pin(asking.instrument(trace))
     }
 }
 

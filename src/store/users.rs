@@ -48,7 +48,7 @@ pub(super) struct UserRow {
     last_modified: i64,
 }
 
-#[derive(SurrealValue)]
+#[derive(PartialEq, SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
 struct HoldRow {
     by: Option<uuid::Uuid>,
@@ -156,6 +156,35 @@ pub(super) fn resource(attributes: Json) -> Result<Resource, StoreError> {
     }
 }
 
+impl UserRow {
+    /// What to set besides what every version sets, to make a row of before into this one: each column that is set costs as
+    /// much as a short query.
+    fn differences(&self, before: &Self) -> impl Iterator<Item = &'static str> {
+        let differs = [
+            (self.attributes != before.attributes, ", attributes = $user.attributes"),
+            (self.user_name_key != before.user_name_key, ", user_name_key = $user.user_name_key"),
+            (self.external_id != before.external_id, ", external_id = $user.external_id"),
+            (self.external_key != before.external_key, ", external_key = $user.external_key"),
+            (self.email_keys != before.email_keys, ", email_keys = $user.email_keys"),
+            (self.manager != before.manager, ", manager = $user.manager"),
+            (self.active != before.active, ", active = $user.active"),
+            (self.locally_held != before.locally_held, ", locally_held = $user.locally_held"),
+            (self.hold != before.hold, ", hold = $user.hold"),
+            (self.protected != before.protected, ", protected = $user.protected"),
+            (self.directory != before.directory, ", directory = $user.directory"),
+            (self.account != before.account, ", account = $user.account"),
+            (self.avatar_url != before.avatar_url, ", avatar_url = $user.avatar_url"),
+            (self.metadata != before.metadata, ", metadata = $user.metadata"),
+            (self.claimed != before.claimed, ", claimed = $user.claimed"),
+            (self.authority != before.authority, ", authority = $user.authority"),
+            (self.salt != before.salt, ", salt = $user.salt"),
+            (self.external != before.external, ", external = $user.external"),
+            (self.display_key != before.display_key, ", display_key = $user.display_key"),
+        ];
+        differs.into_iter().filter(|(differs, _)| *differs).map(|(_, set)| set)
+    }
+}
+
 impl Row for UserRow {
     type Entity = User;
 
@@ -255,7 +284,7 @@ impl OrganizationStore {
             );
         }
         push_new_user(&mut write, user);
-        write.touches_only([user.id]);
+        write.touches_only([user.id.uuid()]);
         write.commit(&self.0).await
     }
 
@@ -278,7 +307,7 @@ impl OrganizationStore {
         push_owner_guard(&mut write, watch);
         // Those whose manager it is show what it is called.
         if before.attributes.text("displayName") == after.attributes.text("displayName") {
-            write.touches_only([after.id]);
+            write.touches_only([after.id.uuid()]);
         }
         write.commit(&self.0).await
     }
@@ -361,18 +390,15 @@ pub(super) fn push_update(write: &mut Write, before: &User, after: &User) {
     if before.user_name_key() != after.user_name_key() {
         push_name_check(write);
     }
+    let (old, new) = (UserRow::from(before), UserRow::from(after));
     write.push(
-        "UPDATE $id SET attributes = $user.attributes, user_name_key = $user.user_name_key, \
-         external_id = $user.external_id, external_key = $user.external_key, email_keys = $user.email_keys, \
-         manager = $user.manager, active = $user.active, locally_held = $user.locally_held, hold = $user.hold, \
-         protected = $user.protected, directory = $user.directory, account = $user.account, \
-         avatar_url = $user.avatar_url, metadata = $user.metadata, claimed = $user.claimed, \
-         authority = $user.authority, salt = $user.salt, external = $user.external, display_key = $user.display_key, \
-         updated_by = $user.updated_by, version = $user.version, last_modified = $user.last_modified RETURN NONE;",
+        "UPDATE $id SET version = $user.version, last_modified = $user.last_modified, updated_by = $user.updated_by",
     );
+    new.differences(&old).for_each(|set| write.push(set));
+    write.push(" RETURN NONE;");
     write.bind("id", user_record(after.id));
     write.bind("version", i64::try_from(before.version).unwrap_or(i64::MAX));
-    write.bind("user", UserRow::from(after));
+    write.bind("user", new);
 }
 
 #[derive(SurrealValue)]

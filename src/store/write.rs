@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Value, Variables};
+use tracing::Instrument as _;
+use uuid::Uuid;
 
 use super::error::settle;
 use super::provisioning::ProvisioningRow;
@@ -14,6 +16,7 @@ use super::stamps::Touched;
 use super::{Bound, DatabaseName, StoreError, millis, uuid};
 use crate::domain::audit::{AuditEvent, Consequence};
 use crate::domain::{Actor, OrganizationId, UserId};
+use crate::telemetry::TRACE;
 
 /// How long a write whose outcome is unknown waits for the store, to see what came of it.
 const WAITED_FOR: Duration = Duration::from_millis(750);
@@ -97,10 +100,10 @@ impl Write {
         self.variables.insert(name, value);
     }
 
-    /// Says that nothing changes of what is shown of others than these: what is remembered of the others stays. Whoever
+    /// Says that nothing changes of what is shown of other users and groups than these: what is remembered of the others stays. Whoever
     /// does not say so makes the whole organization be forgotten.
-    pub(super) fn touches_only(&mut self, users: impl IntoIterator<Item = UserId>) {
-        self.touched = Touched::Users(users.into_iter().collect());
+    pub(super) fn touches_only(&mut self, these: impl IntoIterator<Item = Uuid>) {
+        self.touched = Touched::Only(these.into_iter().collect());
     }
 
     /// Takes that back: what it changes may show in anybody.
@@ -124,7 +127,7 @@ impl Write {
     /// happened (security catalogue C-09). If it is not, it may still come: the caller is told to try again, and is not
     /// tried again for.
     pub(super) async fn commit(self, db: &Arc<Bound>) -> Result<(), StoreError> {
-        let committing = self.carry_out(db.clone());
+        let committing = self.carry_out(db.clone()).instrument(tracing::info_span!(target: TRACE, "store.commit"));
         tokio::spawn(committing).await.unwrap_or_else(|error| Err(StoreError::Failed(error.to_string())))
     }
 

@@ -50,4 +50,6 @@ mod scim_read;
 mod scim_transport;
 mod tenancy;
 mod tokens;
+#[cfg(feature = "otlp")]
+mod traces;
 mod transfer;

@@ -128,3 +128,32 @@ fn doctor_says_what_to_do_and_a_copy_of_a_stopped_store_is_the_store() {
     let broken: Value = serde_json::from_slice(&broken.stdout).expect("JSON");
     assert!(states(&broken).contains(&"store and keys: broken".to_owned()), "{broken}");
 }
+
+/// The head of a record of a thousand bytes, and ten of them: what a kill in the middle of a write leaves in the log.
+const TORN_RECORD: [u8; 17] = [1, 2, 3, 4, 0x03, 0xe8, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f01_f04_what_is_acknowledged_after_a_kill_that_tore_the_log_outlives_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = ["demo", "--json", "--listen", "127.0.0.1:0", "--store", "surrealkv://store"];
+    let start = || Running::start(folder.path(), &arguments);
+    let directory = |server: &Running| {
+        let contract = server.json();
+        Scim::new(&text(&contract["url"]), &text(&contract["organizations"][0]["scim"]["token"]))
+    };
+    let mut known = Vec::new();
+    for round in 0..4 {
+        let server = start();
+        let scim = directory(&server);
+        for id in &known {
+            scim.get(&format!("/Users/{id}")).await.expect(200);
+        }
+        known.push(scim.make_user(&format!("user{round}")).await);
+        // SIGKILL.
+        drop(server);
+        let logs = std::fs::read_dir(folder.path().join("store/wal")).expect("logs").flatten();
+        let log = logs.map(|log| log.path()).max().expect("a log");
+        let mut log = std::fs::OpenOptions::new().append(true).open(log).expect("opened");
+        std::io::Write::write_all(&mut log, &TORN_RECORD).expect("torn");
+    }
+}

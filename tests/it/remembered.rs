@@ -196,7 +196,7 @@ async fn whoever_was_told_of_a_change_reads_it_however_many_write_and_read_at_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_remembered_where_it_may_not_be() {
-    let app = TestApp::start_configured(|config| config.cache.users_mebibytes = 0).await;
+    let app = TestApp::start_configured(|config| config.cache.answers_mebibytes = 0).await;
     let scim = app.tenant("acme").await.scim;
     let id = scim.post("/Users", &user("ada")).await.expect(201)["id"].as_str().expect("an id").to_owned();
     for _ in 0..2 {

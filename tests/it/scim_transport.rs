@@ -236,6 +236,14 @@ async fn c15_do06_a_client_that_dribbles_is_cut_off() {
     let closed = tokio::time::timeout(std::time::Duration::from_secs(10), silent.read_to_end(&mut read)).await;
     assert!(closed.is_ok(), "headers that never end");
 
+    for said in ["", "PRI * HTTP/2.0\r\n"] {
+        let mut silent = TcpStream::connect(&address).await.expect("connected");
+        silent.write_all(said.as_bytes()).await.expect("sent");
+        let mut read = Vec::new();
+        let closed = tokio::time::timeout(std::time::Duration::from_secs(10), silent.read_to_end(&mut read)).await;
+        assert!(closed.is_ok(), "a client that says no more than {said:?}");
+    }
+
     let mut slow = TcpStream::connect(&address).await.expect("connected");
     let token = scim.token.clone().expect("a token");
     let head = format!(
@@ -247,6 +255,30 @@ async fn c15_do06_a_client_that_dribbles_is_cut_off() {
     let answered = tokio::time::timeout(std::time::Duration::from_secs(10), slow.read(&mut read)).await;
     let length = answered.expect("in time").expect("an answer");
     assert!(String::from_utf8_lossy(&read[..length]).starts_with("HTTP/1.1 408"), "a body that never ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o05_a_client_that_does_not_take_its_answers_is_cut_off() {
+    const REQUESTS: usize = 2_000;
+    let app = TestApp::start_configured(|config| config.server.body_time_seconds = 1).await;
+    let mut idle = TcpStream::connect(app.url.trim_start_matches("http://")).await.expect("connected");
+    let request = "GET /scim/v2/Schemas HTTP/1.1\r\nHost: x\r\n\r\n";
+    // More than the system takes for somebody who does not read. The server may be gone before all of it is sent.
+    let (mut reading, mut writing) = idle.split();
+    let asking = async {
+        for _ in 0..REQUESTS {
+            if writing.write_all(request.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+    };
+    drop(tokio::time::timeout(std::time::Duration::from_secs(4), asking).await);
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    let mut answers = Vec::new();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), reading.read_to_end(&mut answers)).await;
+    assert!(ended.is_ok(), "the connection is closed");
+    let answered = String::from_utf8_lossy(&answers).matches("HTTP/1.1 200").count();
+    assert!(answered < REQUESTS, "{answered} were answered to nobody");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,9 +9,9 @@ use super::failure::Failure;
 use super::request::{Client, ClientWithBody};
 use super::response::{self, Answer, learned, saved};
 use crate::api::Api;
-use crate::domain::GroupId;
 use crate::domain::group::GroupView;
-use crate::service::{Members, Saved};
+use crate::domain::{Caller, GroupId};
+use crate::service::{Members, Saved, Show};
 
 /// Members are read only if they are answered (C59).
 pub(super) fn members(projection: &Projection) -> Members {
@@ -41,12 +41,22 @@ pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> R
 pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client: Client) -> Response {
     let outcome = async {
         let projection = client.parameters.projection(&client.caller.types().group)?;
+        if projection.is_default() {
+            let shown = api.service.show_group(&client.caller, id.parse()?, show(&api, &client.caller)).await?;
+            return Ok(response::shown_unless_known(&client, shown));
+        }
         let view = api.service.get_group(&client.caller, id.parse()?, members(&projection)).await?;
         let answer = answer(&client, &view, &projection);
         Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base())))
     };
     let outcome = outcome.await;
     learned(&client, outcome)
+}
+
+/// How a group is answered to whoever does not say which attributes: the same for all clients of an organization.
+fn show(api: &Api, caller: &Caller) -> impl Show<GroupView> + use<> {
+    let (base, types) = (api.settings.scim_base(), caller.types().clone());
+    move |view: &GroupView| response::shown(&types.group, view.to_scim(&base), view.group.etag())
 }
 
 /// `GET /Groups` (RFC 7644 §3.4.2).

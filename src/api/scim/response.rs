@@ -78,7 +78,13 @@ fn scim_text(status: StatusCode, body: String) -> Response {
     (status, [(CONTENT_TYPE, SCIM_JSON)], body).into_response()
 }
 
-/// 200 with a user as it is answered, or 304 when the client has this version already (C125).
+/// A resource as it is answered to whoever does not say which attributes.
+pub(super) fn shown(kind: &ResourceType, mut resource: Map<String, Value>, version: Version) -> Shown {
+    Projection::default().apply(kind, &mut resource);
+    Shown { version, text: Value::Object(resource).to_string() }
+}
+
+/// 200 with a user or a group as it is answered, or 304 when the client has this version already (C125).
 pub(super) fn shown_unless_known(client: &Client, shown: Shown) -> Response {
     let known = client.conditions.if_none_match.as_ref();
     if known.is_some_and(|tags| tags.match_version(&shown.version)) {

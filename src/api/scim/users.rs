@@ -1,6 +1,6 @@
 //! `/Users` (RFC 7644 §3).
 
-use ::scim::{ListRequest, Projection, Resource, patch as operations};
+use ::scim::{ListRequest, Resource, patch as operations};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -11,7 +11,7 @@ use super::response::{self, Answer, learned, saved};
 use crate::api::Api;
 use crate::domain::user::UserView;
 use crate::domain::{Caller, UserId};
-use crate::service::{Outcome, Saved, Show, Shown};
+use crate::service::{Outcome, Saved, Show};
 
 /// `POST /Users` (RFC 7644 §3.3).
 pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> Response {
@@ -77,13 +77,9 @@ async fn list_by(api: &Api, client: &mut Client, parameters: &ListRequest) -> Re
 }
 
 /// How a user is answered to whoever does not say which attributes: the same for all clients of an organization.
-fn show(api: &Api, caller: &Caller) -> impl Show + use<> {
+fn show(api: &Api, caller: &Caller) -> impl Show<UserView> + use<> {
     let (base, types) = (api.settings.scim_base(), caller.types().clone());
-    move |view| {
-        let mut resource = view.to_scim(&base);
-        Projection::default().apply(&types.user, &mut resource);
-        Shown { version: view.version(), text: serde_json::Value::Object(resource).to_string() }
-    }
+    move |view: &UserView| response::shown(&types.user, view.to_scim(&base), view.version())
 }
 
 /// `PUT /Users/{id}` (RFC 7644 §3.5.1).

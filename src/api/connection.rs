@@ -1,0 +1,121 @@
+//! Connections whose other end says nothing, or takes nothing: they are given up on (DO-06, O-05).
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep, timeout};
+
+/// How a connection of HTTP/2 begins (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How often it is looked whether more of it has come.
+const LOOKED_EVERY: Duration = Duration::from_millis(20);
+/// What a client has to take each time it may take its time.
+const TAKEN_AT_LEAST: usize = 64 * 1024;
+
+/// Waits until it can be told which version of HTTP it is; whether that was in time. The HTTP library has no clock for this.
+pub(super) async fn begins(stream: &TcpStream, time: Duration) -> bool {
+    let begins = async {
+        let mut seen = [0; PREFACE.len()];
+        loop {
+            match stream.peek(&mut seen).await {
+                Ok(0) | Err(_) => return false,
+                Ok(count) if count < PREFACE.len() && PREFACE.starts_with(&seen[..count]) => sleep(LOOKED_EVERY).await,
+                Ok(_) => return true,
+            }
+        }
+    };
+    timeout(time, begins).await.unwrap_or(false)
+}
+
+/// A connection that breaks when what it is sent is not taken: 64 KiB at least in each of these times.
+pub(super) struct Paced {
+    stream: TcpStream,
+    time: Duration,
+    /// Runs while something waits to be taken.
+    waits: Option<Pin<Box<Sleep>>>,
+    taken: usize,
+}
+
+impl Paced {
+    pub(super) fn new(stream: TcpStream, time: Duration) -> Self {
+        Self { stream, time, waits: None, taken: 0 }
+    }
+
+    fn is_taken(&mut self, count: usize) {
+        self.taken += count;
+        if self.taken >= TAKEN_AT_LEAST {
+            self.begin_anew();
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.waits = None;
+        self.taken = 0;
+    }
+
+    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let time = self.time;
+        let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(time)));
+        ready!(waits.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "what was sent was not taken")))
+    }
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if polled.is_ready() && buffer.filled().len() > before {
+            self.begin_anew();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Ready(Ok(count)) => {
+                self.is_taken(count);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Pending => self.poll_waiting(context),
+            failed @ Poll::Ready(Err(_)) => failed,
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write_vectored(context, slices) {
+            Poll::Ready(Ok(count)) => {
+                self.is_taken(count);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Pending => self.poll_waiting(context),
+            failed @ Poll::Ready(Err(_)) => failed,
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
