@@ -5,6 +5,7 @@ patch that was acknowledged must show; a group membership that was acknowledged 
 Standard library only.
 """
 
+import argparse
 import http.client
 import json
 import random
@@ -18,7 +19,6 @@ from urllib.parse import urlsplit
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-WRITERS = 8
 
 
 class Server:
@@ -69,15 +69,28 @@ def write(server, name, group, acknowledged):
         pass  # the server was killed
 
 
-def check(server, group, acknowledged):
+def read_all(server, connection):
+    """Everybody by id, as the list tells them."""
+    everyone, cursor = {}, ""
+    while cursor is not None:
+        status, page = server.request(connection, "GET", f"/Users?cursor={cursor}&count=1000")
+        assert status == 200, status
+        everyone |= {user["id"]: user for user in page["Resources"]}
+        cursor = page.get("nextCursor")
+    return everyone
+
+
+def check(server, group, acknowledged, recent):
+    """What is wrong with what is stored. `recent`: ids that are asked for one by one, too."""
     connection = server.connect()
     problems = []
     _, stored_group = server.request(connection, "GET", f"/Groups/{group}")
     members = {member["value"] for member in stored_group.get("members", [])}
+    everyone = read_all(server, connection)
     for user_id, expected in acknowledged.items():
-        status, user = server.request(connection, "GET", f"/Users/{user_id}")
-        if status != 200:
-            problems.append(f"{user_id} is lost ({status})")
+        user = everyone.get(user_id)
+        if user is None:
+            problems.append(f"{user_id} is lost")
             continue
         whole = user["userName"] == expected["userName"] == user.get("displayName")
         # What was not acknowledged may have happened; what was must show.
@@ -86,23 +99,36 @@ def check(server, group, acknowledged):
         in_user = any(entry["value"] == group for entry in user.get("groups", []))
         if not whole or not patched or in_group != in_user or (expected["member"] and not in_group):
             problems.append(f"{user_id} is half there: {user}")
+    for user_id in recent:
+        status, user = server.request(connection, "GET", f"/Users/{user_id}")
+        if status != 200 or user != everyone.get(user_id):
+            problems.append(f"{user_id} is another in the list: {status} {user}, {everyone.get(user_id)}")
     # Nobody is in the group who does not exist.
-    status, everyone = server.request(connection, "GET", "/Users?attributes=id&count=1000")
-    total = everyone["totalResults"]
-    ids = {user["id"] for user in everyone["Resources"]}
-    while len(ids) < total:
-        page = server.request(connection, "GET", f"/Users?attributes=id&count=1000&startIndex={len(ids) + 1}")[1]
-        ids |= {user["id"] for user in page["Resources"]}
-    problems += [f"{member} is a member and does not exist" for member in members - ids]
+    problems += [f"{member} is a member and does not exist" for member in members - everyone.keys()]
     return problems
 
 
+def count_writes(acknowledged):
+    return sum(1 + (user["title"] == "patched") + user["member"] for user in acknowledged.values())
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("binary")
+    parser.add_argument("rounds", type=int)
+    parser.add_argument("--writers", type=int, default=8)
+    parser.add_argument("--longest", type=float, default=1.5, help="seconds of a round at most")
+    parser.add_argument("--writes", type=int, default=0, help="go on until so many are acknowledged")
+    return parser.parse_args()
+
+
 def main():
-    binary, rounds = sys.argv[1], int(sys.argv[2])
+    options = arguments()
+    binary = options.binary
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     print(f"seed {seed}")
-    acknowledged, slowest = {}, 0.0
+    acknowledged, slowest, number = {}, 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
         store = f"surrealkv://{folder}/store?sync=every"
         server = Server(binary, store)
@@ -110,25 +136,30 @@ def main():
         status, created = server.request(server.connect(), "POST", "/Groups", body)
         assert status == 201, status
         group = created["id"]
-        for number in range(rounds):
-            arguments = [(server, f"r{number}w{writer}", group, acknowledged) for writer in range(WRITERS)]
-            writers = [threading.Thread(target=write, args=argument) for argument in arguments]
+        while number < options.rounds or count_writes(acknowledged) < options.writes:
+            before = set(acknowledged)
+            names = [f"r{number}w{writer}" for writer in range(options.writers)]
+            writers = [threading.Thread(target=write, args=(server, name, group, acknowledged)) for name in names]
             for writer in writers:
                 writer.start()
-            time.sleep(chance.uniform(0.2, 1.5))
+            time.sleep(chance.uniform(0.2, options.longest))
             server.kill()
             for writer in writers:
                 writer.join()
             server = Server(binary, store)
             slowest = max(slowest, server.ready_after)
-            problems = check(server, group, acknowledged)
+            number += 1
+            problems = check(server, group, acknowledged, acknowledged.keys() - before)
             if problems:
                 print("\n".join(problems[:20]))
-                print(f"round {number + 1}: {len(problems)} problems among {len(acknowledged)} acknowledged users")
+                print(f"round {number}: {len(problems)} problems among {len(acknowledged)} acknowledged users")
                 server.kill()
                 sys.exit(1)
         server.kill()
-    print(f"{rounds} kills, {len(acknowledged)} acknowledged users, 0 lost, 0 half there; ready in {slowest:.1f} s at most")
+    print(
+        f"{number} kills, {count_writes(acknowledged)} acknowledged writes of {len(acknowledged)} users, "
+        f"0 lost, 0 half there; ready in {slowest:.1f} s at most"
+    )
 
 
 main()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # F-01: kill -9 a server during writes, start it again, and ask for every write it had acknowledged.
-# Usage: kill_rounds.sh [ROUNDS=20]. Exits 1 if an acknowledged write is lost or half there.
+# Usage: kill_rounds.sh [ROUNDS=20 [--writers N] [--longest SECONDS] [--writes N]]
+# Exits 1 if an acknowledged write is lost or half there.
 set -euo pipefail
 
 rounds="${1:-20}"
@@ -10,4 +11,4 @@ if ! command -v python3 >/dev/null; then
 fi
 here="$(cd "$(dirname "$0")" && pwd)"
 target="${CARGO_TARGET_DIR:-$HOME/.cache/rollcall-target}"
-exec python3 "$here/kill_rounds.py" "${ROLLCALL_BIN:-$target/debug/rollcall}" "$rounds"
+exec python3 "$here/kill_rounds.py" "${ROLLCALL_BIN:-$target/debug/rollcall}" "$rounds" "${@:2}"
