@@ -22,6 +22,25 @@ impl Request {
     }
 }
 
+/// Whom to connect to, as whom.
+#[derive(Clone)]
+pub struct Door {
+    pub address: String,
+    pub token: String,
+    pub media: &'static str,
+}
+
+impl Door {
+    /// So many connections: new ones, since the server closes those that are idle for long.
+    pub async fn open(&self, count: usize) -> Vec<Client> {
+        let mut clients = Vec::with_capacity(count);
+        for _ in 0..count {
+            clients.push(Client::connect_with(&self.address, &self.token, self.media).await);
+        }
+        clients
+    }
+}
+
 /// What to ask next; the number is given once.
 pub type Asks = Arc<dyn Fn(usize) -> Request + Send + Sync>;
 
@@ -139,7 +158,7 @@ pub async fn open(
                     _ => sample.failures += 1,
                 }
                 // What it could not send in time it does not send at all.
-                due = (due + apart).max(Instant::now() - apart);
+                due = (due + apart).max(sent);
             }
             (client, sample)
         });

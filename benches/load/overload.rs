@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::figures::Results;
-use crate::measure::{Asks, Request, Sample, closed, open};
+use crate::measure::{Asks, Door, Request, Sample, closed, open};
 use crate::program::{Server, run};
 use crate::world::{CONNECTIONS, World, person, user_name};
 
@@ -41,18 +41,18 @@ fn sync(world: &World, prefix: &'static str) -> Asks {
 pub async fn saturate(world: &World, results: &mut Results, time: Duration) {
     let next = Arc::new(AtomicUsize::new(0));
     let asks = sync(world, "sync");
-    let mut few = world.clients(2).await;
-    let unloaded = closed(&mut few, Duration::from_secs(5), &next, &asks).await;
-    let mut many = world.clients(64).await;
+    let door = world.door();
+    let unloaded = closed(&mut door.open(2).await, Duration::from_secs(5), &next, &asks).await;
+    let mut many = door.open(64).await;
     let mut peaks = Vec::new();
     for _ in 0..3 {
         peaks.push(closed(&mut many, Duration::from_secs(5), &next, &asks).await);
     }
     let peak = Sample::of(peaks);
-    let mut crowd = world.clients(CROWD).await;
+    let mut crowd = door.open(CROWD).await;
     let during = open(&mut crowd, 2.0 * peak.rate, time, &next, &asks).await;
     drop(crowd);
-    let recovered = recovery(&mut few, &next, &asks, unloaded.p99()).await;
+    let recovered = recovery(&mut door.open(2).await, &next, &asks, unloaded.p99()).await;
     let at = (world.kind.name(), world.users.len());
     results.figure(at, "a day's sync, unloaded", &unloaded);
     results.figure(at, "a day's sync, at its peak", &peak);
@@ -126,16 +126,11 @@ pub async fn fairness(results: &mut Results, time: Duration) {
         path: "/scim/v2/Users".to_owned(),
         body: person(number).to_string(),
     });
-    let connect = async |token: &str, count: usize| {
-        let mut clients = Vec::new();
-        for _ in 0..count {
-            clients.push(Client::connect(&server.address, token).await);
-        }
-        clients
-    };
+    let door =
+        |token: &String| Door { address: server.address.clone(), token: token.clone(), media: "application/scim+json" };
     let mut measured = Vec::new();
     for storm in [CONNECTIONS, 10 * CONNECTIONS] {
-        let (mut calm, others) = (connect(&tokens[0], CONNECTIONS).await, connect(&tokens[1], storm).await);
+        let (mut calm, others) = (door(&tokens[0]).open(CONNECTIONS).await, door(&tokens[1]).open(storm).await);
         let ends = Arc::new(AtomicBool::new(false));
         let storming: Vec<_> = others
             .into_iter()

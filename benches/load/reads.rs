@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::figures::Results;
-use crate::measure::{Asks, Request, Sample, closed, milliseconds, percentile};
+use crate::measure::{Asks, Door, Request, Sample, closed, milliseconds, percentile};
 use crate::program::Server;
 use crate::world::{CONNECTIONS, Kind, World, user_name};
 
@@ -69,19 +69,15 @@ pub async fn token(world: &World) -> String {
 /// One of the things that are asked by turns.
 struct Turn {
     name: String,
-    clients: Vec<Client>,
+    door: Door,
     asks: Asks,
     next: Arc<AtomicUsize>,
     samples: Vec<Sample>,
 }
 
 impl Turn {
-    fn new(
-        name: impl Into<String>,
-        clients: Vec<Client>,
-        asks: impl Fn(usize) -> Request + Send + Sync + 'static,
-    ) -> Self {
-        Self { name: name.into(), clients, asks: Arc::new(asks), next: Arc::default(), samples: Vec::new() }
+    fn new(name: impl Into<String>, door: Door, asks: impl Fn(usize) -> Request + Send + Sync + 'static) -> Self {
+        Self { name: name.into(), door, asks: Arc::new(asks), next: Arc::default(), samples: Vec::new() }
     }
 }
 
@@ -93,20 +89,17 @@ pub async fn by_turns(world: &World, results: &mut Results, time: Duration) {
     let body = world.folder.path().join("answer.json");
     std::fs::write(&body, &sample).expect("written");
     let bare = Server::bare(&body);
-    let mut bare_clients = Vec::new();
-    for _ in 0..CONNECTIONS {
-        bare_clients.push(Client::connect(&bare.address, "none").await);
-    }
+    let nobody = Door { address: bare.address.clone(), token: "none".to_owned(), media: "application/scim+json" };
     let bare_name = format!("a bare route with the same {} bytes", sample.len());
-    let mut turns = vec![Turn::new(bare_name, bare_clients, |_| Request::get("/bare".to_owned()))];
+    let mut turns = vec![Turn::new(bare_name, nobody, |_| Request::get("/bare".to_owned()))];
     let by_id = ids.clone();
     let get = move |number: usize| Request::get(format!("/scim/v2/Users/{}", by_id[scattered(number) % count]));
-    turns.push(Turn::new("GET /Users/{id}", world.clients(CONNECTIONS).await, get));
-    turns.push(Turn::new("filter userName eq", world.clients(CONNECTIONS).await, move |number| {
+    turns.push(Turn::new("GET /Users/{id}", world.door(), get));
+    turns.push(Turn::new("filter userName eq", world.door(), move |number| {
         let name = user_name(scattered(number) % count);
         Request::get(format!("/scim/v2/Users?filter=userName%20eq%20%22{name}%22"))
     }));
-    turns.push(Turn::new("page of 100 anywhere", world.clients(CONNECTIONS).await, move |number| {
+    turns.push(Turn::new("page of 100 anywhere", world.door(), move |number| {
         let start = 1 + scattered(number) % count.saturating_sub(99).max(1);
         Request::get(format!("/scim/v2/Users?startIndex={start}&count=100"))
     }));
@@ -115,27 +108,24 @@ pub async fn by_turns(world: &World, results: &mut Results, time: Duration) {
         let Some(group) = group else { continue };
         let path = format!("/scim/v2/Groups/{group}?excludedAttributes=members");
         let name = format!("GET without members of a group of {size}");
-        turns.push(Turn::new(name, world.clients(CONNECTIONS).await, move |_| Request::get(path.clone())));
+        turns.push(Turn::new(name, world.door(), move |_| Request::get(path.clone())));
     }
     if let Some(group) = world.group(1_000) {
         let path = format!("/scim/v2/Groups/{group}");
         let name = "GET of a group with its 1000 members";
-        turns.push(Turn::new(name, world.clients(CONNECTIONS).await, move |_| Request::get(path.clone())));
+        turns.push(Turn::new(name, world.door(), move |_| Request::get(path.clone())));
     }
-    let token = token(world).await;
-    let mut viewers = Vec::new();
-    for _ in 0..CONNECTIONS {
-        viewers.push(Client::connect_with(&world.server.address, &token, "application/json").await);
-    }
+    let viewer = Door { address: world.server.address.clone(), token: token(world).await, media: "application/json" };
     let me = json!({ "query": ME }).to_string();
-    turns.push(Turn::new("me", viewers, move |_| Request {
+    turns.push(Turn::new("me", viewer, move |_| Request {
         method: "POST",
         path: "/graphql".to_owned(),
         body: me.clone(),
     }));
     for _ in 0..TURNS {
         for turn in &mut turns {
-            let sample = closed(&mut turn.clients, time, &turn.next, &turn.asks).await;
+            let mut clients = turn.door.open(CONNECTIONS).await;
+            let sample = closed(&mut clients, time, &turn.next, &turn.asks).await;
             turn.samples.push(sample);
         }
     }

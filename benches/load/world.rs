@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::measure::Door;
 use crate::program::{Database, Server, run};
 
 /// Connections of a load, unless it says otherwise.
@@ -107,7 +108,7 @@ impl World {
         // What is remembered of a user takes about half a kilobyte.
         let mebibytes = 128.max(count / 2_000);
         let server =
-            Server::serve(folder.path(), store, &[("ROLLCALL__CACHE__USERS_MEBIBYTES", mebibytes.to_string())]);
+            Server::serve(folder.path(), store, &[("ROLLCALL__CACHE__ANSWERS_MEBIBYTES", mebibytes.to_string())]);
         Self { kind, server, token, owner, users, groups, made: Duration::ZERO, _database: database, folder }
     }
 
@@ -129,16 +130,13 @@ impl World {
         Self { kind: Kind::Memory, server, token, owner, users, groups, made: Duration::ZERO, _database: None, folder }
     }
 
-    pub async fn client(&self) -> Client {
-        Client::connect(&self.server.address, &self.token).await
+    /// As its directory.
+    pub fn door(&self) -> Door {
+        Door { address: self.server.address.clone(), token: self.token.clone(), media: "application/scim+json" }
     }
 
-    pub async fn clients(&self, count: usize) -> Vec<Client> {
-        let mut clients = Vec::with_capacity(count);
-        for _ in 0..count {
-            clients.push(self.client().await);
-        }
-        clients
+    pub async fn client(&self) -> Client {
+        Client::connect(&self.server.address, &self.token).await
     }
 
     /// The group with so many members.

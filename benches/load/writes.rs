@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use scim::patch::SCHEMA as PATCH;
 use serde_json::{Value, json};
 
 use crate::alone::StoreAlone;
 use crate::figures::Results;
-use crate::measure::{Asks, Request, Sample, closed};
+use crate::measure::{Asks, Request, Sample, closed, milliseconds, per_second};
 use crate::world::{CONNECTIONS, GROUP_SIZES, Kind, OUTSIDE, World, person};
 
 const TURNS: usize = 5;
@@ -44,7 +44,6 @@ pub async fn people(world: &World, results: &mut Results, time: Duration) {
         Kind::Disk => Some(StoreAlone::open(world.folder.path()).await),
         Kind::Memory | Kind::Remote => None,
     };
-    let mut clients = world.clients(CONNECTIONS).await;
     let mut ceilings = [Vec::new(), Vec::new()];
     for (place, (name, asks)) in
         [("POST /Users", create), ("PATCH active, Okta's shape", okta), ("PATCH active, Entra's shape", entra)]
@@ -58,6 +57,7 @@ pub async fn people(world: &World, results: &mut Results, time: Duration) {
                 let rate = if place == 0 { alone.creates(time).await } else { alone.updates(time).await };
                 ceilings[usize::from(place > 0)].push(rate);
             }
+            let mut clients = world.door().open(CONNECTIONS).await;
             samples.push(closed(&mut clients, time, &next, &asks).await);
         }
         results.figure(at, name, &Sample::of(samples));
@@ -76,19 +76,21 @@ pub async fn members(world: &World, results: &mut Results, time: Duration) {
     for size in GROUP_SIZES {
         let Some(group) = world.group(size) else { continue };
         let path = format!("/scim/v2/Groups/{group}");
-        let (mut clients, next) = (world.clients(1).await, Arc::new(AtomicUsize::new(0)));
-        let mut samples = [Vec::new(), Vec::new()];
-        let started = std::time::Instant::now();
-        while started.elapsed() < time {
+        let (mut client, mut times) = (world.client().await, [Vec::new(), Vec::new()]);
+        let started = Instant::now();
+        for number in 0.. {
+            let value = json!([{"value": outside[number % OUTSIDE]}]);
             for (side, op) in ["add", "remove"].into_iter().enumerate() {
-                let (outside, path) = (outside.clone(), path.clone());
-                let asks: Asks = Arc::new(move |number| {
-                    let one = &outside[(number / 2) % OUTSIDE];
-                    patch(path.clone(), &json!([{"op": op, "path": "members", "value": [{"value": one}]}]))
-                });
-                samples[side].push(closed(&mut clients, Duration::from_nanos(1), &next, &asks).await);
+                let Request { method, path, body } =
+                    patch(path.clone(), &json!([{"op": op, "path": "members", "value": value}]));
+                times[side].push(milliseconds(client.timed(method, &path, &body).await));
+            }
+            if started.elapsed() > time {
+                break;
             }
         }
+        let samples =
+            times.map(|times| vec![Sample { rate: per_second(times.len(), started), times, ..Sample::default() }]);
         for (name, those) in ["add one member to", "remove one member from"].into_iter().zip(samples) {
             results.figure(
                 (world.kind.name(), world.users.len()),
