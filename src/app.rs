@@ -63,6 +63,11 @@ async fn open_at(config: &Config, public_url: String) -> Result<Arc<Service>, St
     service(foundation, config, public_url).await
 }
 
+/// Closes the stores on disk that this process has open; to be waited for before it ends.
+pub async fn close_stores() {
+    crate::store::close_stores().await;
+}
+
 /// The service on an open store.
 ///
 /// # Errors

@@ -31,6 +31,7 @@ fn sync(world: &World, prefix: &'static str) -> Asks {
             _ => {
                 let mut body = person(number);
                 body["userName"] = json!(format!("{prefix}-{number}@example.com"));
+                body["externalId"] = json!(format!("{prefix}-{number}"));
                 Request { method: "POST", path: "/scim/v2/Users".to_owned(), body: body.to_string() }
             }
         }

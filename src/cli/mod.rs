@@ -129,7 +129,9 @@ pub fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
     let outcome = match runtime {
         // On a worker, not on the main thread: workers have the stack.
-        Ok(runtime) => runtime.block_on(async { tokio::spawn(run(cli)).await.map_err(Failure::from).flatten() }),
+        Ok(runtime) => {
+            runtime.block_on(async { tokio::spawn(run_to_the_end(cli)).await.map_err(Failure::from).flatten() })
+        }
         Err(error) => Err(error.into()),
     };
     match outcome {
@@ -139,6 +141,13 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// However it ends, what was written is put where the next process finds it.
+async fn run_to_the_end(cli: Cli) -> Result<(), Failure> {
+    let outcome = Box::pin(run(cli)).await;
+    crate::app::close_stores().await;
+    outcome
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::future::IntoFuture;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use surrealdb::engine::any::{Any, connect};
 use surrealdb::engine::local::Db;
@@ -15,8 +15,7 @@ use surrealdb::{IndexedResults, Surreal};
 use surrealdb_cnf::ConfigMap;
 use surrealdb_core::kvs::Datastore;
 
-/// What a store on disk may keep in memory. The engine's own defaults follow the machine's memory: a gigabyte of writes
-/// and half the rest of what was read.
+/// What a store on disk may keep in memory. The engine's own defaults follow the machine's memory.
 #[derive(Clone, Copy, Debug)]
 pub struct DiskMemory {
     /// Of what was read, in bytes.
@@ -27,7 +26,7 @@ pub struct DiskMemory {
 
 impl Default for DiskMemory {
     fn default() -> Self {
-        Self { read_bytes: 256 << 20, written_bytes: 128 << 20 }
+        Self { read_bytes: 256 << 20, written_bytes: 1 << 30 }
     }
 }
 
@@ -114,11 +113,28 @@ async fn open_on_disk(url: &str, memory: DiskMemory) -> Result<Surreal<Db>, surr
         datastore(url, memory).await?.shutdown().await.map_err(failed)?;
     }
     let store = datastore(url, memory).await?;
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&store));
     // Nothing may be written before it is known, or written down, which version wrote the store.
     store.check_version().await.map_err(failed)?;
     store.bootstrap().await.map_err(failed)?;
     store.start_maintenance_tasks();
     Surreal::<Db>::unstable_from_datastore(store, None).await
+}
+
+/// What this process has open on disk.
+static OPEN: Mutex<Vec<Weak<Datastore>>> = Mutex::new(Vec::new());
+
+/// Closes what is open on disk in this process, which puts what was written into files.
+///
+/// A process that ends without it leaves that to the log, and the log may lack writes: one that does not fit any more into
+/// what is kept in memory is in the old log and in the new memory, and the old log goes first (SurrealKV 0.21.4).
+pub async fn close_stores() {
+    let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+    for store in open.iter().filter_map(Weak::upgrade) {
+        if let Err(error) = store.shutdown().await {
+            tracing::warn!(error = %error, "the store was not closed as it should be");
+        }
+    }
 }
 
 /// Whether the last process that had the store open left a log behind: one that stopped as it should leaves none.

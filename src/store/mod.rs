@@ -60,7 +60,7 @@ pub use deleted_users::DeletedUser;
 pub(crate) use deleted_users::{AccountEnd, Departure, Remains};
 pub(crate) use directories::DirectoryChange;
 pub(crate) use emails::EmailChange;
-pub use engine::DiskMemory;
+pub use engine::{DiskMemory, close_stores};
 pub use error::{StoreError, UniqueIndex};
 pub(crate) use invitations::Joining;
 pub use invitations::{InvitationFilter, ShownState};
