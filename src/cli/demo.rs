@@ -87,9 +87,11 @@ impl Demo {
         }
         bar.finish_and_clear();
         let listening = bound.serve_with(&config, service)?;
+        // Before it is said to be ready: whoever starts it may stop it at once.
+        let stop = stop::requested()?;
         let url = listening.public_url.clone();
         global.answer(&contract(&url, &ready), &introduction(&url, &ready))?;
-        listening.serve(stop::requested()).await;
+        listening.serve(stop).await;
         Ok(())
     }
 }

@@ -29,6 +29,8 @@ impl Serve {
             tracing::warn!("there is no organization yet: stop, run `rollcall organization create`, start again");
         }
         let listening = bound.serve_with(&config, service)?;
+        // Before it is said to be ready: whoever starts it may stop it at once.
+        let stop = stop::requested()?;
         let url = listening.public_url.clone();
         tracing::info!(%url, address = %listening.address, "serving");
         let management = listening.management().map(|address| format!("http://{address}"));
@@ -37,7 +39,7 @@ impl Serve {
                     "management": management}),
             &format!("Serving SCIM at {url}/scim/v2 and the account API at {url}/graphql"),
         )?;
-        listening.serve(stop::requested()).await;
+        listening.serve(stop).await;
         Ok(())
     }
 }

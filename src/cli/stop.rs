@@ -1,23 +1,32 @@
 //! When to stop: an interrupt or SIGTERM lets requests finish, a second one ends the process at once.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::io;
 
-/// Resolves at the first signal.
-pub(super) async fn requested() {
-    next_signal().await;
-    tokio::spawn(async {
-        next_signal().await;
-        std::process::exit(130);
-    });
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Resolves at the first signal from now on, whether or not it is waited for yet.
+pub(super) fn requested() -> io::Result<impl Future<Output = ()>> {
+    let mut signals =
+        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    Ok(async move {
+        signals.next().await;
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(130);
+        });
+    })
 }
 
-async fn next_signal() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        drop(tokio::signal::ctrl_c().await);
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
