@@ -5,6 +5,7 @@ mod administration;
 #[path = "load/client.rs"]
 mod client;
 mod import;
+mod shared;
 mod sign_in;
 
 use std::sync::Arc;
@@ -17,9 +18,8 @@ use rollcall::domain::directory::DirectoryDraft;
 use rollcall::domain::organization::OrganizationDraft;
 use rollcall::domain::{Caller, OrganizationId, UserId};
 use rollcall::service::Service;
-use scim::Resource;
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use shared::{milliseconds, person, resource};
 use tokio::task::JoinSet;
 
 const WRITERS: usize = 16;
@@ -105,30 +105,9 @@ impl Bench {
     }
 }
 
-fn person(index: usize) -> Value {
-    json!({
-        "schemas": [scim::schema::USER], "userName": format!("user{index:06}@example.com"), "externalId": format!("ext-{index}"),
-        "displayName": format!("User {index}"), "title": "Engineer", "locale": "en-US", "timezone": "Europe/Zurich",
-        "name": {"givenName": "User", "familyName": format!("Number {index}"), "formatted": format!("User Number {index}")},
-        "emails": [{"value": format!("user{index:06}@example.com"), "type": "work", "primary": true}],
-        "phoneNumbers": [{"value": "+41 44 668 18 00", "type": "work"}],
-        scim::schema::ENTERPRISE_USER: {"department": format!("Department {}", index % 50), "employeeNumber": index.to_string()},
-    })
-}
-
-fn resource(body: &Value) -> Resource {
-    let mut attributes = body.as_object().expect("an object").clone();
-    attributes.remove("schemas");
-    Resource::from_stored(attributes)
-}
-
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
 }
 
 /// One line of the table; remembers whether the bound held.
@@ -182,9 +161,4 @@ async fn scans(bench: &Bench, tenant: &Tenant) {
     }
     let time = client.timed("GET", "/scim/v2/Users?sortBy=name.familyName&count=10", "").await;
     println!("     sortBy=name.familyName: {:.0} ms", milliseconds(time));
-}
-
-#[expect(clippy::cast_precision_loss, reason = "some thousands")]
-fn per_second(count: usize, started: Instant) -> f64 {
-    count as f64 / started.elapsed().as_secs_f64()
 }

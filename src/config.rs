@@ -482,8 +482,10 @@ impl Config {
 
     /// Bounds of a request. `address`: where the server listens, for when no public URL is set.
     pub fn api_settings(&self, address: SocketAddr) -> ApiSettings {
+        let public_url = self.public_url(address);
         ApiSettings {
-            public_url: self.public_url(address),
+            scim_base: format!("{public_url}/scim/v2"),
+            public_url,
             trusted_proxies: self.limits.trusted_proxies.iter().filter_map(|text| read_network(text)).collect(),
             body_bytes: self.limits.body_bytes,
             bulk_operations: self.scim.bulk_operations,

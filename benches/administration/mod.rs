@@ -3,8 +3,8 @@
 use rollcall::domain::UserId;
 use serde_json::{Value, json};
 
-use crate::sign_in::{graphql_client, signed_in};
-use crate::{Bench, Report, Tenant, median, milliseconds};
+use crate::shared::{graphql_client, milliseconds, signed_in};
+use crate::{Bench, Report, Tenant, median};
 
 const ROUNDS: usize = 40;
 const PAGE: &str = "query($after: String) { users(first: 100, after: $after) { totalCount \
@@ -14,8 +14,8 @@ const SEARCH: &str = "query($text: String!) { users(first: 20, filter: {nameSear
 
 /// Pages of 100 with the count of all, and searching names, among all users of an organization.
 pub async fn lists(bench: &Bench, report: &mut Report, tenant: &Tenant, users: &[UserId]) {
-    let token = signed_in(bench, &tenant.owner).await;
-    let (mut directory, mut administrator) = (bench.client(tenant).await, graphql_client(bench, &token).await);
+    let token = signed_in(&bench.address, &tenant.owner.email, &tenant.owner.password).await;
+    let (mut directory, mut administrator) = (bench.client(tenant).await, graphql_client(&bench.address, &token).await);
     let (mut pages, mut lists, mut after) = (Vec::new(), Vec::new(), Value::Null);
     for round in 0..ROUNDS {
         let path = format!("/scim/v2/Users?startIndex={}&count=100", round * 100 + 1);

@@ -10,10 +10,11 @@ use rollcall::domain::audit::{AuditEvent, EventKind};
 use rollcall::domain::user::{User, UserDraft, Writer};
 use rollcall::domain::{AuditEventId, Caller, OrganizationId, UserId};
 use rollcall::service::{IMPORT_BATCH, IMPORTS_AT_ONCE};
-use rollcall::store::{Store, StoreSettings};
+use rollcall::store::Store;
 use tokio::task::JoinSet;
 
-use super::{Report, person, resource};
+use crate::Report;
+use crate::shared::{person, resource, store_settings};
 
 pub async fn against_the_store(report: &mut Report, users: usize) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -47,7 +48,7 @@ fn run(folder: &Path, store: &str, arguments: &[&str]) {
 
 /// As many users at a time, and as many such writes at once, as an import has; with an event each that says nothing.
 async fn alone(url: &str, users: usize) -> Duration {
-    let settings = StoreSettings::at(url);
+    let settings = store_settings(url);
     let (entropy, now) = (Entropy::default(), Clock::default().now());
     let store = Store::connect(&settings).await.expect("a store");
     let store = store.organization(OrganizationId::new(entropy.id(now))).await.expect("opened");

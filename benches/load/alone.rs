@@ -12,13 +12,11 @@ use rollcall::clock::{Clock, Entropy};
 use rollcall::domain::audit::{AuditEvent, EventKind};
 use rollcall::domain::user::{User, UserDraft, Writer};
 use rollcall::domain::{AuditEventId, Caller, OrganizationId, UserId};
-use rollcall::store::{OrganizationStore, OwnerWatch, Store, StoreSettings};
-use scim::Resource;
-use serde_json::{Value, json};
+use rollcall::store::{OrganizationStore, OwnerWatch, Store};
+use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::measure::per_second;
-use crate::world::{CONNECTIONS, person};
+use crate::shared::{CONNECTIONS, per_second, person, resource, store_settings};
 
 /// A server of one route, for the whole process.
 pub async fn bare(body: &Path) {
@@ -37,12 +35,6 @@ pub struct StoreAlone {
     users: Vec<UserId>,
 }
 
-fn resource(body: &Value) -> Resource {
-    let mut attributes = body.as_object().expect("an object").clone();
-    attributes.remove("schemas");
-    Resource::from_stored(attributes)
-}
-
 fn event(entropy: &Entropy, kind: EventKind, user: UserId) -> AuditEvent {
     let now = Clock::default().now();
     AuditEvent::new(AuditEventId::new(entropy.id(now)), now, &Caller::operator(None), kind, ("user", user.to_string()))
@@ -55,7 +47,7 @@ fn writer() -> Writer {
 impl StoreAlone {
     pub async fn open(folder: &Path) -> Self {
         let url = format!("surrealkv://{}/alone?sync=every", folder.display());
-        let store = Store::connect(&StoreSettings::at(&url)).await.expect("a store");
+        let store = Store::connect(&store_settings(&url)).await.expect("a store");
         let entropy = Arc::new(Entropy::default());
         let id = OrganizationId::new(entropy.id(Clock::default().now()));
         Self { store: store.organization(id).await.expect("opened"), entropy, next: Arc::default(), users: Vec::new() }

@@ -15,6 +15,8 @@ mod overload;
 mod program;
 mod promises;
 mod reads;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod world;
 mod writes;
 
@@ -107,7 +109,7 @@ fn start(results: &mut Results) {
     for number in 0..5 {
         let store = format!("surrealkv://{}/empty{number}?sync=every", folder.path().display());
         let server = Server::serve(folder.path(), &store, &[]);
-        times.push(measure::milliseconds(server.ready));
+        times.push(shared::milliseconds(server.ready));
         memory = server.memory();
     }
     times.sort_unstable_by(f64::total_cmp);

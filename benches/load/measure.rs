@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::client::Client;
+use crate::shared::{milliseconds, per_second};
 
 /// What is asked.
 pub struct Request {
@@ -91,15 +92,6 @@ pub fn percentile(ascending: &[f64], part: f64) -> f64 {
         0 => 0.0,
         count => ascending[(((count - 1) as f64) * part).round() as usize],
     }
-}
-
-pub fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
-}
-
-#[expect(clippy::cast_precision_loss, reason = "some millions")]
-pub fn per_second(count: usize, started: Instant) -> f64 {
-    count as f64 / started.elapsed().as_secs_f64()
 }
 
 /// Asks over these connections for a while, each as fast as it is answered.

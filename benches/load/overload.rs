@@ -11,7 +11,8 @@ use crate::client::Client;
 use crate::figures::Results;
 use crate::measure::{Asks, Door, Request, Sample, closed, open};
 use crate::program::{Server, run};
-use crate::world::{CONNECTIONS, World, person, user_name};
+use crate::shared::{CONNECTIONS, person, user_name};
+use crate::world::World;
 
 /// Connections that requests come over when there are too many.
 const CROWD: usize = 512;

@@ -4,18 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::client::Client;
 use crate::figures::Results;
-use crate::measure::{Asks, Door, Request, Sample, closed, milliseconds, percentile};
+use crate::measure::{Asks, Door, Request, Sample, closed, percentile};
 use crate::program::Server;
-use crate::world::{CONNECTIONS, Kind, World, user_name};
+use crate::shared::{CONNECTIONS, ME, milliseconds, signed_in, user_name};
+use crate::world::{Kind, World};
 
 const TURNS: usize = 3;
-const ME: &str = "{ me { accountId user { id userName displayName email } organization { id shortName name } } }";
-const LOGIN: &str =
-    "mutation($input: LoginInput!) { login(input: $input) { session { accessToken } userErrors { code message } } }";
 
 /// A number that looks like chance, the same in each run.
 pub fn scattered(number: usize) -> usize {
@@ -54,16 +51,6 @@ pub async fn import(world: &World, results: &mut Results) {
             seconds < 6.0,
         );
     }
-}
-
-pub async fn token(world: &World) -> String {
-    let (email, password) = &world.owner;
-    let mut client = Client::connect_with(&world.server.address, "none", "application/json").await;
-    let input = json!({"email": email, "password": password, "deviceId": "bench"});
-    let answer =
-        client.send("POST", "/graphql", &json!({"query": LOGIN, "variables": {"input": input}}).to_string()).await;
-    let answer: Value = serde_json::from_slice(&answer).expect("JSON");
-    answer["data"]["login"]["session"]["accessToken"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
 /// One of the things that are asked by turns.
@@ -115,7 +102,9 @@ pub async fn by_turns(world: &World, results: &mut Results, time: Duration) {
         let name = "GET of a group with its 1000 members";
         turns.push(Turn::new(name, world.door(), move |_| Request::get(path.clone())));
     }
-    let viewer = Door { address: world.server.address.clone(), token: token(world).await, media: "application/json" };
+    let (address, (email, password)) = (world.server.address.clone(), &world.owner);
+    let token = signed_in(&address, email, password).await;
+    let viewer = Door { address, token, media: "application/json" };
     let me = json!({ "query": ME }).to_string();
     turns.push(Turn::new("me", viewer, move |_| Request {
         method: "POST",

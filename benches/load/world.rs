@@ -12,9 +12,8 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::measure::Door;
 use crate::program::{Database, Server, run};
+use crate::shared::person;
 
-/// Connections of a load, unless it says otherwise.
-pub const CONNECTIONS: usize = 16;
 /// How large groups are, where there are as many people.
 pub const GROUP_SIZES: [usize; 4] = [10, 1_000, 10_000, 100_000];
 /// So many people stay out of all groups.
@@ -55,22 +54,6 @@ pub struct World {
     pub made: Duration,
     _database: Option<Database>,
     pub folder: TempDir,
-}
-
-/// A person as directories describe them, in about 800 bytes.
-pub fn person(index: usize) -> Value {
-    json!({
-        "schemas": [scim::schema::USER], "userName": user_name(index), "externalId": format!("ext-{index}"),
-        "displayName": format!("User {index}"), "title": "Engineer", "locale": "en-US", "timezone": "Europe/Zurich",
-        "name": {"givenName": "User", "familyName": format!("Number {index}"), "formatted": format!("User Number {index}")},
-        "emails": [{"value": user_name(index), "type": "work", "primary": true}],
-        "phoneNumbers": [{"value": "+41 44 668 18 00", "type": "work"}],
-        scim::schema::ENTERPRISE_USER: {"department": format!("Department {}", index % 50), "employeeNumber": index.to_string()},
-    })
-}
-
-pub fn user_name(index: usize) -> String {
-    format!("user{index:06}@example.com")
 }
 
 fn text(value: &Value) -> String {

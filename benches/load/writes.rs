@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::alone::StoreAlone;
 use crate::figures::Results;
-use crate::measure::{Asks, Request, Sample, closed, milliseconds, per_second};
-use crate::world::{CONNECTIONS, GROUP_SIZES, Kind, OUTSIDE, World, person};
+use crate::measure::{Asks, Request, Sample, closed};
+use crate::shared::{CONNECTIONS, milliseconds, per_second, person};
+use crate::world::{GROUP_SIZES, Kind, OUTSIDE, World};
 
 const TURNS: usize = 5;
 

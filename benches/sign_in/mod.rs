@@ -5,31 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rollcall::domain::UserId;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::client::Client;
-use crate::{Bench, Owner, Report, Tenant, median, milliseconds, per_second};
-
-const CONNECTIONS: usize = 16;
-const ME: &str = "{ me { accountId user { id userName displayName email } organization { id shortName name } } }";
-const LOGIN: &str =
-    "mutation($input: LoginInput!) { login(input: $input) { session { accessToken } userErrors { code message } } }";
-
-fn login_body(owner: &Owner, device: &str) -> String {
-    let input = json!({"email": owner.email, "password": owner.password, "deviceId": device});
-    json!({"query": LOGIN, "variables": {"input": input}}).to_string()
-}
-
-pub async fn graphql_client(bench: &Bench, token: &str) -> Client {
-    Client::connect_with(&bench.address, token, "application/json").await
-}
-
-pub async fn signed_in(bench: &Bench, owner: &Owner) -> String {
-    let answer = graphql_client(bench, "none").await.send("POST", "/graphql", &login_body(owner, "bench")).await;
-    let answer: Value = serde_json::from_slice(&answer).expect("JSON");
-    answer["data"]["login"]["session"]["accessToken"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
-}
+use crate::shared::{CONNECTIONS, ME, graphql_client, login_body, milliseconds, per_second, signed_in};
+use crate::{Bench, Report, Tenant, median};
 
 /// How many requests a second so many clients get through, each as fast as it is answered.
 async fn rate(
@@ -55,11 +36,11 @@ async fn rate(
 /// A signed-in `me` against `GET /Users/{id}`, by turns in the same run.
 pub async fn me(bench: &Bench, report: &mut Report, tenant: &Tenant, users: &[UserId]) {
     let owner = bench.owner("viewers").await;
-    let token = signed_in(bench, &owner).await;
+    let token = signed_in(&bench.address, &owner.email, &owner.password).await;
     let (mut readers, mut viewers) = (Vec::new(), Vec::new());
     for _ in 0..CONNECTIONS {
         readers.push(bench.client(tenant).await);
-        viewers.push(graphql_client(bench, &token).await);
+        viewers.push(graphql_client(&bench.address, &token).await);
     }
     let body = json!({ "query": ME }).to_string();
     let by_id = |index: usize| ("GET", format!("/scim/v2/Users/{}", users[index * 7_919 % users.len()]), String::new());
@@ -85,7 +66,7 @@ pub async fn hostile_documents(bench: &Bench, report: &mut Report) {
         text + &format!(" fragment F{level} on Viewer {{ ...F{next} ...F{next} }}")
     });
     let aliases = (0..10_000).fold("{".to_owned(), |text, index| text + &format!(" a{index}:x")) + " }";
-    let mut client = graphql_client(bench, "none").await;
+    let mut client = graphql_client(&bench.address, "none").await;
     for (what, document) in [("1,600 nested brackets", nested), ("a fragment bomb", bomb), ("10,000 aliases", aliases)]
     {
         let body = json!({ "query": document }).to_string();
@@ -116,7 +97,8 @@ pub async fn flood(bench: &Bench, report: &mut Report, tenant: &Tenant, users: &
     for person in 0..PEOPLE {
         let owner = bench.owner(&format!("crowd{person}")).await;
         for device in 0..DEVICES {
-            clients.push((graphql_client(bench, "none").await, login_body(&owner, &format!("device-{device}"))));
+            let body = login_body(&owner.email, &owner.password, &format!("device-{device}"));
+            clients.push((graphql_client(&bench.address, "none").await, body));
         }
     }
     let idle = tail(&mut directory, &users, Duration::from_secs(5)).await;

@@ -45,23 +45,29 @@ impl Paced {
         Self { stream, time, waits: None, taken: 0 }
     }
 
-    fn is_taken(&mut self, count: usize) {
-        self.taken += count;
-        if self.taken >= TAKEN_AT_LEAST {
-            self.begin_anew();
-        }
-    }
-
     fn begin_anew(&mut self) {
         self.waits = None;
         self.taken = 0;
     }
 
-    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let time = self.time;
-        let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(time)));
-        ready!(waits.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "what was sent was not taken")))
+    /// What came of writing, unless it has waited for too long.
+    fn poll_taken(&mut self, polled: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Ready(Ok(count)) => {
+                self.taken += count;
+                if self.taken >= TAKEN_AT_LEAST {
+                    self.begin_anew();
+                }
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                let time = self.time;
+                let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(time)));
+                ready!(waits.as_mut().poll(context));
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "what was sent was not taken")))
+            }
+        }
     }
 }
 
@@ -82,14 +88,8 @@ impl AsyncRead for Paced {
 
 impl AsyncWrite for Paced {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(context, bytes) {
-            Poll::Ready(Ok(count)) => {
-                self.is_taken(count);
-                Poll::Ready(Ok(count))
-            }
-            Poll::Pending => self.poll_waiting(context),
-            failed @ Poll::Ready(Err(_)) => failed,
-        }
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.poll_taken(polled, context)
     }
 
     fn poll_write_vectored(
@@ -97,14 +97,8 @@ impl AsyncWrite for Paced {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write_vectored(context, slices) {
-            Poll::Ready(Ok(count)) => {
-                self.is_taken(count);
-                Poll::Ready(Ok(count))
-            }
-            Poll::Pending => self.poll_waiting(context),
-            failed @ Poll::Ready(Err(_)) => failed,
-        }
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.poll_taken(polled, context)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -51,6 +51,8 @@ pub struct Api {
 pub struct ApiSettings {
     /// The origin that clients use, without a trailing slash; locations are made of it, never of the Host header.
     pub public_url: String,
+    /// The base of all SCIM locations.
+    pub scim_base: String,
     /// Peers that may say whom they speak for.
     pub trusted_proxies: Vec<IpNet>,
     /// The largest body.
@@ -71,13 +73,6 @@ pub struct ApiSettings {
     pub browser_origins: Vec<HeaderValue>,
     /// Where people read about the server.
     pub documentation_url: Option<String>,
-}
-
-impl ApiSettings {
-    /// The base of all SCIM locations.
-    pub fn scim_base(&self) -> String {
-        format!("{}/scim/v2", self.public_url)
-    }
 }
 
 /// What those who run the server ask, on a listener of its own.

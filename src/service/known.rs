@@ -9,6 +9,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use scim::Version;
 
+use crate::domain::user::User;
 use crate::domain::{GroupId, OrganizationId, UserId};
 use crate::store::Stamp;
 
@@ -99,8 +100,19 @@ impl KnownAnswers {
         (Some(kept.stamp) == stamp && *kept.name_key == *name_key).then(|| kept.unpacked())?
     }
 
-    /// Keeps what a user was answered as, read no earlier than at this stamp.
-    pub(super) fn put_user(
+    /// Keeps what a user was answered as, read no earlier than at this stamp, and hands it on.
+    pub(super) fn keep_user(
+        &self,
+        organization: OrganizationId,
+        stamp: Option<Stamp>,
+        user: &User,
+        shown: Shown,
+    ) -> Shown {
+        self.put_user((organization, user.id), stamp, user.user_name_key(), &shown);
+        shown
+    }
+
+    fn put_user(
         &self,
         (organization, user): (OrganizationId, UserId),
         stamp: Option<Stamp>,

@@ -33,9 +33,7 @@ impl Service {
             return Ok(shown);
         }
         let view = self.get_user(caller, id).await?;
-        let shown = show(&view);
-        self.known_answers.put_user((organization, id), stamp, view.user.user_name_key(), &shown);
-        Ok(shown)
+        Ok(self.known_answers.keep_user(organization, stamp, &view.user, show(&view)))
     }
 
     /// A group with its members, as it is answered.
@@ -68,7 +66,9 @@ impl Service {
     ) -> Result<Listed<Shown>, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
         let list = self.read_list(caller, &caller.types().user, request, reading)?;
-        if let Some(name_key) = list.name_key() {
+        if self.store.revision().is_some()
+            && let Some(name_key) = list.name_key()
+        {
             let found = self.show_named(caller, organization, name_key, &show).await?;
             let place = self.place(caller, &caller.types().user, request, &list, None)?;
             let total = u64::from(found.is_some());
@@ -76,14 +76,17 @@ impl Service {
             return Ok(Listed { total, place, views });
         }
         let store = self.store.organization(organization).await?;
-        let Some(found) = self.page_of_all(&store, &list).await? else {
-            let listed = self.list_users(caller, request, reading).await?;
-            let views = listed.views.iter().map(show).collect();
-            return Ok(Listed { total: listed.total, place: listed.place, views });
+        let (total, next, views) = match self.page_of_all(&store, &list).await? {
+            Some(Found { total, page, next }) => {
+                (total, next, self.show_these(&store, organization, &page, show).await?)
+            }
+            None => {
+                let Found { total, page, next } = store.list_users(&list.query()).await?;
+                (total, next, self.view_users(&store, page).await?.iter().map(show).collect())
+            }
         };
-        let views = self.show_these(&store, organization, &found.page, show).await?;
-        let place = self.place(caller, &caller.types().user, request, &list, found.next.as_ref())?;
-        Ok(Listed { total: found.total, place, views })
+        let place = self.place(caller, &caller.types().user, request, &list, next.as_ref())?;
+        Ok(Listed { total, place, views })
     }
 
     /// The user with this name, if there is one.
@@ -109,9 +112,7 @@ impl Service {
             Ok(_) | Err(Error::NotFound(Noun::User)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let shown = show(&view);
-        self.known_answers.put_user((organization, id), stamp, name_key.to_owned(), &shown);
-        Ok(Some(shown))
+        Ok(Some(self.known_answers.keep_user(organization, stamp, &view.user, show(&view))))
     }
 
     /// These users, in their order; those that are gone are left out.
@@ -134,10 +135,9 @@ impl Service {
         let missing: Vec<UserId> = ids.iter().copied().filter(|id| stamps.contains_key(id)).collect();
         let views = self.view_users(store, store.find_users(&missing).await?).await?;
         for view in views {
-            let (id, answer) = (view.user.id, show(&view));
-            let stamp = stamps.remove(&id).flatten();
-            self.known_answers.put_user((organization, id), stamp, view.user.user_name_key(), &answer);
-            shown.insert(id, answer);
+            let stamp = stamps.remove(&view.user.id).flatten();
+            let answer = self.known_answers.keep_user(organization, stamp, &view.user, show(&view));
+            shown.insert(view.user.id, answer);
         }
         Ok(ids.iter().filter_map(|id| shown.remove(id)).collect())
     }

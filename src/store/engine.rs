@@ -11,7 +11,7 @@ use surrealdb::engine::local::Db;
 use surrealdb::method::Query;
 use surrealdb::opt::auth::{Namespace, Root};
 use surrealdb::types::{SurrealValue, Variables};
-use surrealdb::{IndexedResults, Surreal};
+use surrealdb::{Connection, IndexedResults, Surreal};
 use surrealdb_cnf::ConfigMap;
 use surrealdb_core::kvs::Datastore;
 
@@ -22,12 +22,6 @@ pub struct DiskMemory {
     pub read_bytes: u64,
     /// Of what was written, in bytes, until it is sorted into files; no transaction may be larger.
     pub written_bytes: u64,
-}
-
-impl Default for DiskMemory {
-    fn default() -> Self {
-        Self { read_bytes: 256 << 20, written_bytes: 1 << 30 }
-    }
 }
 
 /// How many commits have to wait for the disk at once until it is waited for more of them: more than there ever are. What
@@ -61,20 +55,9 @@ impl Engine {
     /// From here on the session is about one namespace and, if it is named, one of its databases.
     pub(super) async fn choose(&self, namespace: &str, database: Option<&str>) -> Result<(), surrealdb::Error> {
         match self {
-            Self::OnDisk(db) => {
-                db.use_ns(namespace).await?;
-                if let Some(database) = database {
-                    db.use_ns(namespace).use_db(database).await?;
-                }
-            }
-            Self::Other(db) => {
-                db.use_ns(namespace).await?;
-                if let Some(database) = database {
-                    db.use_ns(namespace).use_db(database).await?;
-                }
-            }
+            Self::OnDisk(db) => choose(db, namespace, database).await,
+            Self::Other(db) => choose(db, namespace, database).await,
         }
-        Ok(())
     }
 
     /// Signs in to a server: as a user of the namespace, which suffices, or as one of the whole server.
@@ -101,6 +84,18 @@ impl Engine {
             Self::Other(db) => db.health().await,
         }
     }
+}
+
+async fn choose<C: Connection>(
+    db: &Surreal<C>,
+    namespace: &str,
+    database: Option<&str>,
+) -> Result<(), surrealdb::Error> {
+    db.use_ns(namespace).await?;
+    if let Some(database) = database {
+        db.use_ns(namespace).use_db(database).await?;
+    }
+    Ok(())
 }
 
 /// As the SDK opens it, which has no setting for memory and commits.

@@ -53,7 +53,6 @@ struct Running<'a> {
     router: Router,
     token: String,
     extensions: Extensions,
-    base: String,
     begins_until: Instant,
     ends_until: Instant,
 }
@@ -81,7 +80,6 @@ impl<'a> Running<'a> {
             router: super::resources(api).with_state(api.clone()),
             token,
             extensions,
-            base: api.settings.scim_base(),
             begins_until: after(SHARE_TO_BEGIN),
             ends_until: after(SHARE_TO_END),
         }
@@ -140,7 +138,7 @@ impl<'a> Running<'a> {
         let link = progress.links[operation].take()?;
         let made = progress.outcomes[operation].clone().filter(|outcome| !outcome.is_error())?;
         let location = made.location.clone()?;
-        let path = location.strip_prefix(&self.base).unwrap_or(&location).to_owned();
+        let path = location.strip_prefix(&self.api.settings.scim_base).unwrap_or(&location).to_owned();
         let data = match bulk::linked(&link, &progress.ids) {
             Ok(data) => data.as_object().cloned().unwrap_or_default(),
             Err(error) => return Some(self.refused("PATCH", &path, &Failure::from(error), made.location)),
@@ -156,7 +154,8 @@ impl<'a> Running<'a> {
     }
 
     async fn send(&self, sound: &Sound) -> Outcome {
-        let place = (sound.method != bulk::Method::Post).then(|| format!("{}{}", self.base, sound.path));
+        let place =
+            (sound.method != bulk::Method::Post).then(|| format!("{}{}", self.api.settings.scim_base, sound.path));
         let late = || Failure::retry_later("the time for one request is over: send this again", Duration::from_secs(1));
         let refused = |failure: &Failure| self.refused(sound.method.as_str(), &sound.path, failure, place.clone());
         let directory = self.caller.directory_id();

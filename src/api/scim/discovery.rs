@@ -27,16 +27,16 @@ pub(super) async fn service_provider_config(State(api): State<Api>, request: Req
         max_payload_size: api.settings.body_bytes,
         documentation_uri: api.settings.documentation_url.clone(),
     };
-    let config = message::service_provider_config(&features, &api.settings.scim_base());
+    let config = message::service_provider_config(&features, &api.settings.scim_base);
     Ok(scim_json(StatusCode::OK, &config))
 }
 
 /// `GET /ResourceTypes`
 pub(super) async fn list_resource_types(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
     refuse_filter(&request)?;
-    let base = api.settings.scim_base();
+    let base = &api.settings.scim_base;
     let asker = Asker::of(&api, request).await?;
-    let types: Vec<Value> = asker.types.all().iter().map(|kind| message::resource_type(kind, &base)).collect();
+    let types: Vec<Value> = asker.types.all().iter().map(|kind| message::resource_type(kind, base)).collect();
     Ok(whole_list(&types))
 }
 
@@ -50,15 +50,15 @@ pub(super) async fn get_resource_type(
     let asker = Asker::of(&api, request).await?;
     let kind = asker.types.all().into_iter().find(|kind| kind.name.eq_ignore_ascii_case(&name));
     let kind = kind.ok_or(Error::NotFound(Noun::ResourceType))?;
-    Ok(scim_json(StatusCode::OK, &message::resource_type(kind, &api.settings.scim_base())))
+    Ok(scim_json(StatusCode::OK, &message::resource_type(kind, &api.settings.scim_base)))
 }
 
 /// `GET /Schemas`
 pub(super) async fn list_schemas(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
     refuse_filter(&request)?;
     let asker = Asker::of(&api, request).await?;
-    let base = api.settings.scim_base();
-    let schemas: Vec<Value> = asker.types.schemas().map(|schema| described(schema, asker.dialect, &base)).collect();
+    let base = &api.settings.scim_base;
+    let schemas: Vec<Value> = asker.types.schemas().map(|schema| described(schema, asker.dialect, base)).collect();
     Ok(whole_list(&schemas))
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn get_schema(
     let asker = Asker::of(&api, request).await?;
     let found = asker.types.schemas().find(|schema| schema.id.eq_ignore_ascii_case(&urn));
     let found = found.ok_or(Error::NotFound(Noun::Schema))?;
-    Ok(scim_json(StatusCode::OK, &described(found, asker.dialect, &api.settings.scim_base())))
+    Ok(scim_json(StatusCode::OK, &described(found, asker.dialect, &api.settings.scim_base)))
 }
 
 /// A filter here must not be mistaken for one that was applied (RFC 7644 §4).

@@ -31,7 +31,7 @@ pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> R
         let attributes = Resource::read(&client.caller.types().group, &body, &mut client.reading)?;
         client.is_read_as(super::request::sets(&body));
         let saved = api.service.create_group(&client.caller, attributes, &mut client.reading).await?;
-        Ok(answer(&client, &saved.view, &projection).created(saved.view.to_scim(&api.settings.scim_base())))
+        Ok(answer(&client, &saved.view, &projection).created(saved.view.to_scim(&api.settings.scim_base)))
     };
     let outcome = outcome.await;
     learned(&client, outcome)
@@ -47,16 +47,16 @@ pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client:
         }
         let view = api.service.get_group(&client.caller, id.parse()?, members(&projection)).await?;
         let answer = answer(&client, &view, &projection);
-        Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base())))
+        Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base)))
     };
     let outcome = outcome.await;
     learned(&client, outcome)
 }
 
 /// How a group is answered to whoever does not say which attributes: the same for all clients of an organization.
-fn show(api: &Api, caller: &Caller) -> impl Show<GroupView> + use<> {
-    let (base, types) = (api.settings.scim_base(), caller.types().clone());
-    move |view: &GroupView| response::shown(&types.group, view.to_scim(&base), view.group.etag())
+fn show(api: &Api, caller: &Caller) -> impl Show<GroupView> {
+    let (base, kind) = (&api.settings.scim_base, &caller.types().group);
+    move |view: &GroupView| response::shown(kind, view.to_scim(base), view.group.etag())
 }
 
 /// `GET /Groups` (RFC 7644 §3.4.2).
@@ -80,8 +80,8 @@ async fn list_by(api: &Api, client: &mut Client, parameters: &ListRequest) -> Re
     let projection = parameters.projection(&client.caller.types().group)?;
     let with = members(&projection);
     let found = api.service.list_groups(&client.caller, parameters, with, &mut client.reading).await?;
-    let base = api.settings.scim_base();
-    let resources = found.views.iter().map(|view| view.to_scim(&base));
+    let base = &api.settings.scim_base;
+    let resources = found.views.iter().map(|view| view.to_scim(base));
     Ok(response::list(&client.caller.types().group, &projection, (found.total, &found.place), resources))
 }
 
@@ -128,7 +128,7 @@ pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, reques
 /// The group as it is after a change.
 async fn reread(api: &Api, client: &Client, id: GroupId, projection: &Projection) -> Result<Response, Failure> {
     let view = api.service.view_changed_group(&client.caller, id, members(projection)).await?;
-    Ok(answer(client, &view, projection).found(view.to_scim(&api.settings.scim_base())))
+    Ok(answer(client, &view, projection).found(view.to_scim(&api.settings.scim_base)))
 }
 
 /// `DELETE /Groups/{id}` (RFC 7644 §3.6).

@@ -21,14 +21,14 @@ pub(super) async fn everything(State(api): State<Api>, request: ClientWithBody) 
         let users = parameters.projection(&client.caller.types().user)?;
         let groups = parameters.projection(&client.caller.types().group)?;
         let found = api.service.search(&client.caller, &parameters, members(&groups), &mut client.reading).await?;
-        let base = api.settings.scim_base();
+        let base = &api.settings.scim_base;
         let resources: Vec<Value> = found
             .views
             .iter()
             .map(|view| {
                 let (kind, projection, mut resource) = match view {
-                    Either::User(view) => (&client.caller.types().user, &users, view.to_scim(&base)),
-                    Either::Group(view) => (&client.caller.types().group, &groups, view.to_scim(&base)),
+                    Either::User(view) => (&client.caller.types().user, &users, view.to_scim(base)),
+                    Either::Group(view) => (&client.caller.types().group, &groups, view.to_scim(base)),
                 };
                 projection.apply(kind, &mut resource);
                 Value::Object(resource)

@@ -65,9 +65,15 @@ async fn connect(settings: StoreSettings) -> Result<Store, StoreError> {
     STORES.spawn(async move { Store::connect(&settings).await }).await.expect("it does not panic")
 }
 
+/// A store at this URL, otherwise as it is set where nobody set anything.
+pub fn store_settings(url: &str) -> StoreSettings {
+    let settings = Config::load(None).expect("the defaults").store_settings().expect("without secrets");
+    StoreSettings { url: url.to_owned(), ..settings }
+}
+
 /// A store on disk that another process, or a server of this one, has just let go of.
 pub async fn reopened(url: &str) -> Store {
-    let settings = StoreSettings::at(url);
+    let settings = store_settings(url);
     for _ in 0..100 {
         if let Ok(store) = connect(settings.clone()).await {
             return store;

@@ -11,7 +11,7 @@ pub mod person;
 pub mod smtp_sink;
 pub mod surreal;
 
-pub use app::{Engine, Owned, TestApp};
+pub use app::{Engine, Owned, TestApp, store_settings};
 pub use client::{Answer, Scim};
 pub use front_end::FrontEnd;
 pub use openid_provider::OpenidProvider;
