@@ -50,7 +50,7 @@ impl Service {
         for store in self.store.open_organizations() {
             let kept = async {
                 store.seal_audit_events().await?;
-                while store.sweep_provisioning_events(now - log.keep, log.keep_records).await? {}
+                store.sweep_provisioning_events(now - log.keep, log.keep_records).await?;
                 Ok::<_, Error>(())
             };
             if let Err(error) = kept.await {

@@ -234,7 +234,12 @@ impl OrganizationStore {
     ) -> Result<Found<R::Entity>, Error> {
         let page = query.page;
         let name = table.name();
-        let count = format!("SELECT count() FROM {name}{} GROUP ALL;", condition(plan));
+        let condition = condition(plan);
+        let known = if table == Table::User && condition.is_empty() { self.roster_total().await? } else { None };
+        let count = match known {
+            Some(total) => format!("[{{ count: {total} }}];"),
+            None => format!("SELECT count() FROM {name}{condition} GROUP ALL;"),
+        };
         let after = query.after();
         let order = if after.is_some() { order.to_go_on(table, plan) } else { order };
         let rest = condition_after(plan, after.map(|_| order));

@@ -26,7 +26,12 @@ pub(super) const ORGANIZATION: Migrations = &[
     ("0005_provisioning_log", include_str!("../../schema/organization/0005_provisioning_log.surql")),
     ("0006_extensions", include_str!("../../schema/organization/0006_extensions.surql")),
     ("0007_positions", include_str!("../../schema/organization/0007_positions.surql")),
+    ("0008_cheap_writes", include_str!("../../schema/organization/0008_cheap_writes.surql")),
 ];
+
+/// Of an organization's database on a server, besides.
+pub(super) const REMOTE: Migrations =
+    &[("remote_0001_user_count", include_str!("../../schema/remote/0001_user_count.surql"))];
 
 /// Applies what is missing. Several nodes may do so at once: each migration is applied by exactly one of them.
 pub(super) async fn apply(db: &Engine, migrations: Migrations) -> Result<(), StoreError> {

@@ -110,14 +110,6 @@ pub struct StoreSettings {
     pub memory: DiskMemory,
 }
 
-impl StoreSettings {
-    /// A store at this URL that needs no user.
-    pub fn at(url: &str) -> Self {
-        let (url, namespace) = (url.to_owned(), "rollcall".to_owned());
-        Self { url, namespace, username: None, password: None, memory: DiskMemory::default() }
-    }
-}
-
 /// The store: one namespace, a database for identities and one for each organization.
 pub struct Store {
     db: Engine,
@@ -260,6 +252,9 @@ impl Store {
             let (name, reach) = (DatabaseName::of(id), &self.shared.reach);
             let bound = reach.run(bind(&self.db, &self.namespace, &name)).await?;
             reach.run_patiently(migrate::apply(&bound, migrate::ORGANIZATION)).await?;
+            if reach.is_remote() {
+                reach.run_patiently(migrate::apply(&bound, migrate::REMOTE)).await?;
+            }
             let bound = Bound::new(bound, name, &self.shared);
             Ok::<_, StoreError>(OrganizationStore(Arc::new(bound), id, Arc::default()))
         };

@@ -10,6 +10,9 @@ use super::{OrganizationStore, StoreError, counted, millis, stored, unreadable, 
 use crate::domain::provisioning::{ProvisioningEvent, ProvisioningOutcome};
 use crate::domain::{AuditEventId, DirectoryId, ProvisioningEventId};
 
+/// Records that are forgotten at a time.
+const SWEPT_AT_ONCE: usize = 500;
+
 /// Which of them are asked for; all given conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct ProvisioningFilter {
@@ -208,27 +211,35 @@ impl OrganizationStore {
         row.map(ProvisioningRow::into_event).transpose()
     }
 
-    /// Forgets some of the records of before this instant, and some of the oldest beyond this many; whether there may be
-    /// more to forget.
+    /// Forgets the records of before this instant, and the oldest beyond this many.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn sweep_provisioning_events(&self, before: DateTime<Utc>, keep: u64) -> Result<bool, StoreError> {
-        let query = self
-            .0
-            .query(
-                "LET $count = (SELECT count() FROM provisioning_event GROUP ALL)[0].count ?? 0; \
-                 LET $over = math::clamp($count - $keep, 0, 500); \
-                 LET $oldest = (SELECT id, at FROM provisioning_event LIMIT 500); \
-                 LET $old = (SELECT VALUE id FROM $oldest WHERE at < $before); \
-                 LET $many = array::slice($oldest.id, 0, $over); \
-                 DELETE array::union($old, $many) RETURN NONE; \
-                 RETURN array::len($old) = 500 OR array::len($many) = 500;",
-            )
-            .bind(("before", millis(before)))
-            .bind(("keep", stored(keep)));
-        let more: Option<bool> = settle(query.await?)?.take(6)?;
-        Ok(more.unwrap_or_default())
+    pub async fn sweep_provisioning_events(&self, before: DateTime<Utc>, keep: u64) -> Result<(), StoreError> {
+        let count: Option<i64> =
+            settle(self.0.query("SELECT count() FROM provisioning_event GROUP ALL").await?)?.take((0, "count"))?;
+        let mut over =
+            usize::try_from(count.map(counted).unwrap_or_default().saturating_sub(keep)).unwrap_or(usize::MAX);
+        loop {
+            let query = self
+                .0
+                .query(
+                    "LET $oldest = (SELECT id, at FROM provisioning_event LIMIT $chunk); \
+                     LET $old = (SELECT VALUE id FROM $oldest WHERE at < $before); \
+                     LET $gone = array::union($old, array::slice($oldest.id, 0, $over)); \
+                     DELETE $gone RETURN NONE; \
+                     RETURN array::len($gone);",
+                )
+                .bind(("chunk", SWEPT_AT_ONCE))
+                .bind(("before", millis(before)))
+                .bind(("over", over.min(SWEPT_AT_ONCE)));
+            let gone: Option<usize> = settle(query.await?)?.take(4)?;
+            let gone = gone.unwrap_or_default();
+            over = over.saturating_sub(gone);
+            if gone < SWEPT_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 }

@@ -195,6 +195,15 @@ impl OrganizationStore {
         Ok(roster.page(start, count))
     }
 
+    /// How many users there are; none as for a page.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub(super) async fn roster_total(&self) -> Result<Option<u64>, StoreError> {
+        Ok(self.roster_page(Start::Offset(0), 0).await?.map(|page| page.total))
+    }
+
     /// The ids of all users, in order.
     async fn read_ids(&self) -> Result<Vec<Uuid>, StoreError> {
         let mut all = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use surrealdb::types::RecordId;
 
 use super::error::settle;
-use super::users::{UserRow, external_key, key, user_record};
+use super::users::{UserRow, external_key, key, push_name_check, user_record};
 use super::write::Write;
 use super::{OrganizationStore, StoreError};
 use crate::domain::audit::AuditEvent;
@@ -66,14 +66,11 @@ impl OrganizationStore {
         let Some(((_, first), rest)) = users.split_first() else { return Ok(()) };
         let mut write = Write::new(self.1, first);
         write.also(rest.iter().map(|(_, event)| event));
-        write.push(
-            "IF (SELECT VALUE id FROM service_account WHERE user_name_key IN $names) != [] { THROW 'name taken' };",
-        );
+        push_name_check(&mut write, users.iter().map(|(user, _)| user.user_name_key()));
         write.push("INSERT INTO user $users RETURN NONE;");
         for (user, _) in users {
             write.user_comes(user.id);
         }
-        write.bind("names", users.iter().map(|(user, _)| user.user_name_key()).collect::<Vec<String>>());
         write.bind("users", users.iter().map(|(user, _)| UserRow::from(user)).collect::<Vec<UserRow>>());
         write.commit(&self.0).await
     }

@@ -196,6 +196,9 @@ impl OrganizationStore {
     ///
     /// When the store fails.
     pub async fn count_users(&self) -> Result<u64, StoreError> {
+        if let Some(total) = self.roster_total().await? {
+            return Ok(total);
+        }
         let count: Option<i64> =
             settle(self.0.query("SELECT count() FROM user GROUP ALL").await?)?.take((0, "count"))?;
         Ok(count.map(super::counted).unwrap_or_default())

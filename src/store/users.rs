@@ -279,9 +279,9 @@ impl OrganizationStore {
     pub async fn insert_user(&self, user: &User, unless_invited: bool, event: &AuditEvent) -> Result<(), StoreError> {
         let mut write = Write::new(self.1, event);
         if unless_invited && !user.email_keys().is_empty() {
-            write.push(
-                "IF (SELECT VALUE id FROM invitation WHERE pending_key IN $user.email_keys) != [] { THROW 'invited' };",
-            );
+            write.push("IF array::any($addresses.invitation) { THROW 'invited' };");
+            let address = |key| RecordId::new("invited_address", key);
+            write.bind("addresses", user.email_keys().into_iter().map(address).collect::<Vec<RecordId>>());
         }
         push_new_user(&mut write, user);
         write.touches_only([user.id.uuid()]);
@@ -368,16 +368,20 @@ impl OrganizationStore {
     }
 }
 
-/// No service account has the name. `$user` is bound by the caller.
-fn push_name_check(write: &mut Write) {
-    write.push(
-        "IF (SELECT VALUE id FROM service_account WHERE user_name_key = $user.user_name_key) != [] { THROW 'name taken' };",
-    );
+/// Where it says which service account has a name.
+fn name_record(name_key: String) -> RecordId {
+    RecordId::new("service_account_name", name_key)
+}
+
+/// No service account has one of these names.
+pub(super) fn push_name_check(write: &mut Write, name_keys: impl IntoIterator<Item = String>) {
+    write.push("IF array::any($names.service_account) { THROW 'name taken' };");
+    write.bind("names", name_keys.into_iter().map(name_record).collect::<Vec<RecordId>>());
 }
 
 /// Adds a user.
 pub(super) fn push_new_user(write: &mut Write, user: &User) {
-    push_name_check(write);
+    push_name_check(write, [user.user_name_key()]);
     write.push("CREATE $id CONTENT $user RETURN NONE;");
     write.user_comes(user.id);
     write.bind("id", user_record(user.id));
@@ -386,16 +390,15 @@ pub(super) fn push_new_user(write: &mut Write, user: &User) {
 
 /// Puts the next version of a user in the place of the one it was made from. What sign-ins write beside it stays.
 pub(super) fn push_update(write: &mut Write, before: &User, after: &User) {
-    write.push("IF (SELECT VALUE version FROM ONLY $id) != $version { THROW 'outdated' };");
     if before.user_name_key() != after.user_name_key() {
-        push_name_check(write);
+        push_name_check(write, [after.user_name_key()]);
     }
     let (old, new) = (UserRow::from(before), UserRow::from(after));
     write.push(
-        "UPDATE $id SET version = $user.version, last_modified = $user.last_modified, updated_by = $user.updated_by",
+        "IF (UPDATE $id SET version = $user.version, last_modified = $user.last_modified, updated_by = $user.updated_by",
     );
     new.differences(&old).for_each(|set| write.push(set));
-    write.push(" RETURN NONE;");
+    write.push(" WHERE version = $version RETURN VALUE version) = [] { THROW 'outdated' };");
     write.bind("id", user_record(after.id));
     write.bind("version", i64::try_from(before.version).unwrap_or(i64::MAX));
     write.bind("user", new);
@@ -406,6 +409,7 @@ pub(super) fn push_update(write: &mut Write, before: &User, after: &User) {
 struct UserChange {
     version: i64,
     id: RecordId,
+    name: RecordId,
     user: UserRow,
 }
 
@@ -419,10 +423,7 @@ pub(super) fn push_users(write: &mut Write, users: &[(OrganizationId, User, User
         write.use_database(&DatabaseName::of(*organization));
         write.push_element("change", "user_changes", index);
         write.push("IF (SELECT VALUE version FROM ONLY $change.id) != $change.version { THROW 'outdated' };");
-        write.push(
-            "IF (SELECT VALUE id FROM service_account WHERE user_name_key = $change.user.user_name_key) != [] \
-             { THROW 'name taken' };",
-        );
+        write.push("IF $change.name.service_account != NONE { THROW 'name taken' };");
         write.push(
             "UPDATE $change.id SET attributes = $change.user.attributes, user_name_key = $change.user.user_name_key, \
              email_keys = $change.user.email_keys, account = $change.user.account, \
@@ -438,6 +439,7 @@ pub(super) fn push_users(write: &mut Write, users: &[(OrganizationId, User, User
         .map(|(_, before, after)| UserChange {
             version: super::stored(before.version),
             id: user_record(before.id),
+            name: name_record(after.user_name_key()),
             user: UserRow::from(after),
         })
         .collect();

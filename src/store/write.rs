@@ -100,8 +100,8 @@ impl Write {
         self.variables.insert(name, value);
     }
 
-    /// Says that nothing changes of what is shown of other users and groups than these: what is remembered of the others stays. Whoever
-    /// does not say so makes the whole organization be forgotten.
+    /// Says that nothing changes of what is shown of other users and groups than these: what is remembered of the others
+    /// stays. Whoever does not say so makes the whole organization be forgotten.
     pub(super) fn touches_only(&mut self, these: impl IntoIterator<Item = Uuid>) {
         self.touched = Touched::Only(these.into_iter().collect());
     }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use rollcall::domain::Caller;
 
-use crate::support::{Engine, Scim, TestApp};
+use crate::support::{Engine, Scim, TestApp, store_settings};
 
 #[test]
 fn migrations_are_numbered_and_say_why() {
-    for kind in ["identity", "organization"] {
+    for kind in ["identity", "organization", "remote"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(kind);
         let mut names: Vec<String> = std::fs::read_dir(folder)
             .expect("the folder")
@@ -28,7 +28,7 @@ fn migrations_are_numbered_and_say_why() {
 async fn migrations_apply_to_an_empty_and_to_a_filled_store() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("surrealkv://{}/store", folder.path().display());
-    let store = rollcall::store::StoreSettings::at(&url);
+    let store = store_settings(&url);
     let app = TestApp::start_on(Engine::Disk).await;
     let tenant = app.tenant("acme").await;
     let id = tenant.scim.make_user("ada").await;
