@@ -1,4 +1,5 @@
-//! What is measured against: a route that answers the same bytes and does nothing else, and the store with nothing over it.
+//! What is measured against: a route that answers the same bytes and does nothing else, and the store with nothing over
+//! it, writing the same rows.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,9 +11,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use rollcall::clock::{Clock, Entropy};
 use rollcall::domain::audit::{AuditEvent, EventKind};
+use rollcall::domain::provisioning::{ProvisioningEvent, ProvisioningOutcome};
 use rollcall::domain::user::{User, UserDraft, Writer};
-use rollcall::domain::{AuditEventId, Caller, OrganizationId, UserId};
+use rollcall::domain::{AuditEventId, Caller, DirectoryId, OrganizationId, ProvisioningEventId, UserId};
 use rollcall::store::{OrganizationStore, OwnerWatch, Store};
+use scim::Dialect;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -35,9 +38,35 @@ pub struct StoreAlone {
     users: Vec<UserId>,
 }
 
+/// What each change of a directory leaves: an audit event and a line in its log.
 fn event(entropy: &Entropy, kind: EventKind, user: UserId) -> AuditEvent {
     let now = Clock::default().now();
-    AuditEvent::new(AuditEventId::new(entropy.id(now)), now, &Caller::operator(None), kind, ("user", user.to_string()))
+    let id = AuditEventId::new(entropy.id(now));
+    let logged = ProvisioningEvent {
+        id: ProvisioningEventId::new(entropy.id(now)),
+        at: now,
+        directory: DirectoryId::new(entropy.id(now)),
+        client: None,
+        method: "POST".to_owned(),
+        path: "/Users".to_owned(),
+        resource_type: Some("User".to_owned()),
+        resource: Some(user.uuid()),
+        outcome: ProvisioningOutcome::Applied,
+        status: 201,
+        scim_type: None,
+        detail: None,
+        dialect: Dialect::default(),
+        operations: vec!["set userName".to_owned()],
+        tolerances: Vec::new(),
+        denied: None,
+        audit_event: Some(id),
+        version_before: None,
+        version_after: Some(1),
+        request: id.to_string(),
+        duration: 1,
+    };
+    let event = AuditEvent::new(id, now, &Caller::operator(None), kind, ("user", user.to_string()));
+    AuditEvent { provisioning: Some(Box::new(logged)), ..event }
 }
 
 fn writer() -> Writer {

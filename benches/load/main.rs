@@ -146,6 +146,7 @@ async fn one(world: &World, results: &mut Results) {
     }
     reads::import(world, results).await;
     Box::pin(reads::by_turns(world, results, Duration::from_secs(2))).await;
+    reads::logins(world, results, Duration::from_secs(2)).await;
     Box::pin(writes::members(world, results, Duration::from_secs(5))).await;
     Box::pin(writes::people(world, results, Duration::from_secs(2))).await;
     let memory = world.server.memory();

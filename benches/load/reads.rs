@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::figures::Results;
 use crate::measure::{Asks, Door, Request, Sample, closed, percentile};
 use crate::program::Server;
-use crate::shared::{CONNECTIONS, ME, milliseconds, signed_in, user_name};
+use crate::shared::{CONNECTIONS, ME, login_body, milliseconds, signed_in, user_name};
 use crate::world::{Kind, World};
 
 const TURNS: usize = 3;
@@ -51,6 +51,16 @@ pub async fn import(world: &World, results: &mut Results) {
             seconds < 6.0,
         );
     }
+}
+
+/// People who sign in with a password, two at a time: what it costs is the hash, made to be slow.
+pub async fn logins(world: &World, results: &mut Results, time: Duration) {
+    let (address, (email, password)) = (world.server.address.clone(), &world.owner);
+    let body = login_body(email, password, "bench");
+    let door = Door { address, token: "none".to_owned(), media: "application/json" };
+    let asks: Asks = Arc::new(move |_| Request { method: "POST", path: "/graphql".to_owned(), body: body.clone() });
+    let sample = closed(&mut door.open(2).await, time, &Arc::default(), &asks).await;
+    results.figure((world.kind.name(), world.users.len()), "login, 2 connections", &sample);
 }
 
 /// One of the things that are asked by turns.
