@@ -263,20 +263,17 @@ impl IdentityStore {
     pub async fn find_accounts(&self, ids: &[AccountId]) -> Result<HashMap<AccountId, KnownAccount>, StoreError> {
         let query = self
             .0
-            .query(
-                "SELECT * FROM $accounts; \
-                 SELECT *, record::id(id) AS account FROM $passwords; \
-                 SELECT * FROM totp WHERE account IN $keys; \
-                 SELECT account, count() AS left FROM recovery_code WHERE account IN $keys GROUP BY account;",
-            )
+            .query("SELECT * FROM $accounts; SELECT *, record::id(id) AS account FROM $passwords;")
             .bind(("accounts", ids.iter().map(|id| account_record(*id)).collect::<Vec<_>>()))
-            .bind(("passwords", ids.iter().map(|id| password_record(*id)).collect::<Vec<_>>()))
-            .bind(("keys", ids.iter().map(|id| uuid(id.uuid())).collect::<Vec<_>>()));
+            .bind(("passwords", ids.iter().map(|id| password_record(*id)).collect::<Vec<_>>()));
         let mut results = settle(query.await?)?;
         let accounts: Vec<AccountRow> = results.take(0)?;
         let passwords: Vec<PasswordOf> = results.take(1)?;
-        let authenticators: Vec<TotpRow> = results.take(2)?;
-        let codes: Vec<CodesOf> = results.take(3)?;
+        let keys = || ids.iter().map(|id| uuid(id.uuid()));
+        let statement = "SELECT * FROM totp WHERE account IN $keys";
+        let authenticators: Vec<TotpRow> = self.0.rows_by_keys(statement, keys()).await?;
+        let statement = "SELECT account, count() AS left FROM recovery_code WHERE account IN $keys GROUP BY account";
+        let codes: Vec<CodesOf> = self.0.rows_by_keys(statement, keys()).await?;
         let mut found = HashMap::new();
         for row in accounts {
             let account = row.into_account()?;
@@ -309,13 +306,11 @@ impl IdentityStore {
         organization: OrganizationId,
         accounts: &[AccountId],
     ) -> Result<HashMap<AccountId, Membership>, StoreError> {
-        let query = self
-            .0
-            .query("SELECT * FROM membership WHERE account IN $accounts AND organization = $organization")
-            .bind(("accounts", accounts.iter().map(|id| uuid(id.uuid())).collect::<Vec<_>>()))
-            .bind(("organization", uuid(organization.uuid())));
-        let rows: Vec<MembershipRow> = settle(query.await?)?.take(0)?;
-        rows.into_iter().map(|row| Ok((AccountId::new(row.account), row.into_membership()?))).collect()
+        let keys = accounts.iter().map(|id| uuid(id.uuid()));
+        let statement = "SELECT * FROM membership WHERE account IN $keys";
+        let rows: Vec<MembershipRow> = self.0.rows_by_keys(statement, keys).await?;
+        let here = rows.into_iter().filter(|row| row.organization == organization.uuid());
+        here.map(|row| Ok((AccountId::new(row.account), row.into_membership()?))).collect()
     }
 
     /// Where a person belongs, oldest first.

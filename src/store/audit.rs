@@ -9,12 +9,16 @@ use surrealdb::types::{Datetime, RecordId, SurrealValue, Variables};
 
 use super::error::settle;
 use super::users::key;
-use super::{Bound, IdentityStore, OrganizationStore, StoreError, unreadable};
+use super::{Bound, IdentityStore, OrganizationStore, StoreError};
 use crate::domain::audit::FieldChange;
 use crate::domain::{AuditEventId, UserId};
 
 /// How many events are read or chained at a time.
 const CHUNK: usize = 500;
+/// How many events get their numbers in one transaction. Each time the index is read from the first that ever waited.
+const SEALED_AT_ONCE: usize = 2_000;
+/// How often whoever reads the trail has events numbered first: what else is new, after an import say, shows a little later.
+const SEALED_FIRST: usize = 3;
 
 /// An audit event as it is kept.
 #[derive(Clone, Debug)]
@@ -220,29 +224,41 @@ pub enum Verdict {
 }
 
 impl Bound {
-    /// Gives numbers and hashes to the events that have none, in order of their ids.
-    async fn seal_events(&self) -> Result<(), StoreError> {
+    /// Gives numbers and hashes to events that have none, in order of their ids, some at a time; whether there may be more.
+    async fn seal_events(&self) -> Result<bool, StoreError> {
+        let _sealing = self.sealing.lock().await;
         if !self.unsealed.swap(false, Ordering::AcqRel) && !self.shared.reach.is_remote() {
-            return Ok(());
+            return Ok(false);
         }
-        loop {
-            match self.seal_some().await {
-                Ok(0) => return Ok(()),
-                // Another node was faster, or there is more.
-                Ok(_) | Err(StoreError::Outdated) => {}
-                Err(error) => {
-                    self.unsealed.store(true, Ordering::Release);
-                    return Err(error);
-                }
+        let more = match self.seal_some().await {
+            Ok(count) => Ok(count == SEALED_AT_ONCE),
+            // Another node was faster.
+            Err(StoreError::Outdated) => Ok(true),
+            Err(error) => Err(error),
+        };
+        if !matches!(more, Ok(false)) {
+            self.unsealed.store(true, Ordering::Release);
+        }
+        more
+    }
+
+    /// What happened up to now is in the trail, unless it is very much.
+    async fn seal_latest(&self) -> Result<(), StoreError> {
+        for _ in 0..SEALED_FIRST {
+            if !self.seal_events().await? {
+                break;
             }
         }
+        Ok(())
     }
 
     async fn seal_some(&self) -> Result<usize, StoreError> {
-        let query = self.query(
-            "SELECT * FROM ONLY audit_head:current; \
-             SELECT * FROM audit_event WHERE seq = -1 LIMIT 500;",
-        );
+        let query = self
+            .query(
+                "SELECT * FROM ONLY audit_head:current; \
+                 SELECT * FROM audit_event WHERE seq = -1 LIMIT $limit;",
+            )
+            .bind(("limit", SEALED_AT_ONCE));
         let mut results = settle(query.await?)?;
         let head: Option<HeadRow> = results.take(0)?;
         // The index has them in order of id, and is read no further than that: to ask for the order would sort all there are.
@@ -284,7 +300,7 @@ impl Bound {
         newest_first: bool,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.seal_events().await?;
+        self.seal_latest().await?;
         let mut variables = Variables::new();
         let mut clause = filter.clause(&mut variables);
         if let Some(before) = before {
@@ -303,7 +319,7 @@ impl Bound {
     }
 
     async fn verify_events(&self, seen: &(dyn Fn(u64) + Sync)) -> Result<Verdict, StoreError> {
-        self.seal_events().await?;
+        while self.seal_events().await? {}
         let (mut last, mut previous): (u64, Option<String>) = (0, None);
         loop {
             let query = self
@@ -385,7 +401,7 @@ impl OrganizationStore {
     ///
     /// When the store fails.
     pub async fn count_audit_events(&self, filter: &EventFilter) -> Result<u64, StoreError> {
-        self.0.seal_events().await?;
+        self.0.seal_latest().await?;
         let mut variables = Variables::new();
         let clause = filter.clause(&mut variables);
         let text = format!("SELECT count() FROM audit_event WHERE {clause} GROUP ALL");
@@ -393,29 +409,25 @@ impl OrganizationStore {
         Ok(count.map(super::counted).unwrap_or_default())
     }
 
-    /// The event with this id.
+    /// The event with this id; none before it has its number.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn find_audit_event(&self, id: AuditEventId) -> Result<Option<StoredEvent>, StoreError> {
-        self.0.seal_events().await?;
+        self.0.seal_latest().await?;
         let record = RecordId::new("audit_event", super::uuid(id.uuid()));
         let row: Option<EventRow> =
             settle(self.0.query("SELECT * FROM ONLY $id").bind(("id", record)).await?)?.take(0)?;
-        let event = row.map(EventRow::into_event).transpose()?;
-        match event {
-            Some(event) if event.hash.is_none() => Err(unreadable("an audit event")),
-            event => Ok(event),
-        }
+        row.filter(|row| row.hash.is_some()).map(EventRow::into_event).transpose()
     }
 
-    /// Gives the latest events their numbers and hashes.
+    /// Gives some of the latest events their numbers and hashes; whether there may be more.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn seal_audit_events(&self) -> Result<(), StoreError> {
+    pub async fn seal_audit_events(&self) -> Result<bool, StoreError> {
         self.0.seal_events().await
     }
 

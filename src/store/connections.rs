@@ -125,9 +125,9 @@ impl OrganizationStore {
                 "LET $linked = (SELECT VALUE account FROM external_identity \
                  WHERE organization = $connection_of AND connection = $connection); \
                  DELETE external_identity WHERE organization = $connection_of AND connection = $connection RETURN NONE; \
-                 UPDATE login SET state = 'REVOKED', ended = $connection_end, end_reason = $connection_reason, \
-                 updated = $connection_end, version += 1 WHERE account IN $linked \
-                 AND auth_methods CONTAINS 'CONNECTION' AND state = 'ACTIVE' RETURN NONE; \
+                 FOR $one IN $linked { UPDATE login SET state = 'REVOKED', ended = $connection_end, \
+                 end_reason = $connection_reason, updated = $connection_end, version += 1 WHERE account = $one \
+                 AND auth_methods CONTAINS 'CONNECTION' AND state = 'ACTIVE' RETURN NONE; }; \
                  DELETE one_time WHERE organization = $connection_of AND (purpose IN ['connection', 'code'] \
                  OR (purpose = 'challenge' AND details.methods CONTAINS 'CONNECTION')) RETURN NONE;",
             );
@@ -227,12 +227,12 @@ impl IdentityStore {
     ///
     /// When the store fails.
     pub async fn list_external_identities(&self, accounts: &[AccountId]) -> Result<Vec<ExternalIdentity>, StoreError> {
-        let query = self
-            .0
-            .query("SELECT * FROM external_identity WHERE account IN $accounts ORDER BY linked")
-            .bind(("accounts", accounts.iter().map(|account| uuid(account.uuid())).collect::<Vec<_>>()));
-        let rows: Vec<IdentityRow> = settle(query.await?)?.take(0)?;
-        Ok(rows.into_iter().map(ExternalIdentity::from).collect())
+        let accounts = accounts.iter().map(|account| uuid(account.uuid()));
+        let statement = "SELECT * FROM external_identity WHERE account IN $keys";
+        let rows: Vec<IdentityRow> = self.0.rows_by_keys(statement, accounts).await?;
+        let mut identities: Vec<ExternalIdentity> = rows.into_iter().map(ExternalIdentity::from).collect();
+        identities.sort_by_key(|identity| identity.linked);
+        Ok(identities)
     }
 
     /// Whose own this mail domain is.

@@ -133,9 +133,9 @@ impl IdentityStore {
         &self,
         accounts: &[AccountId],
     ) -> Result<HashMap<AccountId, Vec<EmailAddress>>, StoreError> {
-        let keys: Vec<_> = accounts.iter().map(|account| uuid(account.uuid())).collect();
-        let query = self.0.query("SELECT * FROM email_address WHERE account IN $accounts").bind(("accounts", keys));
-        let rows: Vec<EmailRow> = settle(query.await?)?.take(0)?;
+        let keys = accounts.iter().map(|account| uuid(account.uuid()));
+        let statement = "SELECT * FROM email_address WHERE account IN $keys";
+        let rows: Vec<EmailRow> = self.0.rows_by_keys(statement, keys).await?;
         let mut found: HashMap<AccountId, Vec<EmailAddress>> =
             accounts.iter().map(|account| (*account, Vec::new())).collect();
         for row in rows {

@@ -145,25 +145,27 @@ pub(crate) enum LoginEnd {
 
 /// Ends logins. Binds `$ending_…`.
 pub(super) fn push_end_logins(write: &mut Write, which: &LoginEnd, reason: EndReason, now: DateTime<Utc>) {
-    write.push(
-        "UPDATE login SET state = 'REVOKED', ended = $ending_now, end_reason = $ending_reason, \
-         updated = $ending_now, version += 1 ",
-    );
-    let (but, statement) = match which {
+    let (logins, but, condition) = match which {
         LoginEnd::These(ids) => {
             write.bind("ending_logins", ids.iter().map(|id| login_record(*id)).collect::<Vec<_>>());
-            (None, "WHERE id IN $ending_logins")
+            ("$ending_logins", None, "true")
         }
         LoginEnd::OfAccount(account, but) => {
             write.bind("ending_account", uuid(account.uuid()));
-            (*but, "WHERE account = $ending_account")
+            ("login", *but, "account = $ending_account")
         }
         LoginEnd::OfUser(user, but) => {
             write.bind("ending_user", uuid(user.uuid()));
-            (*but, "WHERE user = $ending_user")
+            ("login", *but, "user = $ending_user")
         }
     };
-    write.push(statement);
+    write.push("UPDATE ");
+    write.push(logins);
+    write.push(
+        " SET state = 'REVOKED', ended = $ending_now, end_reason = $ending_reason, updated = $ending_now, \
+         version += 1 WHERE ",
+    );
+    write.push(condition);
     write.push(" AND id != $ending_but AND state = 'ACTIVE' AND expires > $ending_now RETURN NONE;");
     write.bind("ending_but", but.map(login_record));
     write.bind("ending_reason", reason.as_str().to_owned());
@@ -188,9 +190,9 @@ impl IdentityStore {
     ///
     /// When the store fails.
     pub async fn list_logins(&self, accounts: &[AccountId]) -> Result<Vec<Login>, StoreError> {
-        let accounts: Vec<_> = accounts.iter().map(|account| uuid(account.uuid())).collect();
-        let query = self.0.query("SELECT * FROM login WHERE account IN $accounts").bind(("accounts", accounts));
-        let rows: Vec<LoginRow> = settle(query.await?)?.take(0)?;
+        let accounts = accounts.iter().map(|account| uuid(account.uuid()));
+        let statement = "SELECT * FROM login WHERE account IN $keys";
+        let rows: Vec<LoginRow> = self.0.rows_by_keys(statement, accounts).await?;
         let mut logins: Vec<Login> = rows.into_iter().map(LoginRow::into_login).collect::<Result<_, _>>()?;
         logins.sort_by_key(|login| std::cmp::Reverse((login.last_used, login.id)));
         Ok(logins)

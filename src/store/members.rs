@@ -228,9 +228,9 @@ impl OrganizationStore {
     ///
     /// When the store fails.
     pub async fn belongings_of(&self, members: &[uuid::Uuid]) -> Result<Vec<Belonging>, StoreError> {
-        let members: Vec<_> = members.iter().copied().map(uuid).collect();
-        let query = self.0.query("SELECT * FROM member WHERE member IN $members").bind(("members", members));
-        let rows: Vec<BelongingRow> = settle(query.await?)?.take(0)?;
+        let members = members.iter().copied().map(uuid);
+        let statement = "SELECT * FROM member WHERE member IN $keys";
+        let rows: Vec<BelongingRow> = self.0.rows_by_keys(statement, members).await?;
         Ok(rows.into_iter().map(BelongingRow::into_belonging).collect())
     }
 
@@ -523,18 +523,14 @@ impl OrganizationStore {
     }
 
     async fn edges_to(&self, members: &[uuid::Uuid]) -> Result<Vec<EdgeRow>, StoreError> {
-        let members: Vec<Uuid> = members.iter().copied().map(uuid).collect();
-        // One member is an index look-up; the planner answers a list of one the same way, but more slowly.
-        let query = match members.as_slice() {
-            [member] => {
-                self.0.query("SELECT group, member, kind FROM member WHERE member = $member").bind(("member", *member))
-            }
-            _ => self
-                .0
-                .query("SELECT group, member, kind FROM member WHERE member IN $members")
-                .bind(("members", members)),
-        };
-        Ok(settle(query.await?)?.take(0)?)
+        const EDGES: &str = "SELECT group, member, kind FROM member WHERE member";
+        // The planner answers a list of one the same way, but more slowly.
+        if let [member] = members {
+            let query = self.0.query(format!("{EDGES} = $member")).bind(("member", uuid(*member)));
+            return Ok(settle(query.await?)?.take(0)?);
+        }
+        let members = members.iter().copied().map(uuid);
+        self.0.rows_by_keys(&format!("{EDGES} IN $keys"), members).await
     }
 }
 

@@ -7,6 +7,7 @@ mod accounts;
 mod attempts;
 mod audit;
 mod bearers;
+mod by_keys;
 mod connections;
 mod consequences;
 mod deleted_users;
@@ -125,12 +126,20 @@ struct Bound {
     name: DatabaseName,
     /// Whether there may be events that have no number yet.
     unsealed: AtomicBool,
+    /// Held by whoever gives them theirs.
+    sealing: tokio::sync::Mutex<()>,
     shared: Shared,
 }
 
 impl Bound {
     fn new(db: Engine, name: DatabaseName, store: &Shared) -> Self {
-        Self { db, name, unsealed: AtomicBool::new(true), shared: store.clone() }
+        Self {
+            db,
+            name,
+            unsealed: AtomicBool::new(true),
+            sealing: tokio::sync::Mutex::default(),
+            shared: store.clone(),
+        }
     }
 
     /// Asks the engine; counted.

@@ -129,12 +129,14 @@ impl OrganizationStore {
             return Ok(settle(self.0.query(text).bind(("since", since)).await?)?.take(0)?);
         }
         let mut all: Vec<TextRow> = Vec::new();
-        let mut after: Option<RecordId> = None;
+        let mut after = uuid::Uuid::nil();
         loop {
-            let condition = if after.is_some() { " WHERE id > $after" } else { "" };
-            let text = format!("{COLUMNS}{condition} ORDER BY id LIMIT {CHUNK}");
-            let rows: Vec<TextRow> = settle(self.0.query(text).bind(("after", after.clone())).await?)?.take(0)?;
-            after = rows.last().map(|row| row.id.clone());
+            let text = format!("{COLUMNS} WHERE position > $after ORDER BY position LIMIT {CHUNK}");
+            let query = self.0.query(text).bind(("after", super::uuid(after)));
+            let rows: Vec<TextRow> = settle(query.await?)?.take(0)?;
+            if let Some(row) = rows.last() {
+                after = key(&row.id)?;
+            }
             let full = rows.len() == CHUNK;
             all.extend(rows);
             if !full {

@@ -81,9 +81,11 @@ impl OrganizationStore {
             .0
             .query(
                 "LET $within = (SELECT VALUE group FROM member WHERE member = $key); \
-                 LET $around = IF $within = [] { [] } ELSE { (SELECT VALUE group FROM member WHERE member IN $within) }; \
+                 LET $around = IF $within = [] { [] } ELSE { array::flatten($within.map(|$group| \
+                 (SELECT VALUE group FROM member WHERE member = $group))) }; \
                  LET $grants = IF $within = [] { (SELECT * FROM role_grant WHERE holder = $key) } ELSE \
-                 { (SELECT * FROM role_grant WHERE holder IN array::concat([$key], $within)) }; \
+                 { array::flatten(array::concat([$key], $within).map(|$holder| \
+                 (SELECT * FROM role_grant WHERE holder = $holder))) }; \
                  SELECT * FROM ONLY $id; RETURN $grants; \
                  SELECT * FROM role WHERE key IN $grants.role; SELECT * FROM ONLY $policy; RETURN array::len($around);",
             )

@@ -516,14 +516,11 @@ impl OrganizationStore {
     }
 
     async fn grant_rows(&self, holders: Vec<Uuid>) -> Result<(Vec<GrantRow>, Roles), StoreError> {
-        let query = self
-            .0
-            .query("LET $grants = (SELECT * FROM role_grant WHERE holder IN $holders)")
-            .query("RETURN $grants; SELECT * FROM role WHERE key IN $grants.role")
-            .bind(("holders", holders));
-        let mut results = settle(query.await?)?;
-        let rows: Vec<GrantRow> = results.take(1)?;
-        let roles: Vec<RoleRow> = results.take(2)?;
+        let statement = "SELECT * FROM role_grant WHERE holder IN $keys";
+        let rows: Vec<GrantRow> = self.0.rows_by_keys(statement, holders).await?;
+        let statement = "SELECT * FROM role WHERE key IN $keys";
+        let keys = rows.iter().map(|row| row.role.clone());
+        let roles: Vec<RoleRow> = self.0.rows_by_keys(statement, keys).await?;
         Ok((rows, Roles::read(self.1, roles)?))
     }
 

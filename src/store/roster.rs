@@ -3,13 +3,13 @@
 //! are no others.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use moka::sync::Cache;
-use surrealdb::types::RecordId;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::error::settle;
-use super::users::key;
 use super::{OrganizationStore, StoreError};
 use crate::domain::{OrganizationId, UserId};
 
@@ -17,6 +17,8 @@ use crate::domain::{OrganizationId, UserId};
 const CHUNK: usize = 20_000;
 /// How many organizations' rosters are kept.
 const ROSTERS: u64 = 1_024;
+/// How long a request waits for it to be read: until then, and after that meanwhile, it counts those before its page.
+const WAITED_FOR: Duration = Duration::from_millis(500);
 /// How often reading a roster begins again because it cannot be known what became of a write.
 const READINGS: usize = 3;
 
@@ -63,8 +65,8 @@ impl Rosters {
 #[derive(Default)]
 struct Roster {
     state: Mutex<State>,
-    /// Held by whoever reads it from the store.
-    reading: tokio::sync::Mutex<()>,
+    /// Held by what reads it from the store.
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -156,24 +158,25 @@ impl Roster {
         }
     }
 
-    /// Reads it; whether it is known now. Whoever comes or goes meanwhile is noted, and counts whether they were read or not.
-    async fn read(&self, store: &OrganizationStore) -> Result<bool, StoreError> {
+    /// Reads it. Whoever comes or goes meanwhile is noted, and counts whether they were read or not.
+    async fn read(&self, store: &OrganizationStore) -> Result<(), StoreError> {
         *self.state() = State::Reading(Some(Vec::new()));
         let read = store.read_ids().await;
         let mut state = self.state();
-        let State::Reading(meanwhile) = std::mem::take(&mut *state) else { return Ok(false) };
-        let Some(meanwhile) = meanwhile else { return read.map(|_| false) };
+        let State::Reading(meanwhile) = std::mem::take(&mut *state) else { return Ok(()) };
+        let Some(meanwhile) = meanwhile else { return read.map(drop) };
         let mut ids = read?;
         for one in meanwhile {
             apply(&mut ids, one);
         }
         *state = State::Known(ids);
-        Ok(true)
+        Ok(())
     }
 }
 
 impl OrganizationStore {
-    /// A page of all users in order of id; none where other processes write too, or where it cannot be told just now.
+    /// A page of all users in order of id; none where other processes write too, or where it cannot be told just now: a
+    /// roster of a million takes some seconds to be read.
     ///
     /// # Errors
     ///
@@ -187,9 +190,17 @@ impl OrganizationStore {
             if let Some(page) = roster.page(start, count) {
                 return Ok(Some(page));
             }
-            let _reading = roster.reading.lock().await;
-            if roster.page(start, 0).is_none() {
-                roster.read(self).await?;
+            if let Ok(reading) = roster.reading.clone().try_lock_owned() {
+                let (roster, store) = (roster.clone(), self.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = roster.read(&store).await {
+                        tracing::warn!(error = %error, "who is in an organization could not be read");
+                    }
+                    drop(reading);
+                });
+            }
+            if timeout(WAITED_FOR, roster.reading.lock()).await.is_err() {
+                return Ok(None);
             }
         }
         Ok(roster.page(start, count))
@@ -206,17 +217,15 @@ impl OrganizationStore {
 
     /// The ids of all users, in order.
     async fn read_ids(&self) -> Result<Vec<Uuid>, StoreError> {
-        let mut all = Vec::new();
-        let mut after: Option<RecordId> = None;
+        const IDS: &str = "SELECT VALUE position FROM user WHERE position > $after ORDER BY position LIMIT $chunk";
+        let mut all: Vec<Uuid> = Vec::new();
         loop {
-            let condition = if after.is_some() { " WHERE id > $after" } else { "" };
-            let text = format!("SELECT VALUE id FROM user{condition} ORDER BY id LIMIT {CHUNK}");
-            let ids: Vec<RecordId> = settle(self.0.query(text).bind(("after", after)).await?)?.take(0)?;
-            for id in &ids {
-                all.push(key(id)?);
-            }
-            after = ids.last().cloned();
-            if ids.len() < CHUNK {
+            let after = super::uuid(all.last().copied().unwrap_or_default());
+            let query = self.0.query(IDS).bind(("after", after)).bind(("chunk", CHUNK));
+            let ids: Vec<Uuid> = settle(query.await?)?.take(0)?;
+            let is_all = ids.len() < CHUNK;
+            all.extend(ids);
+            if is_all {
                 return Ok(all);
             }
         }

@@ -242,7 +242,7 @@ impl IdentityStore {
         let query = self
             .0
             .query("LET $gone = (SELECT VALUE id FROM login WHERE expires < $before LIMIT 500)")
-            .query("DELETE refresh_token WHERE login IN $gone.map(|$id| record::id($id)) RETURN NONE")
+            .query("FOR $id IN $gone { DELETE refresh_token WHERE login = record::id($id) RETURN NONE }")
             .query("DELETE $gone RETURN NONE")
             .query("DELETE (SELECT VALUE id FROM one_time WHERE expires < $before LIMIT 500) RETURN NONE")
             // Anybody can begin a sign-in through a provider: what comes of nothing goes soon.

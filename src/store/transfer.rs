@@ -34,25 +34,17 @@ impl OrganizationStore {
         let names: Vec<String> = users.iter().map(User::user_name_key).collect();
         let external = |user: &User| external_key(directory, user.external_id());
         let externals: Vec<String> = users.iter().filter_map(external).collect();
-        let query = self
-            .0
-            .query(
-                "SELECT VALUE id FROM $ids; \
-                 SELECT VALUE user_name_key FROM user WHERE user_name_key IN $names; \
-                 SELECT VALUE user_name_key FROM service_account WHERE user_name_key IN $names; \
-                 SELECT VALUE external_id FROM user WHERE external_key IN $externals;",
-            )
-            .bind(("ids", ids))
-            .bind(("names", names))
-            .bind(("externals", externals));
-        let mut results = settle(query.await?)?;
-        let ids: Vec<RecordId> = results.take(0)?;
-        let mut names: Vec<String> = results.take(1)?;
-        names.extend(results.take::<Vec<String>>(2)?);
-        let external_ids: Vec<Option<String>> = results.take(3)?;
+        let query = self.0.query("SELECT VALUE id FROM $ids").bind(("ids", ids));
+        let ids: Vec<RecordId> = settle(query.await?)?.take(0)?;
+        let statement = "SELECT VALUE user_name_key FROM user WHERE user_name_key IN $keys";
+        let people: Vec<String> = self.0.rows_by_keys(statement, names.iter().cloned()).await?;
+        let statement = "SELECT VALUE user_name_key FROM service_account WHERE user_name_key IN $keys";
+        let programs: Vec<String> = self.0.rows_by_keys(statement, names).await?;
+        let statement = "SELECT VALUE external_id FROM user WHERE external_key IN $keys";
+        let external_ids: Vec<Option<String>> = self.0.rows_by_keys(statement, externals).await?;
         Ok(Taken {
             ids: ids.iter().map(|id| key(id).map(UserId::new)).collect::<Result<_, _>>()?,
-            name_keys: names.into_iter().collect(),
+            name_keys: people.into_iter().chain(programs).collect(),
             external_ids: external_ids.into_iter().flatten().collect(),
         })
     }

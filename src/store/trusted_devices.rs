@@ -141,10 +141,9 @@ impl IdentityStore {
     ///
     /// When the store fails.
     pub async fn list_devices(&self, accounts: &[AccountId]) -> Result<Vec<TrustedDevice>, StoreError> {
-        let accounts: Vec<_> = accounts.iter().map(|account| uuid(account.uuid())).collect();
-        let query =
-            self.0.query("SELECT * FROM trusted_device WHERE account IN $accounts").bind(("accounts", accounts));
-        let rows: Vec<DeviceRow> = settle(query.await?)?.take(0)?;
+        let accounts = accounts.iter().map(|account| uuid(account.uuid()));
+        let statement = "SELECT * FROM trusted_device WHERE account IN $keys";
+        let rows: Vec<DeviceRow> = self.0.rows_by_keys(statement, accounts).await?;
         let mut devices: Vec<TrustedDevice> = rows.into_iter().map(DeviceRow::into_device).collect::<Result<_, _>>()?;
         devices.sort_by_key(|device| std::cmp::Reverse((device.last_used.unwrap_or(device.created), device.id)));
         Ok(devices)

@@ -262,6 +262,25 @@ async fn un05_a_person_takes_no_service_accounts_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn un05_a_directory_takes_no_service_accounts_name_until_it_is_free() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let acme = app.owned("acme").await;
+        let owner = acme.owner.sign_in().await;
+        owner.done("createServiceAccount", json!({"userName": "CI-bot"}), "serviceAccount { id }").await;
+        acme.scim.post("/Users", &user("ci-BOT")).await.expect(409);
+        let id = acme.scim.make_user("other").await;
+        let rename = json!([{"op": "replace", "path": "userName", "value": "ci-bot"}]);
+        acme.scim.patch(&format!("/Users/{id}"), rename.clone()).await.expect(409);
+        let answer = acme.scim.get(&format!("/Users/{id}")).await.expect(200);
+        assert_eq!(answer["userName"], "other", "nothing changed");
+        let gone = json!({"serviceAccount": {"userName": "ci-bot"}});
+        owner.done("deleteServiceAccount", gone, "deletedServiceAccountId").await;
+        acme.scim.patch(&format!("/Users/{id}"), rename).await.expect(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn gq13_one_group_that_is_closed_closes_no_other() {
     let app = TestApp::start().await;
     let acme = app.owned("acme").await;
