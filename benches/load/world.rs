@@ -48,6 +48,8 @@ pub struct World {
     /// Address and password of the owner.
     pub owner: (String, String),
     pub users: Vec<String>,
+    /// How many there are with those who were there before: owners, samples.
+    pub everybody: usize,
     /// Groups by how many members they have; the first is empty.
     pub groups: Vec<(usize, String)>,
     /// How long it took to make them.
@@ -92,7 +94,8 @@ impl World {
         let mebibytes = 128.max(count / 2_000);
         let server =
             Server::serve(folder.path(), store, &[("ROLLCALL__CACHE__ANSWERS_MEBIBYTES", mebibytes.to_string())]);
-        Self { kind, server, token, owner, users, groups, made: Duration::ZERO, _database: database, folder }
+        let everybody = count + 1;
+        Self { kind, server, token, owner, users, everybody, groups, made: Duration::ZERO, _database: database, folder }
     }
 
     async fn in_memory(folder: TempDir, count: usize) -> Self {
@@ -110,7 +113,11 @@ impl World {
             let body = group(&users[..size], size).to_string();
             groups.push((size, made(client.send("POST", "/scim/v2/Groups", &body).await)));
         }
-        Self { kind: Kind::Memory, server, token, owner, users, groups, made: Duration::ZERO, _database: None, folder }
+        let answer = client.send("GET", "/scim/v2/Users?count=0", "").await;
+        let total = serde_json::from_slice::<Value>(&answer).expect("JSON")["totalResults"].as_u64();
+        let everybody = usize::try_from(total.expect("a number")).expect("some thousands");
+        let (kind, made) = (Kind::Memory, Duration::ZERO);
+        Self { kind, server, token, owner, users, everybody, groups, made, _database: None, folder }
     }
 
     /// As its directory.

@@ -72,9 +72,11 @@ impl Service {
         wanted: &User,
         field: Field,
     ) -> Result<Saved<UserView>, Error> {
-        let Some(existing) = store.find_user_by_name_key(&wanted.user_name_key()).await? else {
-            // The name is free, or has just become so: then it is worth another attempt.
-            return Err(if field == Field::UserName { Error::Busy } else { Error::Taken(field) });
+        let name_key = wanted.user_name_key();
+        let Some(existing) = store.find_user_by_name_key(&name_key).await? else {
+            let is_taken = field != Field::UserName || store.find_program_by_name_key(&name_key).await?.is_some();
+            // What nobody has any more has just become free: then it is worth another attempt.
+            return Err(if is_taken { Error::Taken(field) } else { Error::Busy });
         };
         if existing.active() {
             return Err(Error::Taken(Field::UserName));

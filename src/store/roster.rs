@@ -14,7 +14,7 @@ use super::{OrganizationStore, StoreError};
 use crate::domain::{OrganizationId, UserId};
 
 /// Users that are read at a time.
-const CHUNK: usize = 20_000;
+const CHUNK: usize = 5_000;
 /// How many organizations' rosters are kept.
 const ROSTERS: u64 = 1_024;
 /// How long a request waits for it to be read: until then, and after that meanwhile, it counts those before its page.
