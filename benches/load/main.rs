@@ -50,10 +50,10 @@ impl Plan {
             let kind = value("--store").map_or(Some(Kind::Disk), |name| Kind::named(name));
             return Self { worlds: vec![(kind.expect("mem, surrealkv or ws"), users)], is_full, is_overloaded: false };
         }
-        let mut worlds =
-            vec![(Kind::Memory, 1_000), (Kind::Memory, 10_000), (Kind::Remote, 1_000), (Kind::Remote, 10_000)];
-        worlds.extend([1_000, 10_000, 100_000].map(|users| (Kind::Disk, users)));
+        let mut worlds = [1_000, 10_000, 100_000].map(|users| (Kind::Disk, users)).to_vec();
         worlds.extend(is_full.then_some((Kind::Disk, 1_000_000)));
+        worlds.extend([1_000, 10_000].map(|users| (Kind::Remote, users)));
+        worlds.extend([1_000, 10_000].map(|users| (Kind::Memory, users)));
         Self { worlds, is_full, is_overloaded: true }
     }
 }

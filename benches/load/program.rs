@@ -16,9 +16,16 @@ const SETTINGS: [(&str, &str); 3] = [
     ("ROLLCALL__LIMITS__SIGN_IN_ATTEMPTS_PER_MINUTE", "0"),
 ];
 
+/// The keys that nodes share; where there is a server there has to be one.
+const KEYS: &str = "shared.key";
+
 fn program(folder: &Path, store: &str) -> Command {
     let mut program = Command::new(BINARY);
     program.current_dir(folder).env("ROLLCALL__STORE__URL", store).envs(SETTINGS);
+    let keys = folder.join(KEYS);
+    if keys.exists() {
+        program.env("ROLLCALL__SIGN_IN__KEY_FILE", keys);
+    }
     program
 }
 
@@ -106,6 +113,7 @@ impl Database {
         }
         let port =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        std::fs::write(folder.join(KEYS), data_encoding::BASE64.encode(&[7; 32])).expect("written");
         let storage = format!("surrealkv://{}", folder.join("database").display());
         let arguments = ["start", "--user", "root", "--pass", "root", "--log", "none", "--bind"];
         let mut command = Command::new(program);

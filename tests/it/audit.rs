@@ -1,8 +1,15 @@
 //! LG-03: every write leaves exactly one audit event; refusals and reads leave none.
 
+use rollcall::clock::Entropy;
+use rollcall::domain::audit::{AuditEvent, EventKind};
+use rollcall::domain::user::{User, UserDraft, Writer};
+use rollcall::domain::{AuditEventId, Caller, OrganizationId, UserId};
+use rollcall::store::{EventFilter, Store, Verdict};
+use scim::Resource;
 use serde_json::{Value, json};
 
-use crate::support::{Engine, TestApp, group, members, user};
+use crate::support::app::start_of_time;
+use crate::support::{Engine, TestApp, group, members, store_settings, user};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lg03_one_event_per_write_naming_attributes_and_no_value_of_a_person() {
@@ -57,4 +64,36 @@ async fn lg03_one_event_per_write_naming_attributes_and_no_value_of_a_person() {
             assert!(!text.to_string().contains(canary), "{canary}: values of people are sealed");
         }
     }
+}
+
+/// After an import there is much to number: whoever reads does not wait for all of it, and none of it is left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_with_much_that_is_new_is_read_at_once_and_soon_whole() {
+    const EVENTS: u64 = 6_500;
+    let (entropy, now) = (Entropy::default(), start_of_time());
+    let store = Store::connect(&store_settings("mem://")).await.expect("a store");
+    let store = store.organization(OrganizationId::new(entropy.id(now))).await.expect("opened");
+    let writer = Writer { author: None, now, states_all: true };
+    let made: Vec<(User, AuditEvent)> = (0..EVENTS)
+        .map(|number| {
+            let attributes = json!({"userName": format!("user{number}")}).as_object().expect("an object").clone();
+            let draft = UserDraft::new(Resource::from_stored(attributes)).expect("valid");
+            let user = User::create(UserId::new(entropy.id(now)), draft, writer);
+            let (id, target) = (AuditEventId::new(entropy.id(now)), ("user", user.id.to_string()));
+            (user, AuditEvent::new(id, now, &Caller::operator(None), EventKind::UserCreated, target))
+        })
+        .collect();
+    for some in made.chunks(500) {
+        store.insert_users(some).await.expect("stored");
+    }
+    let everything = EventFilter::default();
+    let newest = async || {
+        let newest = store.list_audit_events(&everything, None, None, true, 1).await.expect("read");
+        newest.first().and_then(|event| event.sequence).expect("an event with its number")
+    };
+    let first = newest().await;
+    assert!((2_000..EVENTS).contains(&first), "{first}: not all of it, and some");
+    assert_eq!(newest().await, EVENTS, "the rest with the next one");
+    let verdict = store.verify_audit_events(&|_| ()).await.expect("read");
+    assert!(matches!(verdict, Verdict::Whole { events: EVENTS, .. }), "{verdict:?}");
 }
