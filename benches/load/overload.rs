@@ -44,17 +44,17 @@ pub async fn saturate(world: &World, results: &mut Results, time: Duration) {
     let next = Arc::new(AtomicUsize::new(0));
     let asks = sync(world, "sync");
     let door = world.door();
-    let unloaded = closed(&mut door.open(2).await, Duration::from_secs(5), &next, &asks).await;
-    let mut many = door.open(64).await;
+    let mut many = door.open(CONNECTIONS).await;
     let mut peaks = Vec::new();
     for _ in 0..3 {
         peaks.push(closed(&mut many, Duration::from_secs(5), &next, &asks).await);
     }
     let peak = Sample::of(peaks);
+    let unloaded = open(&mut many, 0.5 * peak.rate, Duration::from_secs(5), &next, &asks).await;
     let mut crowd = door.open(CROWD).await;
     let during = open(&mut crowd, 2.0 * peak.rate, time, &next, &asks).await;
     drop(crowd);
-    let recovered = recovery(&mut door.open(2).await, &next, &asks, unloaded.p99()).await;
+    let recovered = recovery(&mut door.open(CONNECTIONS).await, &next, &asks, &unloaded).await;
     let at = (world.kind.name(), world.users.len());
     results.figure(at, "a day's sync, unloaded", &unloaded);
     results.figure(at, "a day's sync, at its peak", &peak);
@@ -80,12 +80,12 @@ pub async fn saturate(world: &World, results: &mut Results, time: Duration) {
         refused < 50.0 && during.all_say_when,
     );
     let (loaded, alone) = (during.p99(), unloaded.p99());
-    let measured = format!("{loaded:.1} ms, {alone:.1} ms unloaded: {:.1} ×", loaded / alone);
+    let measured = format!("{loaded:.1} ms, {alone:.1} ms at half of the peak: {:.1} ×", loaded / alone);
     results.line("17 accepted", "O-02: p99 of what is accepted", measured, "≤ 5 ×", loaded <= 5.0 * alone);
     let measured = recovered.map_or("not within 20 s".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()));
     results.line(
         "18 recovery",
-        "O-02: p99 as unloaded again (within 1.5 ×)",
+        "O-02: p99 at half of the peak as before (within 1.5 ×)",
         measured,
         "≤ 10 s",
         recovered.is_some_and(|time| time.as_secs() < 10),
@@ -100,11 +100,16 @@ pub async fn saturate(world: &World, results: &mut Results, time: Duration) {
     );
 }
 
-async fn recovery(few: &mut Vec<Client>, next: &Arc<AtomicUsize>, asks: &Asks, unloaded: f64) -> Option<Duration> {
+async fn recovery(
+    clients: &mut Vec<Client>,
+    next: &Arc<AtomicUsize>,
+    asks: &Asks,
+    unloaded: &Sample,
+) -> Option<Duration> {
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(20) {
-        let sample = closed(few, Duration::from_secs(1), next, asks).await;
-        if sample.p99() <= 1.5 * unloaded {
+        let sample = open(clients, unloaded.rate, Duration::from_secs(1), next, asks).await;
+        if sample.p99() <= 1.5 * unloaded.p99() {
             return Some(started.elapsed());
         }
     }
