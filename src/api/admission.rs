@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::domain::Error;
+
+/// How long requests of one organization may wait all the time until it is no burst any more.
+const BURST: Duration = Duration::from_secs(1);
 
 /// What requests are told apart by: each kind has its own bounds, so that none stands in another's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub struct LaneSettings {
 #[expect(missing_docs, reason = "config/default.toml says what each setting does")]
 pub struct AdmissionSettings {
     pub wait_milliseconds: u64,
+    pub crowded_wait_milliseconds: u64,
     pub reads: LaneSettings,
     pub writes: LaneSettings,
     pub logins: LaneSettings,
@@ -50,7 +55,16 @@ pub struct Admission {
     writes: Arc<Lane>,
     logins: Arc<Lane>,
     bulk: Arc<Lane>,
-    patience: Duration,
+    patience: Patience,
+}
+
+/// How long a request waits for its turn.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// In a burst, which passes.
+    burst: Duration,
+    /// Where there is too much all the time: to wait longer would only make everybody wait longer.
+    crowded: Duration,
 }
 
 struct Lane {
@@ -62,9 +76,21 @@ struct Lane {
 struct State {
     running: usize,
     /// Those who wait, by where they come from, in the order they came.
-    waiting: HashMap<String, VecDeque<oneshot::Sender<Admitted>>>,
+    waiting: HashMap<String, Queue>,
     /// Whose turn it is.
     turns: VecDeque<String>,
+}
+
+struct Queue {
+    turns: VecDeque<oneshot::Sender<Admitted>>,
+    /// Since when there is always somebody in it.
+    since: Instant,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { turns: VecDeque::new(), since: Instant::now() }
+    }
 }
 
 /// A request that goes on; its place is free again when this is dropped.
@@ -87,7 +113,10 @@ impl Admission {
             writes: lane(settings.writes),
             logins: lane(settings.logins),
             bulk: lane(settings.bulk),
-            patience: Duration::from_millis(settings.wait_milliseconds),
+            patience: Patience {
+                burst: Duration::from_millis(settings.wait_milliseconds),
+                crowded: Duration::from_millis(settings.crowded_wait_milliseconds),
+            },
         }
     }
 
@@ -103,12 +132,13 @@ impl Admission {
             Kind::Login => &self.logins,
             Kind::Bulk => &self.bulk,
         };
-        let turn = match lane.ask(whom) {
+        let (turn, is_crowded) = match lane.ask(whom) {
             Asked::Admitted(admitted) => return Ok(admitted),
-            Asked::Waits(turn) => turn,
+            Asked::Waits { turn, is_crowded } => (turn, is_crowded),
             Asked::Refused => return Err(overloaded(kind)),
         };
-        match tokio::time::timeout(self.patience, turn).await {
+        let patience = if is_crowded { self.patience.crowded } else { self.patience.burst };
+        match tokio::time::timeout(patience, turn).await {
             Ok(Ok(admitted)) => Ok(admitted),
             _ => Err(overloaded(kind)),
         }
@@ -128,7 +158,7 @@ fn overloaded(kind: Kind) -> Error {
 
 enum Asked {
     Admitted(Admitted),
-    Waits(oneshot::Receiver<Admitted>),
+    Waits { turn: oneshot::Receiver<Admitted>, is_crowded: bool },
     Refused,
 }
 
@@ -143,22 +173,23 @@ impl Lane {
             state.running += 1;
             return Asked::Admitted(Admitted(Some(self.clone())));
         }
-        let waiting = state.waiting.entry(whom.to_owned()).or_default();
+        let queue = state.waiting.entry(whom.to_owned()).or_default();
         // Who gave up waiting is in nobody's way.
-        waiting.retain(|turn| !turn.is_closed());
-        if waiting.len() >= self.settings.waiting {
-            if waiting.is_empty() {
+        queue.turns.retain(|turn| !turn.is_closed());
+        if queue.turns.len() >= self.settings.waiting {
+            if queue.turns.is_empty() {
                 state.waiting.remove(whom);
             }
             return Asked::Refused;
         }
-        let (turn, comes) = oneshot::channel();
-        let is_first = waiting.is_empty();
-        waiting.push_back(turn);
+        let (sender, turn) = oneshot::channel();
+        let is_first = queue.turns.is_empty();
+        let is_crowded = queue.since.elapsed() > BURST;
+        queue.turns.push_back(sender);
         if is_first && !state.turns.iter().any(|known| known == whom) {
             state.turns.push_back(whom.to_owned());
         }
-        Asked::Waits(comes)
+        Asked::Waits { turn, is_crowded }
     }
 
     /// Gives a place that is free to the next, one of each by turns.
@@ -169,10 +200,10 @@ impl Lane {
                 state.running -= 1;
                 return;
             };
-            let Some(mut waiting) = state.waiting.remove(&whom) else { continue };
-            let next = waiting.pop_front();
-            if !waiting.is_empty() {
-                state.waiting.insert(whom.clone(), waiting);
+            let Some(mut queue) = state.waiting.remove(&whom) else { continue };
+            let next = queue.turns.pop_front();
+            if !queue.turns.is_empty() {
+                state.waiting.insert(whom.clone(), queue);
                 state.turns.push_back(whom);
             }
             drop(state);
@@ -191,8 +222,36 @@ mod tests {
     use super::*;
 
     fn admission(at_once: usize, waiting: usize) -> Admission {
+        patient(at_once, waiting, 50)
+    }
+
+    fn patient(at_once: usize, waiting: usize, wait_milliseconds: u64) -> Admission {
         let lane = LaneSettings { at_once, waiting };
-        Admission::new(AdmissionSettings { wait_milliseconds: 50, reads: lane, writes: lane, logins: lane, bulk: lane })
+        let crowded_wait_milliseconds = 20;
+        Admission::new(AdmissionSettings {
+            wait_milliseconds,
+            crowded_wait_milliseconds,
+            reads: lane,
+            writes: lane,
+            logins: lane,
+            bulk: lane,
+        })
+    }
+
+    #[tokio::test]
+    async fn o02_a_burst_waits_and_where_it_never_ends_nobody_waits_long() {
+        let admission = Arc::new(patient(1, 10, 30_000));
+        let held = admission.enter(Kind::Write, "a").await.expect("free");
+        let waits = tokio::spawn({
+            let admission = admission.clone();
+            async move { admission.enter(Kind::Write, "a").await.map(drop) }
+        });
+        tokio::time::sleep(BURST + Duration::from_millis(100)).await;
+        let late = tokio::time::timeout(Duration::from_secs(10), admission.enter(Kind::Write, "a")).await;
+        assert!(matches!(late, Ok(Err(Error::Overloaded { .. }))), "refused, and long before a burst would be");
+        drop(held);
+        waits.await.expect("it ends").expect("who came first has its turn");
+        assert!(admission.enter(Kind::Write, "a").await.is_ok());
     }
 
     #[tokio::test]

@@ -76,14 +76,12 @@ impl Service {
             return Ok(Listed { total, place, views });
         }
         let store = self.store.organization(organization).await?;
-        let (total, next, views) = match self.page_of_all(&store, &list).await? {
-            Some(Found { total, page, next }) => {
-                (total, next, self.show_these(&store, organization, &page, show).await?)
-            }
-            None => {
-                let Found { total, page, next } = store.list_users(&list.query()).await?;
-                (total, next, self.view_users(&store, page).await?.iter().map(show).collect())
-            }
+        let (total, next, views) = if let Some(found) = self.page_of_all(&store, &list).await? {
+            (found.total, found.next, self.show_these(&store, organization, &found.page, show).await?)
+        } else {
+            let found = store.list_users(&list.query()).await?;
+            let views = self.view_users(&store, found.page).await?;
+            (found.total, found.next, views.iter().map(show).collect())
         };
         let place = self.place(caller, &caller.types().user, request, &list, next.as_ref())?;
         Ok(Listed { total, place, views })
