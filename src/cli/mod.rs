@@ -14,6 +14,7 @@ mod organization;
 mod serve;
 mod stop;
 mod user;
+mod watchdog;
 
 use std::io::Write as _;
 use std::path::PathBuf;

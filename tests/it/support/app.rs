@@ -55,7 +55,7 @@ pub struct Tenant {
 }
 
 /// Where stores are opened and closed. What closes one is a task that starts when its last handle is gone, and a test's
-/// own runtime does not live to run it: the store would keep its memory, half a gigabyte on disk engines, until the process ends.
+/// own runtime does not live to run it: the store would keep its memory, a gigabyte on disk engines, until the process ends.
 static STORES: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.thread_name("stores").thread_stack_size(8 << 20).enable_all().build().expect("a runtime")
