@@ -1,7 +1,8 @@
 //! The load harness: what the design promises of speed, measured on the built program, over real sockets, with its
 //! ceilings beside it in the same run. Results are kept in `benches/results`, and the table goes into the README.
 //!
-//! `cargo bench --bench load`: 1,000, 10,000 and 100,000 users on disk, 1,000 in memory and on a SurrealDB server, overload.
+//! `cargo bench --bench load`: 1,000, 10,000 and 100,000 users on disk, 1,000 and 10,000 in memory and on a SurrealDB
+//! server, overload.
 //! `cargo bench --bench load -- --full`: a million users, too, and two minutes of overload.
 //! `cargo bench --bench load -- --store surrealkv --users 10000`: one part; the others stay what they were.
 //! `cargo bench --bench load -- --overload [--full]`, `-- --table`: overload alone; only draw and write what is known.

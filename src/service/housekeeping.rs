@@ -34,7 +34,8 @@ impl Service {
         }
     }
 
-    /// One round: the latest audit events get their numbers; some hundred logins and links that ended 90 days ago, and counters of failures nobody added to for days.
+    /// One round: the latest audit events get their numbers; some hundred logins and links that ended 90 days ago go, counters
+    /// of failures nobody added to for days, and what the directories' logs keep no longer.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use super::{Bound, IdentityStore, OrganizationStore, StoreError};
 use crate::domain::audit::FieldChange;
 use crate::domain::{AuditEventId, UserId};
 
-/// How many events are read or chained at a time.
+/// How many events are read at a time.
 const CHUNK: usize = 500;
 /// How many events get their numbers in one transaction. Each time the index is read from the first that ever waited.
 const SEALED_AT_ONCE: usize = 2_000;
