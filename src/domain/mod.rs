@@ -1,6 +1,7 @@
 //! Nouns: values that cannot be wrong, and the rules among them. No I/O, nothing async.
 
 pub mod account;
+pub mod actor;
 pub mod api_token;
 pub mod audit;
 pub mod author;
@@ -18,6 +19,7 @@ pub mod login;
 pub mod mail;
 pub mod organization;
 pub mod password;
+pub mod permission;
 pub mod policy;
 pub mod profile;
 pub mod provisioning;
@@ -30,11 +32,13 @@ pub mod trusted_device;
 pub mod user;
 pub mod user_name;
 
+pub use actor::Actor;
 pub use author::{Author, Stamps};
-pub use caller::{Actor, Caller, Permission};
+pub use caller::Caller;
 pub use error::{Error, Field, Noun, RequiredAction};
 pub use id::{
     AccountId, AuditEventId, DirectoryId, EmailId, FactorId, GroupId, InvitationId, LoginId, MailId, OrganizationId,
     ProvisioningEventId, RoleId, ServiceAccountId, TokenId, TrustedDeviceId, UserId,
 };
+pub use permission::Permission;
 pub use refusal::{Code, Refusal};

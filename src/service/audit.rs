@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Service;
+use crate::domain::actor::{Actor, Nobody};
 use crate::domain::audit::{AuditEvent, Change, EventKind, FieldChange};
-use crate::domain::caller::{Actor, Nobody};
 use crate::domain::group::Group;
 use crate::domain::login::Origin;
 use crate::domain::refusal::{Code, Refusal};

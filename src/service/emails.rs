@@ -5,12 +5,12 @@ use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
+use super::editing::managed_by_connection;
 use super::passwords::{bad_link, home_of, masked};
-use super::people::managed_by_connection;
 use super::references::UserRef;
 use crate::domain::account::{Account, EmailAddress, EmailSource, MOST_EMAILS};
+use crate::domain::actor::Person;
 use crate::domain::audit::EventKind;
-use crate::domain::caller::Person;
 use crate::domain::email::Email;
 use crate::domain::login::Origin;
 use crate::domain::mail::{Letter, Notice};

@@ -11,8 +11,8 @@ use crate::domain::account::{
     Account, EmailAddress, EmailSource, Membership, MembershipSource, PasswordRecord, Settings, check_locale,
     check_timezone,
 };
+use crate::domain::actor::Actor;
 use crate::domain::audit::EventKind;
-use crate::domain::caller::Actor;
 use crate::domain::connection::Connection;
 use crate::domain::email::Email;
 use crate::domain::invitation::{Acceptance, Invitation, InvitationEnd, InvitationState};

@@ -10,8 +10,8 @@ use super::attempts::Attempts;
 use super::references::UserRef;
 use super::session::NewSession;
 use crate::domain::account::{ChangeReason, PasswordRecord};
+use crate::domain::actor::Person;
 use crate::domain::audit::{EventKind, FieldChange};
-use crate::domain::caller::Person;
 use crate::domain::email::{self, Email};
 use crate::domain::login::{AuthMethod, Login, Origin};
 use crate::domain::mail::{Letter, Notice};
@@ -364,7 +364,7 @@ impl Service {
             return Ok(());
         }
         match self.provider_of(organization, credentials.account.id).await? {
-            Some(provider) => Err(super::people::managed_by_connection(&provider, "user")),
+            Some(provider) => Err(super::editing::managed_by_connection(&provider, "user")),
             None => Ok(()),
         }
     }

@@ -3,8 +3,8 @@
 use super::Service;
 use super::attempts::Attempts;
 use crate::domain::account::{EmailAddress, EmailSource, Joined, Settings, SettingsEdit};
+use crate::domain::actor::Person;
 use crate::domain::audit::{AuditEvent, Change, Consequence, EventKind};
-use crate::domain::caller::Person;
 use crate::domain::email::Email;
 use crate::domain::mail::{Letter, Notice};
 use crate::domain::organization::Organization;

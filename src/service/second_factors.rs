@@ -5,14 +5,14 @@ use zeroize::Zeroizing;
 
 use super::Service;
 use super::attempts::Attempts;
-use super::login::SentFactor;
+use super::challenges::SentFactor;
 use super::references::UserRef;
 use super::session::NewSession;
 use crate::crypto::password::Verdict;
 use crate::crypto::totp::{self, SEED_BYTES};
 use crate::domain::account::Account;
+use crate::domain::actor::Person;
 use crate::domain::audit::EventKind;
-use crate::domain::caller::Person;
 use crate::domain::login::{AuthMethod, EndReason, Login};
 use crate::domain::mail::Notice;
 use crate::domain::password::Password;

@@ -28,7 +28,7 @@ use crate::api::origin::{bearer, origin};
 use crate::api::requests::RequestId;
 use crate::api::{Api, admission};
 use crate::domain::Caller;
-use crate::domain::caller::Nobody;
+use crate::domain::actor::Nobody;
 use crate::domain::login::Origin;
 use crate::telemetry::TRACE;
 

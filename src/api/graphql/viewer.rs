@@ -20,7 +20,7 @@ use super::tokens::ApiToken;
 use super::users::{self, User};
 use super::{LIST, schema};
 use crate::domain;
-use crate::domain::caller::{Member, Person, Program};
+use crate::domain::actor::{Member, Person, Program};
 use crate::domain::profile::ProfileField;
 
 /// Whoever asks.

@@ -13,7 +13,7 @@ use super::page;
 use crate::api::Api;
 use crate::api::forms::{field, form, query};
 use crate::domain::account::Edit;
-use crate::domain::caller::Nobody;
+use crate::domain::actor::Nobody;
 use crate::domain::profile::ProfileEdit;
 use crate::domain::{Caller, Code, Error};
 use crate::service::Acceptor;

@@ -1,0 +1,177 @@
+//! Who acts, with everything the rules ask about.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::account::{Account, PasswordState};
+use super::api_token::ApiToken;
+use super::directory::Directory;
+use super::login::Login;
+use super::organization::Organization;
+use super::policy::AccountPolicy;
+use super::role::RoleGrant;
+use super::second_factor::Authenticator;
+use super::service_account::ServiceAccount;
+use super::user::User;
+use super::{Permission, RequiredAction};
+
+/// Who acts.
+#[derive(Clone, Debug)]
+pub enum Actor {
+    /// Whoever holds the machine: the command line.
+    Operator,
+    /// A SCIM client.
+    Directory(Arc<Directory>),
+    /// A person, in one organization.
+    Person(Arc<Person>),
+    /// A service account of one organization.
+    Program(Arc<Program>),
+    /// The server itself: expiry, retention.
+    System,
+    /// Nobody we know.
+    Nobody(Nobody),
+}
+
+/// Why nobody is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nobody {
+    /// No credential, or one that is not (any more) valid.
+    Unknown,
+    /// The second factor is still to be given.
+    Challenged,
+}
+
+/// What a person showed with this request.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A token of a login.
+    Login(Login),
+    /// A personal token.
+    Token(ApiToken),
+}
+
+/// A person as of this request: everything the rules ask about.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The person.
+    pub account: Account,
+    /// Who they are here.
+    pub user: User,
+    /// Where "here" is.
+    pub organization: Organization,
+    /// The organization's rules.
+    pub policy: AccountPolicy,
+    /// Why they hold which roles.
+    pub grants: Vec<RoleGrant>,
+    /// What they may do now: by their roles, and with a token no more than its scopes.
+    pub permissions: BTreeSet<Permission>,
+    /// What they showed.
+    pub proof: Proof,
+    /// What can be said about their password.
+    pub password: Option<PasswordState>,
+    /// Their authenticator app, enrolled or about to be.
+    pub authenticator: Option<Authenticator>,
+    /// What they must do first.
+    pub required_actions: Vec<RequiredAction>,
+}
+
+impl Person {
+    /// The login the request was made with.
+    pub fn login(&self) -> Option<&Login> {
+        match &self.proof {
+            Proof::Login(login) => Some(login),
+            Proof::Token(_) => None,
+        }
+    }
+
+    /// The token the request was made with.
+    pub fn token(&self) -> Option<&ApiToken> {
+        match &self.proof {
+            Proof::Login(_) => None,
+            Proof::Token(token) => Some(token),
+        }
+    }
+
+    /// The authenticator app, if sign-in asks for it.
+    pub fn enrolled(&self) -> Option<&Authenticator> {
+        self.authenticator.as_ref().filter(|authenticator| authenticator.is_enrolled())
+    }
+
+    /// What `reauthenticate` takes of this person.
+    pub fn methods(&self) -> Vec<&'static str> {
+        if self.enrolled().is_some() { vec!["TOTP"] } else { vec!["PASSWORD"] }
+    }
+}
+
+/// A service account as of this request.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The service account.
+    pub account: ServiceAccount,
+    /// Whose it is.
+    pub organization: Organization,
+    /// The organization's rules.
+    pub policy: AccountPolicy,
+    /// Why it holds which roles.
+    pub grants: Vec<RoleGrant>,
+    /// What it may do now: by its roles, and no more than the scopes of the token.
+    pub permissions: BTreeSet<Permission>,
+    /// The token the request was made with.
+    pub token: ApiToken,
+}
+
+/// A member of an organization who asks: a person or a program.
+#[derive(Clone, Copy, Debug)]
+pub enum Member<'a> {
+    /// A person.
+    Person(&'a Arc<Person>),
+    /// A program.
+    Program(&'a Arc<Program>),
+}
+
+impl<'a> Member<'a> {
+    /// Where they are.
+    pub fn organization(&self) -> &'a Organization {
+        match self {
+            Self::Person(person) => &person.organization,
+            Self::Program(program) => &program.organization,
+        }
+    }
+
+    /// The organization's rules.
+    pub fn policy(&self) -> &'a AccountPolicy {
+        match self {
+            Self::Person(person) => &person.policy,
+            Self::Program(program) => &program.policy,
+        }
+    }
+
+    /// What they may do now.
+    pub fn permissions(&self) -> &'a BTreeSet<Permission> {
+        match self {
+            Self::Person(person) => &person.permissions,
+            Self::Program(program) => &program.permissions,
+        }
+    }
+
+    /// Why they hold which roles.
+    pub fn grants(&self) -> &'a [RoleGrant] {
+        match self {
+            Self::Person(person) => &person.grants,
+            Self::Program(program) => &program.grants,
+        }
+    }
+
+    /// Their id in the organization.
+    pub fn id(&self) -> uuid::Uuid {
+        match self {
+            Self::Person(person) => person.user.id.uuid(),
+            Self::Program(program) => program.account.id.uuid(),
+        }
+    }
+
+    /// Whether it is a person who may do everything.
+    pub fn is_superuser(&self) -> bool {
+        matches!(self, Self::Person(person) if person.account.superuser)
+    }
+}
