@@ -2,7 +2,7 @@
 //! not even whether it lives. SurrealKV 0.21.4 takes two of its locks in one order to read and in the other to sort files, so
 //! that it can come to that. What was acknowledged is on disk.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -14,13 +14,17 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// So often in a row it has to stay silent: a process that was halted for a while is not stuck.
 const SILENCES: u32 = 2;
 
-/// Watches the threads that carry out requests, until the process ends.
+/// Watches the threads that carry out requests, for as long as there are any.
 pub(super) fn watch(runtime: Handle) {
     let watching = move || {
         let mut silent = 0;
         while silent < SILENCES {
             thread::sleep(EVERY);
-            silent = if answers(&runtime, WITHIN) { 0 } else { silent + 1 };
+            match asked(&runtime, WITHIN) {
+                Asked::Answers => silent = 0,
+                Asked::IsSilent => silent += 1,
+                Asked::HasEnded => return,
+            }
         }
         tracing::error!("nothing is carried out any more: the process ends, to be started again");
         std::process::abort();
@@ -30,11 +34,22 @@ pub(super) fn watch(runtime: Handle) {
     }
 }
 
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Answers,
+    IsSilent,
+    HasEnded,
+}
+
 /// Whether a task is carried out in time.
-fn answers(runtime: &Handle, within: Duration) -> bool {
+fn asked(runtime: &Handle, within: Duration) -> Asked {
     let (sender, answer) = mpsc::channel();
     runtime.spawn(async move { _ = sender.send(()) });
-    answer.recv_timeout(within).is_ok()
+    match answer.recv_timeout(within) {
+        Ok(()) => Asked::Answers,
+        Err(RecvTimeoutError::Timeout) => Asked::IsSilent,
+        Err(RecvTimeoutError::Disconnected) => Asked::HasEnded,
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +59,8 @@ mod tests {
     #[test]
     fn a_runtime_whose_threads_are_all_stuck_does_not_answer() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
-        assert!(answers(runtime.handle(), Duration::from_secs(10)));
+        let handle = runtime.handle().clone();
+        assert_eq!(asked(&handle, Duration::from_secs(10)), Asked::Answers);
         let (release, stuck) = mpsc::channel::<()>();
         let stuck = std::sync::Arc::new(std::sync::Mutex::new(stuck));
         for _ in 0..2 {
@@ -54,10 +70,12 @@ mod tests {
         }
         // Until both have begun, one of them may still answer.
         let begun = std::time::Instant::now();
-        while answers(runtime.handle(), Duration::from_millis(200)) {
+        while asked(&handle, Duration::from_millis(200)) == Asked::Answers {
             assert!(begun.elapsed() < Duration::from_secs(10), "it still answers");
         }
         drop(release);
-        assert!(answers(runtime.handle(), Duration::from_secs(10)), "it goes on");
+        assert_eq!(asked(&handle, Duration::from_secs(10)), Asked::Answers, "it goes on");
+        drop(runtime);
+        assert_eq!(asked(&handle, Duration::from_secs(10)), Asked::HasEnded);
     }
 }
