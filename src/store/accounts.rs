@@ -266,14 +266,16 @@ impl IdentityStore {
             .query("SELECT * FROM $accounts; SELECT *, record::id(id) AS account FROM $passwords;")
             .bind(("accounts", ids.iter().map(|id| account_record(*id)).collect::<Vec<_>>()))
             .bind(("passwords", ids.iter().map(|id| password_record(*id)).collect::<Vec<_>>()));
-        let mut results = settle(query.await?)?;
+        let keys = || ids.iter().map(|id| uuid(id.uuid()));
+        let counts = "SELECT account, count() AS left FROM recovery_code WHERE account IN $keys GROUP BY account";
+        let (results, authenticators, codes) = tokio::try_join!(
+            query.into_future(),
+            self.0.rows_by_keys::<TotpRow, _>("SELECT * FROM totp WHERE account IN $keys", keys()),
+            self.0.rows_by_keys::<CodesOf, _>(counts, keys()),
+        )?;
+        let mut results = settle(results)?;
         let accounts: Vec<AccountRow> = results.take(0)?;
         let passwords: Vec<PasswordOf> = results.take(1)?;
-        let keys = || ids.iter().map(|id| uuid(id.uuid()));
-        let statement = "SELECT * FROM totp WHERE account IN $keys";
-        let authenticators: Vec<TotpRow> = self.0.rows_by_keys(statement, keys()).await?;
-        let statement = "SELECT account, count() AS left FROM recovery_code WHERE account IN $keys GROUP BY account";
-        let codes: Vec<CodesOf> = self.0.rows_by_keys(statement, keys()).await?;
         let mut found = HashMap::new();
         for row in accounts {
             let account = row.into_account()?;

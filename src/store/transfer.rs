@@ -35,13 +35,16 @@ impl OrganizationStore {
         let external = |user: &User| external_key(directory, user.external_id());
         let externals: Vec<String> = users.iter().filter_map(external).collect();
         let query = self.0.query("SELECT VALUE id FROM $ids").bind(("ids", ids));
-        let ids: Vec<RecordId> = settle(query.await?)?.take(0)?;
-        let statement = "SELECT VALUE user_name_key FROM user WHERE user_name_key IN $keys";
-        let people: Vec<String> = self.0.rows_by_keys(statement, names.iter().cloned()).await?;
-        let statement = "SELECT VALUE user_name_key FROM service_account WHERE user_name_key IN $keys";
-        let programs: Vec<String> = self.0.rows_by_keys(statement, names).await?;
-        let statement = "SELECT VALUE external_id FROM user WHERE external_key IN $keys";
-        let external_ids: Vec<Option<String>> = self.0.rows_by_keys(statement, externals).await?;
+        let of_people = "SELECT VALUE user_name_key FROM user WHERE user_name_key IN $keys";
+        let of_programs = "SELECT VALUE user_name_key FROM service_account WHERE user_name_key IN $keys";
+        let of_directory = "SELECT VALUE external_id FROM user WHERE external_key IN $keys";
+        let (results, people, programs, external_ids) = tokio::try_join!(
+            query.into_future(),
+            self.0.rows_by_keys::<String, _>(of_people, names.iter().cloned()),
+            self.0.rows_by_keys::<String, _>(of_programs, names.iter().cloned()),
+            self.0.rows_by_keys::<Option<String>, _>(of_directory, externals),
+        )?;
+        let ids: Vec<RecordId> = settle(results)?.take(0)?;
         Ok(Taken {
             ids: ids.iter().map(|id| key(id).map(UserId::new)).collect::<Result<_, _>>()?,
             name_keys: people.into_iter().chain(programs).collect(),
