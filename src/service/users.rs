@@ -1,12 +1,14 @@
 //! Users: create, read, list, replace, patch, delete.
 
+use std::collections::HashMap;
+
 use scim::patch::{self, Operation};
 use scim::{ListRequest, Reading, Resource, Tolerance};
 
 use crate::domain::audit::{AuditEvent, Change, Consequence};
 use crate::domain::directory::{AttributeAuthority, LastOwnerPolicy};
 use crate::domain::email;
-use crate::domain::group::MemberKind;
+use crate::domain::group::{MemberKind, Membership};
 use crate::domain::invitation::Acceptance;
 use crate::domain::user::{Related, User, UserDraft, UserView, Writer};
 use crate::domain::{Caller, Error, Field, Noun, OrganizationId, Permission, UserId, id};
@@ -89,7 +91,8 @@ impl Service {
             request.will_answer(200);
         }
         let restored = existing.with_attributes(wanted.draft(), self.writer(caller).stating_all());
-        self.save_user(caller, store, existing, restored).await
+        let (user, outcome) = self.save_user(caller, store, existing, restored).await?;
+        Ok(Saved { view: self.view_user(store, user).await?, outcome })
     }
 
     /// A user.
@@ -100,8 +103,9 @@ impl Service {
     pub async fn get_user(&self, caller: &Caller, id: UserId) -> Result<UserView, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
         let store = self.store.organization(organization).await?;
-        let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
-        self.view_user(&store, user).await
+        let found = store.find_user_with_memberships(id).await?;
+        let (user, memberships) = found.ok_or(Error::NotFound(Noun::User))?;
+        self.view_member(&store, user, memberships).await
     }
 
     /// Users (RFC 7644 §3.4.2).
@@ -189,8 +193,9 @@ impl Service {
         let _lane = self.lanes.enter(id).await;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
-            let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
-            self.check_conditions(caller, &store, &user, conditions).await?;
+            let found = store.find_user_with_memberships(id).await?;
+            let (user, memberships) = found.ok_or(Error::NotFound(Noun::User))?;
+            self.check_conditions(caller, &store, (&user, &memberships), conditions).await?;
             check_unprotected(caller, &user)?;
             let after = user.with_attributes(UserDraft::new(attributes(&user)?)?, writer);
             let after = with_authority(caller, Some(&user), after);
@@ -198,7 +203,11 @@ impl Service {
             check_manager(caller, &store, Some(&user), &after).await?;
             match self.save_user(caller, &store, user, after).await {
                 Err(Error::Busy) if attempts.again().await => {}
-                outcome => return outcome,
+                Err(error) => return Err(error),
+                // It is in the groups it was in when it was read: this changes none of them.
+                Ok((user, outcome)) => {
+                    return Ok(Saved { view: self.view_member(&store, user, memberships).await?, outcome });
+                }
             }
         }
     }
@@ -208,13 +217,13 @@ impl Service {
         &self,
         caller: &Caller,
         store: &OrganizationStore,
-        user: &User,
+        (user, memberships): (&User, &[Membership]),
         conditions: &Conditions,
     ) -> Result<(), Error> {
         let version = if conditions.if_match.is_none() && conditions.if_none_match.is_none() {
             UserView::alone(user.clone()).version()
         } else {
-            self.view_user(store, user.clone()).await?.version()
+            self.view_member(store, user.clone(), memberships.to_vec()).await?.version()
         };
         conditions.check(caller, &version)
     }
@@ -225,17 +234,17 @@ impl Service {
         store: &OrganizationStore,
         before: User,
         after: User,
-    ) -> Result<Saved<UserView>, Error> {
+    ) -> Result<(User, Outcome), Error> {
         let change = Change::of_user(Some(before.clone()), Some(after.clone()));
         if change.is_nothing() {
-            return Ok(Saved { view: self.view_user(store, after).await?, outcome: Outcome::Unchanged });
+            return Ok((after, Outcome::Unchanged));
         }
         let event = self.user_event(caller, &change, after.id);
         let subjects = [after.id];
         let ends = change.consequences.contains(&Consequence::AccessEnded);
         let watch = if ends { watch(caller, &subjects) } else { OwnerWatch::Nobody };
         store.update_user(&before, &after, watch, &event).await?;
-        Ok(Saved { view: self.view_user(store, after).await?, outcome: Outcome::Updated })
+        Ok((after, Outcome::Updated))
     }
 
     /// Deletes a user with its memberships; the audit trail keeps that it was, not who (C117, C118).
@@ -250,8 +259,9 @@ impl Service {
         let _lane = self.lanes.enter(id).await;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
-            let user = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
-            self.check_conditions(caller, &store, &user, conditions).await?;
+            let found = store.find_user_with_memberships(id).await?;
+            let (user, memberships) = found.ok_or(Error::NotFound(Noun::User))?;
+            self.check_conditions(caller, &store, (&user, &memberships), conditions).await?;
             check_unprotected(caller, &user)?;
             match self.deprovision(caller, organization, &user).await {
                 Err(Error::Busy) if attempts.again().await => {}
@@ -276,7 +286,7 @@ impl Service {
         if before.protected == protected {
             return Ok(before);
         }
-        self.save_user(caller, &store, before, after).await.map(|saved| saved.view.user)
+        self.save_user(caller, &store, before, after).await.map(|(user, _)| user)
     }
 
     /// A directory provisions somebody who was invited. In a domain of the organization that answers the invitation, and
@@ -331,6 +341,17 @@ impl Service {
         Ok(related.view(user))
     }
 
+    /// A user whose groups were read with it.
+    async fn view_member(
+        &self,
+        store: &OrganizationStore,
+        user: User,
+        memberships: Vec<Membership>,
+    ) -> Result<UserView, Error> {
+        let managers = store.user_names(&managers(std::slice::from_ref(&user))).await?;
+        Ok(Related { memberships: HashMap::from([(user.id, memberships)]), managers }.view(user))
+    }
+
     pub(super) async fn view_users(&self, store: &OrganizationStore, users: Vec<User>) -> Result<Vec<UserView>, Error> {
         let mut related = self.related(store, &users).await?;
         Ok(users.into_iter().map(|user| related.view(user)).collect())
@@ -339,13 +360,17 @@ impl Service {
     /// Groups and managers' names of several users, in as many queries as for one.
     async fn related(&self, store: &OrganizationStore, users: &[User]) -> Result<Related, Error> {
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-        let mut managers: Vec<uuid::Uuid> =
-            users.iter().filter_map(|user| user.manager().and_then(id::parse)).collect();
-        managers.sort_unstable();
-        managers.dedup();
         let memberships = store.memberships_of(&ids).await?;
-        Ok(Related { memberships, managers: store.user_names(&managers).await? })
+        Ok(Related { memberships, managers: store.user_names(&managers(users)).await? })
     }
+}
+
+/// Who manages these, each once.
+fn managers(users: &[User]) -> Vec<uuid::Uuid> {
+    let mut managers: Vec<uuid::Uuid> = users.iter().filter_map(|user| user.manager().and_then(id::parse)).collect();
+    managers.sort_unstable();
+    managers.dedup();
+    managers
 }
 
 /// Directories keep their hands off protected users (C120, SC-08).

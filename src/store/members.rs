@@ -12,8 +12,8 @@ use super::users::{author, instant};
 use super::write::Write;
 use super::{OrganizationStore, StoreError, millis, uuid};
 use crate::domain::audit::AuditEvent;
-use crate::domain::group::{Belonging, GroupRole, Member, MemberKind, MemberSource, Membership};
-use crate::domain::{Author, GroupId, UserId};
+use crate::domain::group::{Belonging, GroupRole, Member, MemberKind, MemberSource};
+use crate::domain::{Author, GroupId};
 
 /// How many records are asked for in one query.
 const RECORDS_AT_A_TIME: usize = 500;
@@ -44,9 +44,9 @@ impl MemberDelta {
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
-struct EdgeRow {
-    group: Uuid,
-    member: Uuid,
+pub(super) struct EdgeRow {
+    pub(super) group: Uuid,
+    pub(super) member: Uuid,
     kind: String,
 }
 
@@ -442,7 +442,7 @@ impl OrganizationStore {
     }
 
     /// Some at a time: what the engine takes for a list of records grows faster than the list.
-    async fn names_of(
+    pub(super) async fn names_of(
         &self,
         table: Table,
         ids: &[uuid::Uuid],
@@ -488,70 +488,4 @@ impl OrganizationStore {
         }
         Ok(kinds)
     }
-
-    /// The groups that users are in, direct ones and those that contain such a group, however deep and in whatever
-    /// circle (C62, C111). In order of group id.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    pub async fn memberships_of(&self, users: &[UserId]) -> Result<HashMap<UserId, Vec<Membership>>, StoreError> {
-        let ids: Vec<uuid::Uuid> = users.iter().map(|user| user.uuid()).collect();
-        let parents = self.parents(&ids).await?;
-        let groups: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
-        let names = self.names_of(Table::Group, &groups.into_iter().collect::<Vec<_>>()).await?;
-        Ok(users.iter().map(|user| (*user, memberships(*user, &parents, &names))).collect())
-    }
-
-    /// The groups that each of these, and each group found, is a direct member of.
-    async fn parents(&self, members: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, Vec<uuid::Uuid>>, StoreError> {
-        let mut parents: HashMap<uuid::Uuid, Vec<uuid::Uuid>> = HashMap::new();
-        let mut frontier: Vec<uuid::Uuid> = members.to_vec();
-        // Breadth first, one query a level; what was asked for once is not asked for again, so circles end.
-        while !frontier.is_empty() {
-            let edges = self.edges_to(&frontier).await?;
-            for id in &frontier {
-                parents.entry(*id).or_default();
-            }
-            for edge in edges {
-                parents.entry(edge.member.into_inner()).or_default().push(edge.group.into_inner());
-            }
-            let found: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
-            frontier = found.into_iter().filter(|group| !parents.contains_key(group)).collect();
-        }
-        Ok(parents)
-    }
-
-    async fn edges_to(&self, members: &[uuid::Uuid]) -> Result<Vec<EdgeRow>, StoreError> {
-        const EDGES: &str = "SELECT group, member, kind FROM member WHERE member";
-        // The planner answers a list of one the same way, but more slowly.
-        if let [member] = members {
-            let query = self.0.query(format!("{EDGES} = $member")).bind(("member", uuid(*member)));
-            return Ok(settle(query.await?)?.take(0)?);
-        }
-        let members = members.iter().copied().map(uuid);
-        self.0.rows_by_keys(&format!("{EDGES} IN $keys"), members).await
-    }
-}
-
-fn memberships(
-    user: UserId,
-    parents: &HashMap<uuid::Uuid, Vec<uuid::Uuid>>,
-    names: &HashMap<uuid::Uuid, Option<String>>,
-) -> Vec<Membership> {
-    let of = |id: uuid::Uuid| parents.get(&id).map_or(&[][..], Vec::as_slice);
-    let direct: HashSet<uuid::Uuid> = of(user.uuid()).iter().copied().collect();
-    let mut seen = direct.clone();
-    let mut open: Vec<uuid::Uuid> = direct.iter().copied().collect();
-    while let Some(group) = open.pop() {
-        open.extend(of(group).iter().copied().filter(|parent| seen.insert(*parent)));
-    }
-    let mut memberships: Vec<Membership> = seen
-        .into_iter()
-        // A group that went between two of our queries is no group any more.
-        .filter_map(|group| Some((group, names.get(&group)?.clone()?)))
-        .map(|(group, display)| Membership { group: GroupId::new(group), display, direct: direct.contains(&group) })
-        .collect();
-    memberships.sort_unstable();
-    memberships
 }

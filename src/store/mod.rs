@@ -22,6 +22,7 @@ mod invitations;
 mod list;
 mod logins;
 mod members;
+mod memberships;
 mod migrate;
 mod names;
 mod one_time;
