@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use scim::{Resource, fold};
 use serde_json::{Value as Json, json};
-use surrealdb::types::{RecordId, SurrealValue, Uuid};
+use surrealdb::types::{RecordId, SurrealValue, Uuid, Value};
 
 use super::error::settle;
 use super::list::Row;
@@ -20,6 +20,8 @@ use crate::domain::{AccountId, Author, DirectoryId, OrganizationId, UserId};
 #[surreal(crate = "surrealdb::types")]
 pub(super) struct UserRow {
     id: RecordId,
+    /// The id once more, as a column with an index: pages go on by it.
+    position: Uuid,
     attributes: Json,
     user_name_key: String,
     external_id: Option<String>,
@@ -104,6 +106,7 @@ impl From<&User> for UserRow {
         let (claimed, authority) = claims(user);
         Self {
             id: user_record(user.id),
+            position: uuid(user.id.uuid()),
             attributes: Json::Object(user.attributes.attributes().clone()),
             user_name_key: user.user_name_key(),
             external_id: user.external_id().map(str::to_owned),
@@ -157,31 +160,14 @@ pub(super) fn resource(attributes: Json) -> Result<Resource, StoreError> {
 }
 
 impl UserRow {
-    /// What to set besides what every version sets, to make a row of before into this one: each column that is set costs as
-    /// much as a short query.
-    fn differences(&self, before: &Self) -> impl Iterator<Item = &'static str> {
-        let differs = [
-            (self.attributes != before.attributes, ", attributes = $user.attributes"),
-            (self.user_name_key != before.user_name_key, ", user_name_key = $user.user_name_key"),
-            (self.external_id != before.external_id, ", external_id = $user.external_id"),
-            (self.external_key != before.external_key, ", external_key = $user.external_key"),
-            (self.email_keys != before.email_keys, ", email_keys = $user.email_keys"),
-            (self.manager != before.manager, ", manager = $user.manager"),
-            (self.active != before.active, ", active = $user.active"),
-            (self.locally_held != before.locally_held, ", locally_held = $user.locally_held"),
-            (self.hold != before.hold, ", hold = $user.hold"),
-            (self.protected != before.protected, ", protected = $user.protected"),
-            (self.directory != before.directory, ", directory = $user.directory"),
-            (self.account != before.account, ", account = $user.account"),
-            (self.avatar_url != before.avatar_url, ", avatar_url = $user.avatar_url"),
-            (self.metadata != before.metadata, ", metadata = $user.metadata"),
-            (self.claimed != before.claimed, ", claimed = $user.claimed"),
-            (self.authority != before.authority, ", authority = $user.authority"),
-            (self.salt != before.salt, ", salt = $user.salt"),
-            (self.external != before.external, ", external = $user.external"),
-            (self.display_key != before.display_key, ", display_key = $user.display_key"),
-        ];
-        differs.into_iter().filter(|(differs, _)| *differs).map(|(_, set)| set)
+    /// What a version of a user says: what sign-ins write beside it is theirs.
+    fn into_version(self) -> Value {
+        let mut columns = self.into_value();
+        if let Value::Object(columns) = &mut columns {
+            columns.remove("last_login");
+            columns.remove("last_seen");
+        }
+        columns
     }
 }
 
@@ -393,15 +379,13 @@ pub(super) fn push_update(write: &mut Write, before: &User, after: &User) {
     if before.user_name_key() != after.user_name_key() {
         push_name_check(write, [after.user_name_key()]);
     }
-    let (old, new) = (UserRow::from(before), UserRow::from(after));
     write.push(
-        "IF (UPDATE $id SET version = $user.version, last_modified = $user.last_modified, updated_by = $user.updated_by",
+        "IF (UPDATE $id CONTENT object::extend($this, $user) WHERE version = $version RETURN VALUE version) = [] \
+         { THROW 'outdated' };",
     );
-    new.differences(&old).for_each(|set| write.push(set));
-    write.push(" WHERE version = $version RETURN VALUE version) = [] { THROW 'outdated' };");
     write.bind("id", user_record(after.id));
-    write.bind("version", i64::try_from(before.version).unwrap_or(i64::MAX));
-    write.bind("user", new);
+    write.bind("version", super::stored(before.version));
+    write.bind("user", UserRow::from(after).into_version());
 }
 
 #[derive(SurrealValue)]
@@ -410,7 +394,7 @@ struct UserChange {
     version: i64,
     id: RecordId,
     name: RecordId,
-    user: UserRow,
+    user: Value,
 }
 
 /// Users of one person in several organizations, each in its own database. The batch is in `identity` before and after.
@@ -422,15 +406,10 @@ pub(super) fn push_users(write: &mut Write, users: &[(OrganizationId, User, User
     for (index, (organization, ..)) in users.iter().enumerate() {
         write.use_database(&DatabaseName::of(*organization));
         write.push_element("change", "user_changes", index);
-        write.push("IF (SELECT VALUE version FROM ONLY $change.id) != $change.version { THROW 'outdated' };");
         write.push("IF $change.name.service_account != NONE { THROW 'name taken' };");
         write.push(
-            "UPDATE $change.id SET attributes = $change.user.attributes, user_name_key = $change.user.user_name_key, \
-             email_keys = $change.user.email_keys, account = $change.user.account, \
-             avatar_url = $change.user.avatar_url, metadata = $change.user.metadata, \
-             display_key = $change.user.display_key, external = $change.user.external, \
-             updated_by = $change.user.updated_by, \
-             version = $change.user.version, last_modified = $change.user.last_modified RETURN NONE;",
+            "IF (UPDATE $change.id CONTENT object::extend($this, $change.user) WHERE version = $change.version \
+             RETURN VALUE version) = [] { THROW 'outdated' };",
         );
     }
     write.use_database(&DatabaseName::identity());
@@ -440,7 +419,7 @@ pub(super) fn push_users(write: &mut Write, users: &[(OrganizationId, User, User
             version: super::stored(before.version),
             id: user_record(before.id),
             name: name_record(after.user_name_key()),
-            user: UserRow::from(after),
+            user: UserRow::from(after).into_version(),
         })
         .collect();
     write.bind("user_changes", changes);
