@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::domain::Error;
 
-/// How long requests of one organization may wait all the time until it is no burst any more.
-const BURST: Duration = Duration::from_secs(1);
+/// How long it takes until a request is refused, at least: whoever asks again at once is to cost little.
+const REFUSED_AFTER: Duration = Duration::from_millis(30);
 
 /// What requests are told apart by: each kind has its own bounds, so that none stands in another's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct Admission {
 /// How long a request waits for its turn.
 #[derive(Clone, Copy)]
 struct Patience {
-    /// In a burst, which passes.
+    /// In a burst, which passes: nobody waits any more before as long is over.
     burst: Duration,
     /// Where there is too much all the time: to wait longer would only make everybody wait longer.
     crowded: Duration,
@@ -124,7 +124,7 @@ impl Admission {
     ///
     /// # Errors
     ///
-    /// [`Error::Overloaded`] at once when too many of the same wait, or when the turn does not come in time.
+    /// [`Error::Overloaded`] when too many of the same wait, or when the turn does not come in time.
     pub(super) async fn enter(&self, kind: Kind, whom: &str) -> Result<Admitted, Error> {
         let lane = match kind {
             Kind::Read => &self.reads,
@@ -132,15 +132,32 @@ impl Admission {
             Kind::Login => &self.logins,
             Kind::Bulk => &self.bulk,
         };
-        let (turn, is_crowded) = match lane.ask(whom) {
+        let came = Instant::now();
+        match lane.ask(whom) {
             Asked::Admitted(admitted) => return Ok(admitted),
-            Asked::Waits { turn, is_crowded } => (turn, is_crowded),
-            Asked::Refused => return Err(overloaded(kind)),
-        };
-        let patience = if is_crowded { self.patience.crowded } else { self.patience.burst };
-        match tokio::time::timeout(patience, turn).await {
-            Ok(Ok(admitted)) => Ok(admitted),
-            _ => Err(overloaded(kind)),
+            Asked::Waits(turn) => {
+                if let Some(admitted) = self.patience.wait(lane, whom, turn).await {
+                    return Ok(admitted);
+                }
+            }
+            Asked::Refused => {}
+        }
+        tokio::time::sleep_until(came + REFUSED_AFTER).await;
+        Err(overloaded(kind))
+    }
+}
+
+impl Patience {
+    /// Waits for the turn; none when it does not come in time.
+    async fn wait(self, lane: &Lane, whom: &str, mut turn: oneshot::Receiver<Admitted>) -> Option<Admitted> {
+        let ends = Instant::now() + self.burst;
+        loop {
+            match tokio::time::timeout(self.crowded, &mut turn).await {
+                Ok(admitted) => return admitted.ok(),
+                // It may have become crowded meanwhile.
+                Err(_) if lane.is_crowded(whom, self.burst) || Instant::now() >= ends => return None,
+                Err(_) => {}
+            }
         }
     }
 }
@@ -158,7 +175,7 @@ fn overloaded(kind: Kind) -> Error {
 
 enum Asked {
     Admitted(Admitted),
-    Waits { turn: oneshot::Receiver<Admitted>, is_crowded: bool },
+    Waits(oneshot::Receiver<Admitted>),
     Refused,
 }
 
@@ -184,12 +201,16 @@ impl Lane {
         }
         let (sender, turn) = oneshot::channel();
         let is_first = queue.turns.is_empty();
-        let is_crowded = queue.since.elapsed() > BURST;
         queue.turns.push_back(sender);
         if is_first && !state.turns.iter().any(|known| known == whom) {
             state.turns.push_back(whom.to_owned());
         }
-        Asked::Waits { turn, is_crowded }
+        Asked::Waits(turn)
+    }
+
+    /// Whether its requests have waited all the time for longer than a burst takes.
+    fn is_crowded(&self, whom: &str, burst: Duration) -> bool {
+        self.state().waiting.get(whom).is_some_and(|queue| queue.since.elapsed() > burst)
     }
 
     /// Gives a place that is free to the next, one of each by turns.
@@ -240,17 +261,26 @@ mod tests {
 
     #[tokio::test]
     async fn o02_a_burst_waits_and_where_it_never_ends_nobody_waits_long() {
-        let admission = Arc::new(patient(1, 10, 30_000));
-        let held = admission.enter(Kind::Write, "a").await.expect("free");
-        let waits = tokio::spawn({
+        let admission = Arc::new(patient(1, 10, 2_000));
+        let enter = || {
             let admission = admission.clone();
-            async move { admission.enter(Kind::Write, "a").await.map(drop) }
-        });
-        tokio::time::sleep(BURST + Duration::from_millis(100)).await;
-        let late = tokio::time::timeout(Duration::from_secs(10), admission.enter(Kind::Write, "a")).await;
-        assert!(matches!(late, Ok(Err(Error::Overloaded { .. }))), "refused, and long before a burst would be");
+            tokio::spawn(async move {
+                let came = Instant::now();
+                (admission.enter(Kind::Write, "a").await, came.elapsed())
+            })
+        };
+        let held = admission.enter(Kind::Write, "a").await.expect("free");
+        let waits = enter();
+        tokio::time::sleep(Duration::from_millis(200)).await;
         drop(held);
-        waits.await.expect("it ends").expect("who came first has its turn");
+        let (held, _) = waits.await.expect("it ends");
+        let (first, held) = (enter(), held.expect("a burst has its turn"));
+        tokio::time::sleep(Duration::from_millis(1_900)).await;
+        let (late, waited) = enter().await.expect("it ends");
+        assert!(matches!(late, Err(Error::Overloaded { .. })));
+        assert!((REFUSED_AFTER..Duration::from_millis(1_500)).contains(&waited), "told soon: {waited:?}");
+        assert!(first.await.expect("it ends").0.is_err(), "whoever came first has waited for long enough");
+        drop(held);
         assert!(admission.enter(Kind::Write, "a").await.is_ok());
     }
 
