@@ -13,13 +13,14 @@ use rollcall::clock::{Clock, Entropy};
 use rollcall::domain::audit::{AuditEvent, EventKind};
 use rollcall::domain::provisioning::{ProvisioningEvent, ProvisioningOutcome};
 use rollcall::domain::user::{User, UserDraft, Writer};
-use rollcall::domain::{AuditEventId, Caller, DirectoryId, OrganizationId, ProvisioningEventId, UserId};
+use rollcall::domain::{AuditEventId, Caller, DirectoryId, ProvisioningEventId, UserId};
 use rollcall::store::{OrganizationStore, OwnerWatch, Store};
 use scim::Dialect;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::shared::{CONNECTIONS, per_second, person, resource, store_settings};
+use crate::world::World;
 
 /// A server of one route, for the whole process.
 pub async fn bare(body: &Path) {
@@ -74,41 +75,42 @@ fn writer() -> Writer {
 }
 
 impl StoreAlone {
-    pub async fn open(folder: &Path) -> Self {
-        let url = format!("surrealkv://{}/alone?sync=every", folder.display());
+    /// The copy of the store that was made before the server was started: the same people in the same files.
+    pub async fn open(world: &World) -> Self {
+        let url = format!("surrealkv://{}?sync=every", world.copy().display());
         let store = Store::connect(&store_settings(&url)).await.expect("a store");
-        let entropy = Arc::new(Entropy::default());
-        let id = OrganizationId::new(entropy.id(Clock::default().now()));
-        Self { store: store.organization(id).await.expect("opened"), entropy, next: Arc::default(), users: Vec::new() }
+        let organizations = store.identity().list_organizations().await.expect("read");
+        let [organization] = organizations.as_slice() else { panic!("one organization: {organizations:?}") };
+        let users = world.users.iter().map(|id| id.parse().expect("an id")).collect();
+        let next = Arc::new(AtomicUsize::new(world.users.len()));
+        let store = store.organization(organization.id).await.expect("opened");
+        Self { store, entropy: Arc::new(Entropy::default()), next, users }
     }
 
     /// Users a second that are made, one transaction each.
-    pub async fn creates(&mut self, time: Duration) -> f64 {
+    pub async fn creates(&self, time: Duration) -> f64 {
         let started = Instant::now();
         let mut running = JoinSet::new();
         for _ in 0..CONNECTIONS {
             let (store, entropy, next) = (self.store.clone(), self.entropy.clone(), self.next.clone());
             running.spawn(async move {
-                let mut made = Vec::new();
+                let mut made = 0;
                 while started.elapsed() < time {
                     let body = resource(&person(next.fetch_add(1, Ordering::Relaxed)));
                     let id = UserId::new(entropy.id(Clock::default().now()));
                     let user = User::create(id, UserDraft::new(body).expect("valid"), writer());
                     let event = event(&entropy, EventKind::UserCreated, id);
                     store.insert_user(&user, false, &event).await.expect("stored");
-                    made.push(id);
+                    made += 1;
                 }
                 made
             });
         }
-        let made: Vec<UserId> = running.join_all().await.into_iter().flatten().collect();
-        let rate = per_second(made.len(), started);
-        self.users.extend(made);
-        rate
+        per_second(running.join_all().await.into_iter().sum(), started)
     }
 
-    /// Changes a second, each a read and a transaction, of users that were made before.
-    pub async fn updates(&mut self, time: Duration) -> f64 {
+    /// Changes a second, each a read and a transaction, of users that were there before.
+    pub async fn updates(&self, time: Duration) -> f64 {
         let started = Instant::now();
         let mut running = JoinSet::new();
         let share = self.users.len() / CONNECTIONS;

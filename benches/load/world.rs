@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rollcall::clock::{Clock, Entropy};
@@ -89,6 +89,9 @@ impl World {
         let token = text(&command(&["directory", "create", "acme", "Load"])["token"]);
         let (users, groups) = write_file(&folder.path().join("people.jsonl"), count);
         command(&["import", "acme", "people.jsonl", "--directory", "Load"]);
+        if kind == Kind::Disk {
+            copy(&folder.path().join("store"), &copy_in(&folder));
+        }
         let owner = (text(&made["owner"]["email"]), text(&made["owner"]["password"]));
         // What is remembered of a user takes about half a kilobyte.
         let mebibytes = 128.max(count / 2_000);
@@ -120,6 +123,11 @@ impl World {
         Self { kind, server, token, owner, users, everybody, groups, made, _database: None, folder }
     }
 
+    /// Where the copy of its store is, on disk.
+    pub fn copy(&self) -> PathBuf {
+        copy_in(&self.folder)
+    }
+
     /// As its directory.
     pub fn door(&self) -> Door {
         Door { address: self.server.address.clone(), token: self.token.clone(), media: "application/scim+json" }
@@ -137,6 +145,24 @@ impl World {
     /// The largest group there is.
     pub fn crowd(&self) -> (usize, &str) {
         self.groups.last().map_or((0, ""), |(size, id)| (*size, id))
+    }
+}
+
+fn copy_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("alone")
+}
+
+/// Copies a store that nobody has open.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("read");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
     }
 }
 

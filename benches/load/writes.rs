@@ -41,8 +41,8 @@ pub async fn people(world: &World, results: &mut Results, time: Duration) {
         let text = if active { "True" } else { "False" };
         json!([{"op": "Replace", "path": "active", "value": text}])
     });
-    let mut alone = match world.kind {
-        Kind::Disk => Some(StoreAlone::open(world.folder.path()).await),
+    let alone = match world.kind {
+        Kind::Disk => Some(StoreAlone::open(world).await),
         Kind::Memory | Kind::Remote => None,
     };
     let mut ceilings = [Vec::new(), Vec::new()];
@@ -54,7 +54,7 @@ pub async fn people(world: &World, results: &mut Results, time: Duration) {
         let next = Arc::new(AtomicUsize::new(0));
         let mut samples = Vec::new();
         for _ in 0..TURNS {
-            if let Some(alone) = &mut alone {
+            if let Some(alone) = &alone {
                 let rate = if place == 0 { alone.creates(time).await } else { alone.updates(time).await };
                 ceilings[usize::from(place > 0)].push(rate);
             }
