@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use tokio::runtime::Handle;
 
 use super::Service;
 use crate::domain::Error;
+use crate::store::StoreError;
 
 /// How long ended logins can be listed.
 const ENDED_ARE_KEPT: TimeDelta = TimeDelta::days(90);
@@ -56,15 +58,16 @@ impl Service {
                 let round = Instant::now();
                 while round.elapsed() < EVERY {
                     let (began, written) = (Instant::now(), self.store.revision());
-                    if !store.seal_audit_events().await? {
+                    let sealing = store.clone();
+                    if !aside(async move { sealing.seal_audit_events().await }).await? {
                         break;
                     }
                     // Half of the time is others', and more while they write.
                     let share = if self.store.revision() == written { 1 } else { OTHERS_SHARE };
                     tokio::time::sleep(began.elapsed() * share).await;
                 }
-                store.sweep_provisioning_events(now - log.keep, log.keep_records).await?;
-                Ok::<_, Error>(())
+                let sweeping = store.clone();
+                aside(async move { sweeping.sweep_provisioning_events(now - log.keep, log.keep_records).await }).await
             };
             if let Err(error) = kept.await {
                 outcome = Err(error);
@@ -72,4 +75,14 @@ impl Service {
         }
         outcome
     }
+}
+
+/// Carries out what goes on for a tenth of a second without a pause on a thread of its own: a worker would keep requests waiting
+/// for it.
+async fn aside<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, Error> {
+    let runtime = Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await;
+    Ok(done.map_err(|error| Error::Internal(Box::new(error)))??)
 }
