@@ -2,11 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use rollcall::clock::Entropy;
+use rollcall::domain::audit::{AuditEvent, EventKind};
+use rollcall::domain::user::{User, UserDraft, Writer};
+use rollcall::domain::{AuditEventId, Caller, OrganizationId, UserId};
+use rollcall::store::{OwnerWatch, Store, StoreError};
+use scim::Resource;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::support::app::start_of_time;
 use crate::support::surreal::SurrealServer;
-use crate::support::{Engine, Scim, TestApp, members, user};
+use crate::support::{Engine, Scim, TestApp, members, store_settings, user};
 
 async fn duplicate_creates(scim: &Scim, rounds: usize) {
     for round in 0..rounds {
@@ -159,7 +166,7 @@ async fn c06_a_ring_of_renames_leaves_every_name_with_one_user() {
 async fn sc19_rotation_under_load_leaves_two_live_tokens() {
     let app = TestApp::start().await;
     let tenant = app.tenant("acme").await;
-    let operator = rollcall::domain::Caller::operator(Some(tenant.id));
+    let operator = Caller::operator(Some(tenant.id));
     let mut rotations = JoinSet::new();
     for _ in 0..8 {
         let (service, operator) = (app.service.clone(), operator.clone());
@@ -171,4 +178,37 @@ async fn sc19_rotation_under_load_leaves_two_live_tokens() {
         live += usize::from(tenant.scim.with_token(Some(secret.expose())).get("/Users?count=0").await.status == 200);
     }
     assert_eq!(live, 2);
+}
+
+/// Whoever changes a user read it before: what a sign-in writes beside that stays, and what the change takes away goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sign_in_writes_while_a_user_is_changed_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let on_disk = format!("surrealkv://{}", folder.path().join("store").display());
+    for url in ["mem://", &on_disk] {
+        let (entropy, now) = (Entropy::default(), start_of_time());
+        let store = Store::connect(&store_settings(url)).await.expect("a store");
+        let store = store.organization(OrganizationId::new(entropy.id(now))).await.expect("opened");
+        let writer = Writer { author: None, now, states_all: true };
+        let draft = |attributes: Value| {
+            let attributes = attributes.as_object().expect("an object").clone();
+            UserDraft::new(Resource::from_stored(attributes)).expect("valid")
+        };
+        let event = |kind, user: &User| {
+            let target = ("user", user.id.to_string());
+            AuditEvent::new(AuditEventId::new(entropy.id(now)), now, &Caller::operator(None), kind, target)
+        };
+        let first = draft(json!({"userName": "ada", "externalId": "1", "title": "Countess"}));
+        let before = User::create(UserId::new(entropy.id(now)), first, writer);
+        store.insert_user(&before, false, &event(EventKind::UserCreated, &before)).await.expect("stored");
+        store.touch_user(before.id, now).await.expect("stored");
+        let after = before.with_attributes(draft(json!({"userName": "ada", "locale": "en"})), writer);
+        let changed = event(EventKind::UserUpdated, &after);
+        store.update_user(&before, &after, OwnerWatch::Nobody, &changed).await.expect("stored");
+        let found = store.find_user(before.id).await.expect("read").expect("there");
+        assert_eq!(found, User { last_seen: Some(now), ..after.clone() }, "{url}");
+        let again = event(EventKind::UserUpdated, &after);
+        let outdated = store.update_user(&before, &after, OwnerWatch::Nobody, &again).await;
+        assert!(matches!(outdated, Err(StoreError::Outdated)), "{url}: it is another version now");
+    }
 }
