@@ -152,7 +152,7 @@ impl Patience {
     async fn wait(self, lane: &Lane, whom: &str, mut turn: oneshot::Receiver<Admitted>) -> Option<Admitted> {
         let ends = Instant::now() + self.burst;
         loop {
-            match tokio::time::timeout(self.crowded, &mut turn).await {
+            match tokio::time::timeout_at(ends.min(Instant::now() + self.crowded), &mut turn).await {
                 Ok(admitted) => return admitted.ok(),
                 // It may have become crowded meanwhile.
                 Err(_) if lane.is_crowded(whom, self.burst) || Instant::now() >= ends => return None,
@@ -201,6 +201,9 @@ impl Lane {
         }
         let (sender, turn) = oneshot::channel();
         let is_first = queue.turns.is_empty();
+        if is_first {
+            queue.since = Instant::now();
+        }
         queue.turns.push_back(sender);
         if is_first && !state.turns.iter().any(|known| known == whom) {
             state.turns.push_back(whom.to_owned());
@@ -285,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn o02_what_is_too_much_is_refused_at_once_and_a_place_is_free_again() {
+    async fn o02_what_is_too_much_is_refused_and_a_place_is_free_again() {
         let admission = admission(2, 1);
         let (first, _second) = (admission.enter(Kind::Read, "a").await, admission.enter(Kind::Read, "a").await);
         let (third, fourth) = tokio::join!(admission.enter(Kind::Read, "a"), admission.enter(Kind::Read, "a"));

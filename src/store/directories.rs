@@ -175,11 +175,12 @@ impl Store {
         let bound = self.organization(organization).await?;
         let mut write = Write::new(organization, event);
         push_change(&mut write, change)?;
+        // A new version of each: whoever read it before would write back whose it was.
         write.push(
-            "UPDATE user SET directory = NONE, claimed = [], authority = NONE, \
+            "UPDATE user SET version += 1, last_modified = $removed_now, directory = NONE, claimed = [], authority = NONE, \
              external_key = IF external_id = NONE { NONE } ELSE { string::concat(<string> record::id(id), ':', external_id) } \
              WHERE directory = $directory_key RETURN NONE; \
-             UPDATE group SET directory = NONE, \
+             UPDATE group SET version += 1, last_modified = $removed_now, directory = NONE, \
              external_key = IF external_id = NONE { NONE } ELSE { string::concat(<string> record::id(id), ':', external_id) } \
              WHERE directory = $directory_key RETURN NONE; \
              DELETE $id RETURN NONE;",

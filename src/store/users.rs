@@ -20,8 +20,8 @@ use crate::domain::{AccountId, Author, DirectoryId, OrganizationId, UserId};
 #[surreal(crate = "surrealdb::types")]
 pub(super) struct UserRow {
     id: RecordId,
-    /// The id once more, as a column with an index: pages go on by it.
-    position: Uuid,
+    /// The id once more, as a column with an index: pages go on by it. None in what is kept of those deleted before there was one.
+    position: Option<Uuid>,
     attributes: Json,
     user_name_key: String,
     external_id: Option<String>,
@@ -106,7 +106,7 @@ impl From<&User> for UserRow {
         let (claimed, authority) = claims(user);
         Self {
             id: user_record(user.id),
-            position: uuid(user.id.uuid()),
+            position: Some(uuid(user.id.uuid())),
             attributes: Json::Object(user.attributes.attributes().clone()),
             user_name_key: user.user_name_key(),
             external_id: user.external_id().map(str::to_owned),

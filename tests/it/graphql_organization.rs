@@ -264,10 +264,16 @@ async fn m6_directories_are_kept_over_graphql() {
         owner.done("updateDirectory", json!({"directoryId": id, "isEnabled": true}), "directory { isEnabled }").await;
         owner.done("revokeDirectoryToken", json!({"tokenId": rotated["token"]["id"]}), "token { state }").await;
         assert_eq!(next.get("/Users").await.status, 401);
+        let version = async || {
+            let answer = owner.ask("{ user(by: {userName: \"ada\"}) { version } }", json!({})).await.data();
+            answer["user"]["version"].as_i64().expect("a version")
+        };
+        let before = version().await;
         let gone = owner
             .done("deleteDirectory", json!({"directoryId": id}), "deletedDirectoryId usersReleased groupsReleased")
             .await;
         assert_eq!((&gone["usersReleased"], &gone["groupsReleased"]), (&json!(1), &json!(1)));
+        assert_eq!(version().await, before + 1, "whoever read it before does not write back whose it was");
         owner.done("updateUser", json!({"user": who, "title": "free"}), "user { title }").await;
     }
 }
