@@ -1,19 +1,20 @@
 //! The engine behind the store: one on disk in this process, whose memory and commits are set here, or any other.
 
 use std::borrow::Cow;
-use std::future::IntoFuture;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use secrecy::ExposeSecret;
 use surrealdb::engine::any::{Any, connect};
 use surrealdb::engine::local::Db;
-use surrealdb::method::Query;
 use surrealdb::opt::auth::{Namespace, Root};
 use surrealdb::types::{SurrealValue, Variables};
 use surrealdb::{Connection, IndexedResults, Surreal};
 use surrealdb_cnf::ConfigMap;
 use surrealdb_core::kvs::Datastore;
+
+use super::address::{credentials, endpoint};
+use super::{StoreError, StoreSettings};
 
 /// What a store on disk may keep in memory. The engine's own defaults follow the machine's memory.
 #[derive(Clone, Copy, Debug)]
@@ -36,19 +37,40 @@ pub(super) enum Engine {
 }
 
 impl Engine {
-    /// Opens the store at this URL, which has no credentials in it.
-    pub(super) async fn open(url: &str, memory: DiskMemory) -> Result<Self, surrealdb::Error> {
-        if url.starts_with("surrealkv://") {
-            return Ok(Self::OnDisk(Box::pin(open_on_disk(url, memory)).await?));
-        }
-        Ok(Self::Other(connect(url).await?))
+    /// Opens the store, and signs in to it if it is on a server.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when it cannot be opened or does not let us in.
+    pub(super) async fn open(settings: &StoreSettings) -> Result<Self, StoreError> {
+        let opened = async {
+            let url = endpoint(&settings.url);
+            if url.starts_with("surrealkv://") {
+                return Ok(Self::OnDisk(Box::pin(open_on_disk(&url, settings.memory)).await?));
+            }
+            let db = connect(&url).await?;
+            if let Some((username, password)) = user(settings) {
+                sign_in(&db, &settings.namespace, username, password).await?;
+            }
+            Ok(Self::Other(db))
+        };
+        opened.await.map_err(|error: surrealdb::Error| StoreError::Unavailable(Box::new(error)))
     }
 
-    /// Asks it.
-    pub(super) fn query<'c>(&'c self, text: impl Into<Cow<'c, str>>) -> EngineQuery<'c> {
+    /// Runs statements.
+    ///
+    /// # Errors
+    ///
+    /// That it could not ask. What a statement says is in the results.
+    pub(super) async fn query(
+        &self,
+        text: impl Into<Cow<'_, str>>,
+        bindings: impl Bindings,
+    ) -> Result<IndexedResults, surrealdb::Error> {
+        let (text, variables) = (text.into(), bindings.into_variables());
         match self {
-            Self::OnDisk(db) => EngineQuery::OnDisk(db.query(text)),
-            Self::Other(db) => EngineQuery::Other(db.query(text)),
+            Self::OnDisk(db) => db.query(text).bind(variables).await,
+            Self::Other(db) => db.query(text).bind(variables).await,
         }
     }
 
@@ -60,23 +82,6 @@ impl Engine {
         }
     }
 
-    /// Signs in to a server: as a user of the namespace, which suffices, or as one of the whole server.
-    pub(super) async fn sign_in(
-        &self,
-        namespace: &str,
-        username: &str,
-        password: &str,
-    ) -> Result<(), surrealdb::Error> {
-        let Self::Other(db) = self else { return Ok(()) };
-        let (username, password) = (username.to_owned(), password.to_owned());
-        let scoped =
-            Namespace { namespace: namespace.to_owned(), username: username.clone(), password: password.clone() };
-        if db.signin(scoped).await.is_err() {
-            db.signin(Root { username, password }).await?;
-        }
-        Ok(())
-    }
-
     /// Whether it answers.
     pub(super) async fn health(&self) -> Result<(), surrealdb::Error> {
         match self {
@@ -84,6 +89,28 @@ impl Engine {
             Self::Other(db) => db.health().await,
         }
     }
+}
+
+/// As whom the store on a server is used: its URL says so, or the settings beside it.
+fn user(settings: &StoreSettings) -> Option<(String, String)> {
+    let named = || Some((settings.username.clone()?, settings.password.as_ref()?.expose_secret().to_owned()));
+    credentials(&settings.url)
+        .map(|(_, username, password, _)| (username.to_owned(), password.to_owned()))
+        .or_else(named)
+}
+
+/// Signs in to a server: as a user of the namespace, which suffices, or as one of the whole server.
+async fn sign_in(
+    db: &Surreal<Any>,
+    namespace: &str,
+    username: String,
+    password: String,
+) -> Result<(), surrealdb::Error> {
+    let scoped = Namespace { namespace: namespace.to_owned(), username: username.clone(), password: password.clone() };
+    if db.signin(scoped).await.is_err() {
+        db.signin(Root { username, password }).await?;
+    }
+    Ok(())
 }
 
 async fn choose<C: Connection>(
@@ -153,32 +180,7 @@ fn failed(error: impl std::fmt::Display) -> surrealdb::Error {
     surrealdb::Error::internal(error.to_string())
 }
 
-/// A query of either engine.
-pub(super) enum EngineQuery<'c> {
-    OnDisk(Query<'c, Db>),
-    Other(Query<'c, Any>),
-}
-
-impl<'c> EngineQuery<'c> {
-    /// Adds statements.
-    pub(super) fn query(self, text: impl Into<Cow<'c, str>>) -> Self {
-        match self {
-            Self::OnDisk(query) => Self::OnDisk(query.query(text)),
-            Self::Other(query) => Self::Other(query.query(text)),
-        }
-    }
-
-    /// Gives parameters their values.
-    pub(super) fn bind(self, bindings: impl Bindings) -> Self {
-        let values = bindings.into_variables();
-        match self {
-            Self::OnDisk(query) => Self::OnDisk(query.bind(values)),
-            Self::Other(query) => Self::Other(query.bind(values)),
-        }
-    }
-}
-
-/// What gives parameters their values: one with its name, or all of them.
+/// What gives parameters their values: nothing, one with its name, or all of them.
 pub(super) trait Bindings {
     fn into_variables(self) -> Variables;
 }
@@ -191,20 +193,14 @@ impl<V: SurrealValue> Bindings for (&'static str, V) {
     }
 }
 
-impl Bindings for Variables {
+impl Bindings for () {
     fn into_variables(self) -> Variables {
-        self
+        Variables::new()
     }
 }
 
-impl<'c> IntoFuture for EngineQuery<'c> {
-    type Output = Result<IndexedResults, surrealdb::Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        match self {
-            Self::OnDisk(query) => query.into_future(),
-            Self::Other(query) => query.into_future(),
-        }
+impl Bindings for Variables {
+    fn into_variables(self) -> Variables {
+        self
     }
 }

@@ -1,7 +1,7 @@
 //! Bringing a database up to date: numbered, forward only, frozen once merged, each recorded with its checksum.
 
 use sha2::{Digest, Sha256};
-use surrealdb::types::RecordId;
+use surrealdb::types::{RecordId, Variables};
 
 use super::StoreError;
 use super::engine::Engine;
@@ -36,7 +36,7 @@ pub(super) const REMOTE: Migrations =
 
 /// Applies what is missing. Several nodes may do so at once: each migration is applied by exactly one of them.
 pub(super) async fn apply(db: &Engine, migrations: Migrations) -> Result<(), StoreError> {
-    db.query("DEFINE TABLE IF NOT EXISTS migration SCHEMALESS").await?.check()?;
+    db.query("DEFINE TABLE IF NOT EXISTS migration SCHEMALESS", ()).await?.check()?;
     for (name, text) in migrations {
         let checksum = checksum(text);
         let mut attempts = 0;
@@ -59,15 +59,16 @@ pub(super) async fn apply(db: &Engine, migrations: Migrations) -> Result<(), Sto
 
 async fn recorded(db: &Engine, name: &str) -> Result<Option<String>, StoreError> {
     let id = RecordId::new("migration", name);
-    let mut results = settle(db.query("SELECT VALUE checksum FROM ONLY $id").bind(("id", id)).await?)?;
+    let mut results = settle(db.query("SELECT VALUE checksum FROM ONLY $id", ("id", id)).await?)?;
     Ok(results.take(0)?)
 }
 
 async fn apply_one(db: &Engine, name: &str, text: &str, checksum: &str) -> Result<(), StoreError> {
     let batch = format!("BEGIN; CREATE $id SET checksum = $checksum RETURN NONE; {text} COMMIT;");
-    let results =
-        db.query(batch).bind(("id", RecordId::new("migration", name))).bind(("checksum", checksum.to_owned())).await?;
-    settle(results).map(drop)
+    let mut variables = Variables::new();
+    variables.insert("id", RecordId::new("migration", name));
+    variables.insert("checksum", checksum);
+    settle(db.query(batch, variables).await?).map(drop)
 }
 
 fn checksum(text: &str) -> String {

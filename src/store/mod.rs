@@ -4,6 +4,7 @@
 //! database each. A query can only see the database its handle is bound to.
 
 mod accounts;
+mod address;
 mod attempts;
 mod audit;
 mod bearers;
@@ -35,6 +36,7 @@ mod roles;
 mod roster;
 mod second_factors;
 mod service_accounts;
+mod session;
 mod sign_in;
 mod signing_keys;
 mod stamps;
@@ -49,7 +51,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use moka::future::Cache;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 pub(crate) use accounts::NewPerson;
 pub use accounts::{Credentials, KnownAccount, Session};
@@ -85,9 +87,9 @@ pub(crate) use sign_in::{DeviceTrust, PasswordSet, SignIn};
 pub use stamps::Stamp;
 pub use user_list::{Seek, SortKey, UserOrder, UserQuery, UserStates};
 
-use engine::Engine;
-use reach::{Asking, Reach};
+use reach::Reach;
 use roster::Rosters;
+use session::{Asking, DatabaseSession};
 use stamps::Stamps;
 use write::Write;
 
@@ -114,8 +116,6 @@ pub struct StoreSettings {
 
 /// The store: one namespace, a database for identities and one for each organization.
 pub struct Store {
-    db: Engine,
-    namespace: String,
     shared: Shared,
     identity: IdentityStore,
     organizations: Cache<OrganizationId, OrganizationStore>,
@@ -123,7 +123,7 @@ pub struct Store {
 
 /// A session bound to one database.
 struct Bound {
-    db: Engine,
+    db: DatabaseSession,
     name: DatabaseName,
     /// Whether there may be events that have no number yet.
     unsealed: AtomicBool,
@@ -133,7 +133,7 @@ struct Bound {
 }
 
 impl Bound {
-    fn new(db: Engine, name: DatabaseName, store: &Shared) -> Self {
+    fn new(db: DatabaseSession, name: DatabaseName, store: &Shared) -> Self {
         Self {
             db,
             name,
@@ -146,7 +146,7 @@ impl Bound {
     /// Asks the engine; counted.
     fn query<'c>(&'c self, query: impl Into<Cow<'c, str>>) -> Asking<'c> {
         self.shared.queries.fetch_add(1, Ordering::Relaxed);
-        Asking::new(self.db.query(query), &self.shared.reach)
+        self.db.query(query)
     }
 }
 
@@ -214,20 +214,14 @@ impl Store {
     /// [`StoreError::Unavailable`] when it cannot be opened: the server is down, or another process has the directory
     /// open; [`StoreError::Failed`] when a migration does not apply.
     pub async fn connect(settings: &StoreSettings) -> Result<Self, StoreError> {
-        let opened = Engine::open(&endpoint(&settings.url), settings.memory).await;
-        let db = opened.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        sign_in(&db, settings).await?;
-        // A user of the namespace may not define it; then it is there already.
-        let _ = db.query(format!("DEFINE NAMESPACE IF NOT EXISTS `{}`", settings.namespace.replace('`', ""))).await;
-        let bound = bind(&db, &settings.namespace, &DatabaseName::identity()).await?;
-        migrate::apply(&bound, migrate::IDENTITY).await?;
-        let commits = Arc::new(AtomicU64::new(0));
-        let reach = Reach::new(db.clone(), &endpoint(&settings.url))?;
-        let queries = Arc::new(AtomicU64::new(0));
+        let reach = Reach::connect(settings).await?;
+        let name = DatabaseName::identity();
+        let session = DatabaseSession::open(&reach, name).await?;
+        migrate::apply(&*session.engine().await?, migrate::IDENTITY).await?;
+        let (commits, queries) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let shared = Shared { reach, commits, stamps: Arc::default(), rosters: Arc::default(), queries };
-        let identity = IdentityStore(Arc::new(Bound::new(bound, DatabaseName::identity(), &shared)));
-        let organizations = Cache::new(OPEN_ORGANIZATIONS);
-        Ok(Self { db, namespace: settings.namespace.clone(), shared, identity, organizations })
+        let identity = IdentityStore(Arc::new(Bound::new(session, name, &shared)));
+        Ok(Self { shared, identity, organizations: Cache::new(OPEN_ORGANIZATIONS) })
     }
 
     /// A number that moves with every unit of work committed here; none where other processes write too. What was read
@@ -260,12 +254,13 @@ impl Store {
     pub async fn organization(&self, id: OrganizationId) -> Result<OrganizationStore, StoreError> {
         let open = async {
             let (name, reach) = (DatabaseName::of(id), &self.shared.reach);
-            let bound = reach.run(bind(&self.db, &self.namespace, &name)).await?;
-            reach.run_patiently(migrate::apply(&bound, migrate::ORGANIZATION)).await?;
+            let session = reach.run(DatabaseSession::open(reach, name)).await?;
+            let engine = session.engine().await?;
+            reach.run_patiently(migrate::apply(&engine, migrate::ORGANIZATION)).await?;
             if reach.is_remote() {
-                reach.run_patiently(migrate::apply(&bound, migrate::REMOTE)).await?;
+                reach.run_patiently(migrate::apply(&engine, migrate::REMOTE)).await?;
             }
-            let bound = Bound::new(bound, name, &self.shared);
+            let bound = Bound::new(session, name, &self.shared);
             Ok::<_, StoreError>(OrganizationStore(Arc::new(bound), id, Arc::default()))
         };
         self.organizations.try_get_with(id, open).await.map_err(|error| match &*error {
@@ -306,57 +301,8 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.shared.reach.run(self.db.health()).await.map_err(|error| StoreError::Unavailable(Box::new(error)))
+        self.shared.reach.ping().await
     }
-}
-
-/// SurrealKV acknowledges a write only once it is on disk, unless the URL says otherwise.
-fn endpoint(url: &str) -> String {
-    match url.strip_prefix("surrealkv://") {
-        Some(path) if !path.contains("sync=") => {
-            let separator = if path.contains('?') { '&' } else { '?' };
-            format!("{url}{separator}sync=every")
-        }
-        _ => without_credentials(url),
-    }
-}
-
-/// `ws://user:password@host` is signed in to, not sent.
-fn without_credentials(url: &str) -> String {
-    match credentials(url) {
-        Some((scheme, _, _, rest)) => format!("{scheme}://{rest}"),
-        None => url.to_owned(),
-    }
-}
-
-/// Scheme, user, password and the rest of `ws://user:password@host`.
-fn credentials(url: &str) -> Option<(&str, &str, &str, &str)> {
-    let (scheme, rest) = url.split_once("://")?;
-    if !matches!(scheme, "ws" | "wss") {
-        return None;
-    }
-    let (user, rest) = rest.rsplit_once('@')?;
-    let (user, password) = user.split_once(':')?;
-    Some((scheme, user, password, rest))
-}
-
-async fn sign_in(db: &Engine, settings: &StoreSettings) -> Result<(), StoreError> {
-    let (username, password) = match (credentials(&settings.url), &settings.username, &settings.password) {
-        (Some((_, username, password, _)), _, _) => (username.to_owned(), password.to_owned()),
-        (None, Some(username), Some(password)) => (username.clone(), password.expose_secret().to_owned()),
-        _ => return Ok(()),
-    };
-    let signed_in = db.sign_in(&settings.namespace, &username, &password).await;
-    signed_in.map_err(|error| StoreError::Unavailable(Box::new(error)))
-}
-
-/// A session of its own, bound to one database, which is made if it is not there.
-async fn bind(db: &Engine, namespace: &str, database: &DatabaseName) -> Result<Engine, surrealdb::Error> {
-    let (bound, database) = (db.clone(), database.to_string());
-    bound.choose(namespace, None).await?;
-    bound.query(format!("DEFINE DATABASE IF NOT EXISTS {database}")).await?.check()?;
-    bound.choose(namespace, Some(&database)).await?;
-    Ok(bound)
 }
 
 /// Milliseconds since 1970.
@@ -381,24 +327,4 @@ fn unreadable(what: &str) -> StoreError {
 
 pub(crate) fn uuid(id: uuid::Uuid) -> surrealdb::types::Uuid {
     id.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn d8_surrealkv_is_durable_unless_told_otherwise() {
-        assert_eq!(endpoint("surrealkv://data/x"), "surrealkv://data/x?sync=every");
-        assert_eq!(endpoint("surrealkv://data/x?sync=never"), "surrealkv://data/x?sync=never");
-        assert_eq!(endpoint("surrealkv://x?versioned=true"), "surrealkv://x?versioned=true&sync=every");
-        assert_eq!(endpoint("mem://"), "mem://");
-    }
-
-    #[test]
-    fn credentials_leave_the_url_of_a_server() {
-        assert_eq!(endpoint("ws://root:p:w@127.0.0.1:8000"), "ws://127.0.0.1:8000");
-        assert_eq!(credentials("wss://u:p@h"), Some(("wss", "u", "p", "h")));
-        assert_eq!(credentials("ws://h"), None);
-    }
 }

@@ -1,21 +1,17 @@
 //! Whether a store on a server can be reached. The SDK queues what is asked while it reconnects, for as long as that
 //! takes: here nothing waits longer than its patience, and nothing waits at all while the store is known to be away.
 
-use std::borrow::Cow;
-use std::future::IntoFuture;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use surrealdb::IndexedResults;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tracing::Instrument as _;
+use tokio::time::Instant;
 
-use super::StoreError;
-use super::engine::{Bindings, Engine, EngineQuery};
-use crate::telemetry::TRACE;
+use super::address::{endpoint, server_of};
+use super::engine::Engine;
+use super::{StoreError, StoreSettings};
 
 /// How long a query may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,9 +25,15 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// How often a store that is away is looked for, and how long it may take to answer.
 const LOOKED_FOR_EVERY: Duration = Duration::from_millis(250);
 
-/// Whether the store answers, as far as this process knows.
+/// How often one that is away is connected to anew, beside the connection there is, and how long that may take. The SDK
+/// keeps a connection that is acknowledged and never answered: a firewall that was restarted makes such.
+const CONNECTED_EVERY: Duration = Duration::from_secs(2);
+const CONNECTS_WITHIN: Duration = Duration::from_secs(1);
+
+/// The connection to the store, and whether it answers, as far as this process knows.
 pub(super) struct Reach {
-    db: Engine,
+    settings: StoreSettings,
+    connection: RwLock<Arc<Engine>>,
     /// Host and port, if it is on a server; one in this process is always there.
     server: Option<String>,
     away: AtomicBool,
@@ -39,13 +41,39 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// `url`: where the store is, without credentials.
+    /// Opens the store; its namespace is made if it is not there.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] for the URL of a server that names no host.
-    pub(super) fn new(db: Engine, url: &str) -> Result<Arc<Self>, StoreError> {
-        Ok(Arc::new(Self { db, server: server_of(url)?, away: AtomicBool::new(false), returns: Notify::new() }))
+    /// [`StoreError::Unavailable`] when it cannot be opened, and for the URL of a server that names no host.
+    pub(super) async fn connect(settings: &StoreSettings) -> Result<Arc<Self>, StoreError> {
+        let server = server_of(&endpoint(&settings.url))?;
+        let connection = Engine::open(settings).await?;
+        // A user of the namespace may not define it; then it is there already.
+        let namespace = settings.namespace.replace('`', "");
+        let _ = connection.query(format!("DEFINE NAMESPACE IF NOT EXISTS `{namespace}`"), ()).await;
+        Ok(Arc::new(Self {
+            settings: settings.clone(),
+            connection: RwLock::new(Arc::new(connection)),
+            server,
+            away: AtomicBool::new(false),
+            returns: Notify::new(),
+        }))
+    }
+
+    /// The connection in use.
+    pub(super) fn connection(&self) -> Arc<Engine> {
+        self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether this is the connection in use.
+    pub(super) fn uses(&self, connection: &Arc<Engine>) -> bool {
+        !self.is_remote() || Arc::ptr_eq(connection, &self.connection.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The namespace that is ours.
+    pub(super) fn namespace(&self) -> &str {
+        &self.settings.namespace
     }
 
     /// Whether the store is on a server that others may use too.
@@ -83,6 +111,7 @@ impl Reach {
         asking: impl Future<Output = Result<T, E>>,
     ) -> Result<T, StoreError> {
         let Some(server) = &self.server else { return asking.await.map_err(Into::into) };
+        let connection = self.connection();
         if self.away.load(Ordering::Acquire) {
             return Err(away("it is away"));
         }
@@ -91,16 +120,16 @@ impl Reach {
             outcome = asking => {
                 let outcome = outcome.map_err(Into::into);
                 if matches!(outcome, Err(StoreError::Unavailable(_))) {
-                    self.look_for();
+                    self.look_for(&connection);
                 }
                 outcome
             }
             () = vanishes(server) => {
-                self.look_for();
+                self.look_for(&connection);
                 Err(away("nothing listens there"))
             }
-            () = self.falls_silent() => {
-                self.look_for();
+            () = falls_silent(&connection) => {
+                self.look_for(&connection);
                 Err(away("it does not answer"))
             }
             // It is there, and this is too much for it: that concerns nobody else.
@@ -108,14 +137,14 @@ impl Reach {
         }
     }
 
-    /// Ends when the store does not even say that it is there.
-    async fn falls_silent(&self) {
-        loop {
-            tokio::time::sleep(SILENT).await;
-            if !matches!(tokio::time::timeout(ANSWERS_WITHIN, self.db.health()).await, Ok(Ok(()))) {
-                return;
-            }
-        }
+    /// Asks it whether it answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reach::run`].
+    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), StoreError> {
+        let connection = self.connection();
+        self.run(connection.health()).await.map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 
     /// Waits a moment for a store that is away; whether it is there.
@@ -127,19 +156,26 @@ impl Reach {
         tokio::time::timeout(patience, returned).await.is_ok()
     }
 
-    /// From now on it is away, until it answers.
-    fn look_for(self: &Arc<Self>) {
-        if self.away.swap(true, Ordering::AcqRel) {
+    /// From now on it is away, until it answers: on the connection that just failed, or on another.
+    fn look_for(self: &Arc<Self>, connection: &Arc<Engine>) {
+        if !self.uses(connection) || self.away.swap(true, Ordering::AcqRel) {
             return;
         }
         metrics::gauge!("rollcall_store_away").set(1.0);
         tracing::warn!("the store does not answer: requests are refused until it does");
-        let reach = self.clone();
+        let (reach, connection) = (self.clone(), connection.clone());
         tokio::spawn(async move {
+            let mut connects = Instant::now() + CONNECTED_EVERY;
             loop {
                 tokio::time::sleep(LOOKED_FOR_EVERY).await;
-                if matches!(tokio::time::timeout(LOOKED_FOR_EVERY, reach.db.health()).await, Ok(Ok(()))) {
+                if answers(&connection, LOOKED_FOR_EVERY).await {
                     break;
+                }
+                if connects <= Instant::now() {
+                    if reach.connect_anew().await {
+                        break;
+                    }
+                    connects = Instant::now() + CONNECTED_EVERY;
                 }
             }
             reach.away.store(false, Ordering::Release);
@@ -147,6 +183,31 @@ impl Reach {
             metrics::gauge!("rollcall_store_away").set(0.0);
             tracing::info!("the store answers again");
         });
+    }
+
+    /// Makes another connection the one in use, if it answers. Sessions move to it when they are next used; the SDK closes
+    /// the one before when the last has left it.
+    async fn connect_anew(&self) -> bool {
+        let Ok(Ok(engine)) = tokio::time::timeout(CONNECTS_WITHIN, Engine::open(&self.settings)).await else {
+            return false;
+        };
+        *self.connection.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(engine);
+        true
+    }
+}
+
+/// Whether a connection answers in time.
+async fn answers(connection: &Engine, within: Duration) -> bool {
+    matches!(tokio::time::timeout(within, connection.health()).await, Ok(Ok(())))
+}
+
+/// Ends when the store does not even say that it is there.
+async fn falls_silent(connection: &Engine) {
+    loop {
+        tokio::time::sleep(SILENT).await;
+        if !answers(connection, ANSWERS_WITHIN).await {
+            return;
+        }
     }
 }
 
@@ -164,79 +225,6 @@ async fn vanishes(server: &str) {
     }
 }
 
-/// Host and port in the URL of a server; none for a store in this process.
-fn server_of(url: &str) -> Result<Option<String>, StoreError> {
-    if !url.starts_with("ws://") && !url.starts_with("wss://") {
-        return Ok(None);
-    }
-    let parsed = reqwest::Url::parse(url).ok();
-    let named = parsed.and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
-    named.map(Some).ok_or_else(|| StoreError::Unavailable("store.url names no host".into()))
-}
-
 fn away(why: &str) -> StoreError {
     StoreError::Unavailable(why.into())
-}
-
-/// A query on its way.
-pub(super) struct Asking<'c> {
-    query: EngineQuery<'c>,
-    reach: &'c Arc<Reach>,
-    is_write: bool,
-}
-
-impl<'c> Asking<'c> {
-    pub(super) fn new(query: EngineQuery<'c>, reach: &'c Arc<Reach>) -> Self {
-        Self { query, reach, is_write: false }
-    }
-
-    /// It may take as long as a write.
-    pub(super) fn patiently(self) -> Self {
-        Self { is_write: true, ..self }
-    }
-
-    /// Adds statements.
-    pub(super) fn query(self, text: impl Into<Cow<'c, str>>) -> Self {
-        Self { query: self.query.query(text), ..self }
-    }
-
-    /// Gives parameters their values.
-    pub(super) fn bind(self, bindings: impl Bindings) -> Self {
-        Self { query: self.query.bind(bindings), ..self }
-    }
-}
-
-impl<'c> IntoFuture for Asking<'c> {
-    type Output = Result<IndexedResults, StoreError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        let Self { query, reach, is_write } = self;
-        let trace =
-            tracing::info_span!(target: TRACE, "store.query", otel.kind = "client", db.system.name = "surrealdb");
-        let asking = async move {
-            if is_write { reach.run_patiently(query.into_future()).await } else { reach.run(query.into_future()).await }
-        };
-        Box::pin(asking.instrument(trace))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_is_where_its_url_says() {
-        for (url, server) in [
-            ("ws://db:8000", Some("db:8000")),
-            ("wss://db.example/rpc", Some("db.example:443")),
-            ("ws://[::1]:8000", Some("[::1]:8000")),
-            ("mem://", None),
-            ("surrealkv://data/x?sync=every", None),
-            ("rocksdb://x", None),
-        ] {
-            assert_eq!(server_of(url).expect("a server or none").as_deref(), server, "{url}");
-        }
-        assert!(server_of("ws://").is_err(), "never taken for a store in this process");
-    }
 }

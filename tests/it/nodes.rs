@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::cli::{Running, json};
+use crate::support::middlebox::Middlebox;
 use crate::support::surreal::SurrealServer;
 use crate::support::{Scim, TestApp, filtered, http, members, user};
 
@@ -208,6 +209,33 @@ async fn d01_while_the_database_is_away_nothing_hangs_and_nothing_accepted_is_lo
     assert!(accepted > 20, "{accepted}");
     let operator = Caller::operator(Some(tenant.id));
     app.service.verify_audit_trail(&operator, Some(tenant.id), &|_| ()).await.expect("the trail is read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d02_a_connection_that_is_acknowledged_and_never_answered_is_replaced() {
+    let Some(server) = SurrealServer::start() else { return };
+    let middlebox = Middlebox::before(&server.address).await;
+    let app = TestApp::start_at(&SurrealServer::url_at(&middlebox.address)).await;
+    let tenant = app.tenant("acme").await;
+    let path = format!("/Users/{}", tenant.scim.make_user("known").await);
+    for title in ["once", "twice"] {
+        middlebox.forget_connections();
+        let forgotten = Instant::now();
+        loop {
+            let answer = tenant.scim.get(&path).await;
+            if answer.status == 200 {
+                break;
+            }
+            assert!(!answer.header("retry-after").is_empty());
+            answer.refused(503, None);
+            assert!(forgotten.elapsed() < Duration::from_secs(10), "it is never replaced");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        println!("replaced after {:?}", forgotten.elapsed());
+        let change = json!([{"op": "replace", "path": "title", "value": title}]);
+        assert_eq!(tenant.scim.patch(&path, change).await.expect(200)["title"], title);
+    }
+    app.tenant("afterwards").await.scim.make_user("somebody").await;
 }
 
 fn node(folder: &Path, store: &str, port: u16) -> Running {

@@ -4,6 +4,7 @@ pub mod app;
 pub mod client;
 pub mod conversation;
 pub mod front_end;
+pub mod middlebox;
 #[path = "../../tools/openid_provider.rs"]
 pub mod openid_provider;
 pub mod person;

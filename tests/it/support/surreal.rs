@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 pub struct SurrealServer {
     process: Child,
-    address: String,
+    pub address: String,
     storage: String,
 }
 
@@ -45,7 +45,12 @@ impl SurrealServer {
     }
 
     pub fn url(&self) -> String {
-        format!("ws://root:root@{}", self.address)
+        Self::url_at(&self.address)
+    }
+
+    /// The URL where the server is reached by another address.
+    pub fn url_at(address: &str) -> String {
+        format!("ws://root:root@{address}")
     }
 }
 

@@ -1,0 +1,78 @@
+//! Where the store is: what its URL says to the engine, and what it says to us.
+
+use super::StoreError;
+
+/// SurrealKV acknowledges a write only once it is on disk, unless the URL says otherwise.
+pub(super) fn endpoint(url: &str) -> String {
+    match url.strip_prefix("surrealkv://") {
+        Some(path) if !path.contains("sync=") => {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            format!("{url}{separator}sync=every")
+        }
+        _ => without_credentials(url),
+    }
+}
+
+/// `ws://user:password@host` is signed in to, not sent.
+fn without_credentials(url: &str) -> String {
+    match credentials(url) {
+        Some((scheme, _, _, rest)) => format!("{scheme}://{rest}"),
+        None => url.to_owned(),
+    }
+}
+
+/// Scheme, user, password and the rest of `ws://user:password@host`.
+pub(super) fn credentials(url: &str) -> Option<(&str, &str, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    if !matches!(scheme, "ws" | "wss") {
+        return None;
+    }
+    let (user, rest) = rest.rsplit_once('@')?;
+    let (user, password) = user.split_once(':')?;
+    Some((scheme, user, password, rest))
+}
+
+/// Host and port in the URL of a server; none for a store in this process.
+pub(super) fn server_of(url: &str) -> Result<Option<String>, StoreError> {
+    if !url.starts_with("ws://") && !url.starts_with("wss://") {
+        return Ok(None);
+    }
+    let parsed = reqwest::Url::parse(url).ok();
+    let named = parsed.and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
+    named.map(Some).ok_or_else(|| StoreError::Unavailable("store.url names no host".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d8_surrealkv_is_durable_unless_told_otherwise() {
+        assert_eq!(endpoint("surrealkv://data/x"), "surrealkv://data/x?sync=every");
+        assert_eq!(endpoint("surrealkv://data/x?sync=never"), "surrealkv://data/x?sync=never");
+        assert_eq!(endpoint("surrealkv://x?versioned=true"), "surrealkv://x?versioned=true&sync=every");
+        assert_eq!(endpoint("mem://"), "mem://");
+    }
+
+    #[test]
+    fn credentials_leave_the_url_of_a_server() {
+        assert_eq!(endpoint("ws://root:p:w@127.0.0.1:8000"), "ws://127.0.0.1:8000");
+        assert_eq!(credentials("wss://u:p@h"), Some(("wss", "u", "p", "h")));
+        assert_eq!(credentials("ws://h"), None);
+    }
+
+    #[test]
+    fn a_server_is_where_its_url_says() {
+        for (url, server) in [
+            ("ws://db:8000", Some("db:8000")),
+            ("wss://db.example/rpc", Some("db.example:443")),
+            ("ws://[::1]:8000", Some("[::1]:8000")),
+            ("mem://", None),
+            ("surrealkv://data/x?sync=every", None),
+            ("rocksdb://x", None),
+        ] {
+            assert_eq!(server_of(url).expect("a server or none").as_deref(), server, "{url}");
+        }
+        assert!(server_of("ws://").is_err(), "never taken for a store in this process");
+    }
+}
