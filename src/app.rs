@@ -146,7 +146,7 @@ impl Bound {
             service: service.clone(),
             rates: Arc::new(config.directory_rates()),
             public_rates: Arc::new(config.public_rates()),
-            admission: Arc::new(Admission::new(config.admission)),
+            admission: Arc::new(Admission::new(config.admission())),
             settings: Arc::new(config.api_settings(self.address)),
             graphql: Arc::new(graphql),
         };

@@ -148,6 +148,16 @@ mod tests {
     }
 
     #[test]
+    fn o02_writes_at_once_are_as_many_as_the_machine_does_unless_told_otherwise() {
+        let at_once = |text: &str| load(text).expect("valid").admission().writes.at_once;
+        let processors = std::thread::available_parallelism().expect("some").get();
+        assert_eq!(at_once(""), 3 * processors);
+        assert_eq!(at_once("[store]\nurl = \"ws://db:8000\""), 16);
+        assert_eq!(at_once("[admission.writes]\nat_once = 40\nwaiting = 1"), 40);
+        assert!(load("[admission.reads]\nat_once = 0").is_err());
+    }
+
+    #[test]
     fn traces_are_sent_to_an_address_by_builds_that_can() {
         let set = |endpoint: &str| load(&format!("[telemetry]\notlp_endpoint = \"{endpoint}\""));
         for endpoint in ["http://127.0.0.1:4318", "https://collector.example/otlp/", "http://[::1]:4318"] {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::domain::Error;
 
 /// How long it takes until a request is refused, at least: whoever asks again at once is to cost little.
-const REFUSED_AFTER: Duration = Duration::from_millis(30);
+const REFUSED_AFTER: Duration = Duration::from_millis(25);
 
 /// What requests are told apart by: each kind has its own bounds, so that none stands in another's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +55,9 @@ pub struct Admission {
     writes: Arc<Lane>,
     logins: Arc<Lane>,
     bulk: Arc<Lane>,
-    patience: Patience,
 }
 
-/// How long a request waits for its turn.
+/// How long a request waits for its turn (`CoDel`, RFC 8289, for requests instead of packets).
 #[derive(Clone, Copy)]
 struct Patience {
     /// In a burst, which passes: nobody waits any more before as long is over.
@@ -69,6 +68,7 @@ struct Patience {
 
 struct Lane {
     settings: LaneSettings,
+    patience: Patience,
     state: Mutex<State>,
 }
 
@@ -81,15 +81,49 @@ struct State {
     turns: VecDeque<String>,
 }
 
+/// Those who wait of one organization or address, the first to come in front.
+#[derive(Default)]
 struct Queue {
-    turns: VecDeque<oneshot::Sender<Admitted>>,
-    /// Since when there is always somebody in it.
-    since: Instant,
+    turns: VecDeque<Turn>,
+    /// Since when whoever has waited for longest has waited for too long, whenever somebody's turn comes.
+    behind: Option<Instant>,
+    /// Until when there is taken to be too much all the time.
+    crowded_until: Option<Instant>,
 }
 
-impl Default for Queue {
-    fn default() -> Self {
-        Self { turns: VecDeque::new(), since: Instant::now() }
+struct Turn {
+    came: Instant,
+    admits: oneshot::Sender<Admitted>,
+}
+
+impl Queue {
+    /// Whether there is more than can be done, and not only for a moment.
+    fn is_crowded(&self, now: Instant) -> bool {
+        self.crowded_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether there is nothing in it to be kept.
+    fn is_idle(&self, now: Instant) -> bool {
+        self.turns.is_empty() && !self.is_crowded(now)
+    }
+
+    /// Whose turn it is. Who came first, as a rule; where there is too much all the time, who came last: they are done soon,
+    /// the others would all be late, and some of them are refused whoever goes first.
+    fn next(&mut self, patience: Patience, now: Instant) -> Option<Turn> {
+        self.turns.retain(|turn| !turn.admits.is_closed());
+        let waited = now - self.turns.front()?.came;
+        let is_crowded = self.is_crowded(now);
+        // Who is refused waits no more: where it is crowded half of it says that it still is.
+        if waited < if is_crowded { patience.crowded / 2 } else { patience.crowded } {
+            self.behind = None;
+        } else if now - *self.behind.get_or_insert(now) > patience.burst || is_crowded {
+            self.crowded_until = Some(now + patience.burst);
+        }
+        let next = if is_crowded { self.turns.pop_back() } else { self.turns.pop_front() };
+        if self.turns.is_empty() {
+            self.behind = None;
+        }
+        next
     }
 }
 
@@ -107,16 +141,16 @@ impl Drop for Admitted {
 impl Admission {
     /// With these bounds.
     pub fn new(settings: AdmissionSettings) -> Self {
-        let lane = |settings| Arc::new(Lane { settings, state: Mutex::default() });
+        let patience = Patience {
+            burst: Duration::from_millis(settings.wait_milliseconds),
+            crowded: Duration::from_millis(settings.crowded_wait_milliseconds),
+        };
+        let lane = |settings| Arc::new(Lane { settings, patience, state: Mutex::default() });
         Self {
             reads: lane(settings.reads),
             writes: lane(settings.writes),
             logins: lane(settings.logins),
             bulk: lane(settings.bulk),
-            patience: Patience {
-                burst: Duration::from_millis(settings.wait_milliseconds),
-                crowded: Duration::from_millis(settings.crowded_wait_milliseconds),
-            },
         }
     }
 
@@ -136,7 +170,7 @@ impl Admission {
         match lane.ask(whom) {
             Asked::Admitted(admitted) => return Ok(admitted),
             Asked::Waits(turn) => {
-                if let Some(admitted) = self.patience.wait(lane, whom, turn).await {
+                if let Some(admitted) = lane.wait(whom, turn).await {
                     return Ok(admitted);
                 }
             }
@@ -144,21 +178,6 @@ impl Admission {
         }
         tokio::time::sleep_until(came + REFUSED_AFTER).await;
         Err(overloaded(kind))
-    }
-}
-
-impl Patience {
-    /// Waits for the turn; none when it does not come in time.
-    async fn wait(self, lane: &Lane, whom: &str, mut turn: oneshot::Receiver<Admitted>) -> Option<Admitted> {
-        let ends = Instant::now() + self.burst;
-        loop {
-            match tokio::time::timeout_at(ends.min(Instant::now() + self.crowded), &mut turn).await {
-                Ok(admitted) => return admitted.ok(),
-                // It may have become crowded meanwhile.
-                Err(_) if lane.is_crowded(whom, self.burst) || Instant::now() >= ends => return None,
-                Err(_) => {}
-            }
-        }
     }
 }
 
@@ -192,46 +211,54 @@ impl Lane {
         }
         let queue = state.waiting.entry(whom.to_owned()).or_default();
         // Who gave up waiting is in nobody's way.
-        queue.turns.retain(|turn| !turn.is_closed());
+        queue.turns.retain(|turn| !turn.admits.is_closed());
         if queue.turns.len() >= self.settings.waiting {
-            if queue.turns.is_empty() {
-                state.waiting.remove(whom);
-            }
             return Asked::Refused;
         }
-        let (sender, turn) = oneshot::channel();
-        let is_first = queue.turns.is_empty();
-        if is_first {
-            queue.since = Instant::now();
-        }
-        queue.turns.push_back(sender);
-        if is_first && !state.turns.iter().any(|known| known == whom) {
+        let (admits, turn) = oneshot::channel();
+        queue.turns.push_back(Turn { came: Instant::now(), admits });
+        if !state.turns.iter().any(|known| known == whom) {
             state.turns.push_back(whom.to_owned());
         }
         Asked::Waits(turn)
     }
 
-    /// Whether its requests have waited all the time for longer than a burst takes.
-    fn is_crowded(&self, whom: &str, burst: Duration) -> bool {
-        self.state().waiting.get(whom).is_some_and(|queue| queue.since.elapsed() > burst)
+    /// Waits for the turn; none when it does not come in time: nobody waits any more before as long as a burst is over, and
+    /// where it is crowded they wait less.
+    async fn wait(&self, whom: &str, mut turn: oneshot::Receiver<Admitted>) -> Option<Admitted> {
+        let Patience { burst, crowded } = self.patience;
+        let ends = Instant::now() + burst;
+        loop {
+            match tokio::time::timeout_at(ends.min(Instant::now() + crowded), &mut turn).await {
+                Ok(admitted) => return admitted.ok(),
+                // It may have become crowded meanwhile.
+                Err(_) if self.is_crowded(whom) || Instant::now() >= ends => return None,
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn is_crowded(&self, whom: &str) -> bool {
+        self.state().waiting.get(whom).is_some_and(|queue| queue.is_crowded(Instant::now()))
     }
 
     /// Gives a place that is free to the next, one of each by turns.
     fn pass_on(self: &Arc<Self>) {
         loop {
             let mut state = self.state();
+            let now = Instant::now();
             let Some(whom) = state.turns.pop_front() else {
                 state.running -= 1;
+                state.waiting.retain(|_, queue| !queue.is_idle(now));
                 return;
             };
-            let Some(mut queue) = state.waiting.remove(&whom) else { continue };
-            let next = queue.turns.pop_front();
+            let Some(queue) = state.waiting.get_mut(&whom) else { continue };
+            let next = queue.next(self.patience, now);
             if !queue.turns.is_empty() {
-                state.waiting.insert(whom.clone(), queue);
                 state.turns.push_back(whom);
             }
             drop(state);
-            match next.map(|turn| turn.send(Admitted(Some(self.clone())))) {
+            match next.map(|turn| turn.admits.send(Admitted(Some(self.clone())))) {
                 Some(Ok(())) => return,
                 // Gone meanwhile. The place was not taken: it is passed on here, not by dropping it.
                 Some(Err(mut admitted)) => drop(admitted.0.take()),
@@ -243,6 +270,8 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot::error::TryRecvError;
+
     use super::*;
 
     fn admission(at_once: usize, waiting: usize) -> Admission {
@@ -262,29 +291,77 @@ mod tests {
         })
     }
 
+    const PATIENCE: Patience = Patience { burst: Duration::from_millis(200), crowded: Duration::from_millis(20) };
+
+    /// One place that each has for 10 ms; so many requests come at once, and then one every so many ms: how long in ms those
+    /// waited who had their turn, in the order they came, and how many had none.
+    fn queued(at_once: usize, every: usize, afterwards: usize) -> (Vec<u128>, usize) {
+        let began = Instant::now();
+        let (mut queue, mut waiting) = (Queue::default(), Vec::new());
+        let (mut turns, mut refused, mut free_from) = (Vec::new(), 0, 0);
+        for millisecond in 0..=every * afterwards + 1_000 {
+            let now = began + Duration::from_millis(millisecond as u64);
+            let comes = match millisecond {
+                0 => at_once,
+                _ if millisecond % every == 0 && millisecond <= every * afterwards => 1,
+                _ => 0,
+            };
+            for _ in 0..comes {
+                let (admits, turn) = oneshot::channel();
+                queue.turns.push_back(Turn { came: now, admits });
+                waiting.push((now, turn));
+            }
+            let patience = if queue.is_crowded(now) { PATIENCE.crowded } else { PATIENCE.burst };
+            let before = waiting.len();
+            waiting.retain(|(came, _)| now - *came < patience);
+            refused += before - waiting.len();
+            if free_from <= millisecond
+                && let Some(turn) = queue.next(PATIENCE, now)
+            {
+                turns.push((turn.came, (now - turn.came).as_millis()));
+                drop(turn.admits);
+                waiting.retain_mut(|(_, turn)| matches!(turn.try_recv(), Err(TryRecvError::Empty)));
+                free_from = millisecond + 10;
+            }
+        }
+        turns.sort_unstable();
+        (turns.into_iter().map(|(_, waited)| waited).collect(), refused)
+    }
+
+    #[test]
+    fn o02_a_burst_is_waited_for() {
+        let (waited, refused) = queued(20, 1, 0);
+        assert_eq!((waited.len(), refused), (20, 0));
+        assert!(waited.is_sorted(), "who came first goes first: {waited:?}");
+    }
+
+    #[test]
+    fn o02_where_it_never_ends_the_last_to_come_goes_first_and_nobody_waits_long() {
+        let (waited, refused) = queued(0, 5, 2_000);
+        assert!((980..=1_020).contains(&refused), "as much is done as can be: {refused} refused of 2,000");
+        let late = &waited[100..waited.len() - 1];
+        assert!(late.iter().all(|waited| *waited < 20), "{late:?}");
+        let soon = late.iter().filter(|waited| **waited <= 5).count();
+        assert!(soon * 10 > late.len() * 9, "{soon} of {}", late.len());
+    }
+
+    #[test]
+    fn o02_who_waits_but_never_long_is_refused_nothing() {
+        let (waited, refused) = queued(2, 10, 2_000);
+        assert_eq!((waited.len(), refused), (2_002, 0));
+        assert!(waited[2..].iter().all(|waited| *waited == 10), "there is always somebody who waits: {waited:?}");
+    }
+
     #[tokio::test]
-    async fn o02_a_burst_waits_and_where_it_never_ends_nobody_waits_long() {
-        let admission = Arc::new(patient(1, 10, 2_000));
-        let enter = || {
-            let admission = admission.clone();
-            tokio::spawn(async move {
-                let came = Instant::now();
-                (admission.enter(Kind::Write, "a").await, came.elapsed())
-            })
-        };
-        let held = admission.enter(Kind::Write, "a").await.expect("free");
-        let waits = enter();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        drop(held);
-        let (held, _) = waits.await.expect("it ends");
-        let (first, held) = (enter(), held.expect("a burst has its turn"));
-        tokio::time::sleep(Duration::from_millis(1_900)).await;
-        let (late, waited) = enter().await.expect("it ends");
-        assert!(matches!(late, Err(Error::Overloaded { .. })));
-        assert!((REFUSED_AFTER..Duration::from_millis(1_500)).contains(&waited), "told soon: {waited:?}");
-        assert!(first.await.expect("it ends").0.is_err(), "whoever came first has waited for long enough");
-        drop(held);
-        assert!(admission.enter(Kind::Write, "a").await.is_ok());
+    async fn o02_who_is_refused_is_told_soon_and_not_at_once() {
+        let admission = Arc::new(patient(1, 100, 60));
+        let _held = admission.enter(Kind::Write, "a").await.expect("free");
+        for _ in 0..3 {
+            let came = Instant::now();
+            let refused = admission.enter(Kind::Write, "a").await;
+            assert!(matches!(refused, Err(Error::Overloaded { .. })));
+            assert!((REFUSED_AFTER..Duration::from_secs(5)).contains(&came.elapsed()), "{:?}", came.elapsed());
+        }
     }
 
     #[tokio::test]

@@ -58,7 +58,7 @@ impl Config {
         {
             return senseless("lockout", "limits must be at least 1");
         }
-        let AdmissionSettings { reads, writes, logins, bulk, .. } = self.admission;
+        let AdmissionSettings { reads, writes, logins, bulk, .. } = self.admission();
         if [reads, writes, logins, bulk].iter().any(|lane| lane.at_once == 0) {
             return senseless("admission", "at_once must be at least 1");
         }

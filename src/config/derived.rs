@@ -11,11 +11,17 @@ use super::{
     Config, ConfigError, GraphqlConfig, LimitsConfig, PasswordConfig, ProvisioningLogConfig, ScimConfig, read_secret,
 };
 use crate::api::graphql::GraphqlSettings;
-use crate::api::{ApiSettings, DirectoryRates, PublicRates, server::ServerSettings};
+use crate::api::{AdmissionSettings, ApiSettings, DirectoryRates, PublicRates, server::ServerSettings};
 use crate::crypto::password::Cost;
 use crate::domain::login::Lifetimes;
 use crate::service::{HashingLimits, Limits, LockoutLimits, ProvisioningLogLimits, SignInSettings};
-use crate::store::{DiskMemory, StoreSettings};
+use crate::store::{DiskMemory, StoreSettings, is_on_server};
+
+/// Writes at once for each processor, where the store is in this process: more of them only wait for each other, and what is
+/// answered and refused meanwhile waits for them.
+const WRITES_OF_A_PROCESSOR: usize = 3;
+/// Writes at once where the store is on a server.
+const WRITES_ON_A_SERVER: usize = 16;
 
 impl Config {
     /// Where the server tells how it is, if it does.
@@ -34,7 +40,6 @@ impl Config {
     /// What the operator set about signing in.
     pub fn sign_in_settings(&self, public_url: String) -> SignInSettings {
         let PasswordConfig { memory_kib, passes, lanes, budget_kib, queue, wait_milliseconds } = self.password;
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let fitting = usize::try_from(budget_kib / memory_kib).unwrap_or(1).max(1);
         SignInSettings {
             public_url,
@@ -52,7 +57,7 @@ impl Config {
             },
             hashing: HashingLimits {
                 cost: Cost { memory_kib, passes, lanes },
-                at_once: fitting.min(cores),
+                at_once: fitting.min(processors()),
                 waiting: queue,
                 wait: Duration::from_millis(wait_milliseconds),
             },
@@ -122,6 +127,16 @@ impl Config {
         }
     }
 
+    /// How much is done at once.
+    pub fn admission(&self) -> AdmissionSettings {
+        let mut admission = self.admission;
+        if admission.writes.at_once == 0 {
+            admission.writes.at_once =
+                if is_on_server(&self.store.url) { WRITES_ON_A_SERVER } else { WRITES_OF_A_PROCESSOR * processors() };
+        }
+        admission
+    }
+
     /// Time limits of connections.
     pub fn server_settings(&self) -> ServerSettings {
         ServerSettings {
@@ -158,4 +173,9 @@ impl Config {
 /// An address, or a network in the notation with a slash.
 pub(super) fn read_network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// How many threads the machine carries out at once.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -32,9 +32,14 @@ pub(super) fn credentials(url: &str) -> Option<(&str, &str, &str, &str)> {
     Some((scheme, user, password, rest))
 }
 
+/// Whether the URL of a store is that of a server, which others may use too.
+pub fn is_on_server(url: &str) -> bool {
+    url.starts_with("ws://") || url.starts_with("wss://")
+}
+
 /// Host and port in the URL of a server; none for a store in this process.
 pub(super) fn server_of(url: &str) -> Result<Option<String>, StoreError> {
-    if !url.starts_with("ws://") && !url.starts_with("wss://") {
+    if !is_on_server(url) {
         return Ok(None);
     }
     let parsed = reqwest::Url::parse(url).ok();

@@ -55,6 +55,7 @@ use secrecy::SecretString;
 
 pub(crate) use accounts::NewPerson;
 pub use accounts::{Credentials, KnownAccount, Session};
+pub use address::is_on_server;
 pub use attempts::Attempt;
 pub use audit::{EventFilter, StoredEvent, Verdict};
 pub(crate) use bearers::TokenChange;

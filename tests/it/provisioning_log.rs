@@ -8,6 +8,7 @@ use rollcall::domain::{Caller, OrganizationId};
 use rollcall::service::ProvisioningFilter;
 use scim::{Dialect, Tolerance};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::app::Tenant;
 use crate::support::surreal::SurrealServer;
@@ -160,6 +161,35 @@ async fn c14_c142_a_client_that_asks_too_often_is_recorded_once_and_not_each_tim
     assert!(refused > 20, "{refused}");
     let log = log_of(&app, tenant.id).await;
     assert_eq!(log.iter().filter(|event| event.status == 429).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o02_c142_what_is_refused_as_too_much_is_recorded_once_and_not_each_time() {
+    let app = TestApp::start_configured(|config| {
+        config.admission.writes.at_once = 1;
+        config.admission.writes.waiting = 0;
+    })
+    .await;
+    let tenant = app.tenant("acme").await;
+    let (mut made, mut refused) = (0, 0);
+    for round in 0..5 {
+        let mut creates = JoinSet::new();
+        for index in 0..16 {
+            let scim = tenant.scim.clone();
+            creates.spawn(async move { scim.post("/Users", &user(&format!("u{round}-{index}"))).await });
+        }
+        for answer in creates.join_all().await {
+            match answer.status {
+                201 => made += 1,
+                503 => refused += 1,
+                other => panic!("{other}"),
+            }
+        }
+    }
+    assert!(made >= 5 && refused > 1, "{made} {refused}");
+    let log = log_of(&app, tenant.id).await;
+    assert_eq!(log.iter().filter(|event| event.status == 503).count(), 1);
+    assert_eq!(log.iter().filter(|event| event.status == 201).count(), made);
 }
 
 #[tokio::test(flavor = "multi_thread")]

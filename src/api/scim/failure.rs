@@ -25,12 +25,14 @@ pub(in crate::api) struct Failure {
     scim_type: Option<ScimType>,
     detail: String,
     retry_after: Option<Duration>,
+    /// There is too much of it: a record of each such refusal would be a flood of its own.
+    is_flood: bool,
 }
 
 impl Failure {
     /// A failure of HTTP rather than of a use case.
     pub(in crate::api) fn status(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, scim_type: None, detail: detail.into(), retry_after: None }
+        Self { status, scim_type: None, detail: detail.into(), retry_after: None, is_flood: false }
     }
 
     /// The SCIM error type.
@@ -41,6 +43,11 @@ impl Failure {
     /// What is wrong, in one sentence.
     pub(super) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// Whether it is refused because too much is asked for.
+    pub(super) fn is_flood(&self) -> bool {
+        self.is_flood
     }
 
     /// The HTTP status.
@@ -114,6 +121,7 @@ impl From<Error> for Failure {
             scim_type,
             detail: error.to_string(),
             retry_after: retry_after(&error),
+            is_flood: matches!(error, Error::RateLimited { .. } | Error::Overloaded { .. }),
         }
     }
 }

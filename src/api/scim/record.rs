@@ -43,6 +43,12 @@ impl Record {
         Self { asks, caller: Arc::default() }
     }
 
+    /// Whether a refusal is noted: of those for too much, now and then one.
+    fn is_noted(&self, api: &Api, failure: &Failure) -> bool {
+        let directory = || self.caller.get().and_then(Caller::as_directory);
+        !failure.is_flood() || directory().is_none_or(|directory| api.rates.is_recorded(directory.id))
+    }
+
     /// What it came to; nothing is noted before it was begun.
     fn end(&self, api: &Api, answered: Answered) {
         if let Some(caller) = self.caller.get() {
@@ -105,6 +111,7 @@ pub(super) async fn record(State(api): State<Api>, mut request: Request, next: N
     let response = next.run(request).await;
     running.is_answered = true;
     match response.extensions().get::<Failure>() {
+        Some(failure) if !running.record.is_noted(&running.api, failure) => {}
         Some(failure) => {
             running.record.end(&running.api, Answered { resource: resource(&path, &response), ..refused(failure) });
         }

@@ -44,13 +44,12 @@ impl Client {
     async fn known(parts: &Parts, api: &Api) -> Result<Self, Failure> {
         let mut caller = sign_in(parts, api).await?;
         let directory = caller.as_directory().ok_or(Error::Unauthenticated)?.id;
-        let counted = if parts.extensions.get::<Counted>().is_none() { api.rates.check(directory) } else { Ok(()) };
-        if let Some(record) = parts.extensions.get::<Record>()
-            && (counted.is_ok() || api.rates.is_recorded(directory))
-        {
+        if let Some(record) = parts.extensions.get::<Record>() {
             caller = record.begin(api, caller);
         }
-        counted?;
+        if parts.extensions.get::<Counted>().is_none() {
+            api.rates.check(directory)?;
+        }
         let reading = Reading::new(caller.as_directory().map(|directory| directory.dialect).unwrap_or_default());
         check_acceptable(&parts.headers, &reading)?;
         let parameters = ListRequest::from_query(pairs(parts.uri.query().unwrap_or_default())?)?;

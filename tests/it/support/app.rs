@@ -145,6 +145,8 @@ impl TestApp {
         config.limits.caller_requests_per_minute = 0;
         config.limits.sign_in_attempts_per_minute = 0;
         config.limits.mails_per_hour = 0;
+        // All tests at once are too much for a machine: what that comes to is for tests of their own.
+        config.admission.wait_milliseconds = 10_000;
         let smtp = SmtpSink::start().await;
         config.mail.transport = MailTransport::Smtp;
         config.mail.security = MailSecurity::None;
