@@ -149,11 +149,16 @@ mod tests {
 
     #[test]
     fn o02_writes_at_once_are_as_many_as_the_machine_does_unless_told_otherwise() {
-        let at_once = |text: &str| load(text).expect("valid").admission().writes.at_once;
+        let writes = |text: &str| {
+            let writes = load(text).expect("valid").admission().writes;
+            (writes.at_once, writes.crowded_at_once)
+        };
         let processors = std::thread::available_parallelism().expect("some").get();
-        assert_eq!(at_once(""), 3 * processors);
-        assert_eq!(at_once("[store]\nurl = \"ws://db:8000\""), 16);
-        assert_eq!(at_once("[admission.writes]\nat_once = 40\nwaiting = 1"), 40);
+        assert_eq!(writes(""), (8 * processors, Some(3 * processors)));
+        assert_eq!(writes("[store]\nurl = \"ws://db:8000\""), (16, None));
+        assert_eq!(writes("[admission.writes]\nat_once = 40"), (40, None));
+        assert_eq!(writes("[admission.writes]\nat_once = 40\ncrowded_at_once = 4"), (40, Some(4)));
+        assert!(load("[admission.writes]\ncrowded_at_once = 0\nat_once = 1").is_err());
         assert!(load("[admission.reads]\nat_once = 0").is_err());
     }
 

@@ -33,6 +33,8 @@ pub(super) enum Kind {
 #[expect(missing_docs, reason = "config/default.toml says what each setting does")]
 pub struct LaneSettings {
     pub at_once: usize,
+    #[serde(default)]
+    pub crowded_at_once: Option<usize>,
     pub waiting: usize,
 }
 
@@ -75,6 +77,8 @@ struct Lane {
 #[derive(Default)]
 struct State {
     running: usize,
+    /// Until when one of the queues is taken to be crowded.
+    crowded_until: Option<Instant>,
     /// Those who wait, by where they come from, in the order they came.
     waiting: HashMap<String, Queue>,
     /// Whose turn it is.
@@ -203,9 +207,18 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many may go on at once.
+    fn places(&self, state: &State, now: Instant) -> usize {
+        let LaneSettings { at_once, crowded_at_once, .. } = self.settings;
+        match crowded_at_once {
+            Some(fewer) if state.crowded_until.is_some_and(|until| now < until) => fewer,
+            _ => at_once,
+        }
+    }
+
     fn ask(self: &Arc<Self>, whom: &str) -> Asked {
         let mut state = self.state();
-        if state.running < self.settings.at_once && state.turns.is_empty() {
+        if state.turns.is_empty() && state.running < self.places(&state, Instant::now()) {
             state.running += 1;
             return Asked::Admitted(Admitted(Some(self.clone())));
         }
@@ -242,25 +255,26 @@ impl Lane {
         self.state().waiting.get(whom).is_some_and(|queue| queue.is_crowded(Instant::now()))
     }
 
-    /// Gives a place that is free to the next, one of each by turns.
+    /// A place is free: it is the next one's, of each by turns.
     fn pass_on(self: &Arc<Self>) {
-        loop {
-            let mut state = self.state();
-            let now = Instant::now();
+        let now = Instant::now();
+        let mut state = self.state();
+        state.running -= 1;
+        while state.running < self.places(&state, now) {
             let Some(whom) = state.turns.pop_front() else {
-                state.running -= 1;
                 state.waiting.retain(|_, queue| !queue.is_idle(now));
                 return;
             };
             let Some(queue) = state.waiting.get_mut(&whom) else { continue };
             let next = queue.next(self.patience, now);
-            if !queue.turns.is_empty() {
+            let (is_waited_in, crowded_until) = (!queue.turns.is_empty(), queue.crowded_until);
+            state.crowded_until = state.crowded_until.max(crowded_until);
+            if is_waited_in {
                 state.turns.push_back(whom);
             }
-            drop(state);
             match next.map(|turn| turn.admits.send(Admitted(Some(self.clone())))) {
-                Some(Ok(())) => return,
-                // Gone meanwhile. The place was not taken: it is passed on here, not by dropping it.
+                Some(Ok(())) => state.running += 1,
+                // Gone meanwhile, and has taken no place that would be free when this is dropped.
                 Some(Err(mut admitted)) => drop(admitted.0.take()),
                 None => {}
             }
@@ -279,7 +293,7 @@ mod tests {
     }
 
     fn patient(at_once: usize, waiting: usize, wait_milliseconds: u64) -> Admission {
-        let lane = LaneSettings { at_once, waiting };
+        let lane = LaneSettings { at_once, crowded_at_once: None, waiting };
         let crowded_wait_milliseconds = 20;
         Admission::new(AdmissionSettings {
             wait_milliseconds,
@@ -361,6 +375,45 @@ mod tests {
             let refused = admission.enter(Kind::Write, "a").await;
             assert!(matches!(refused, Err(Error::Overloaded { .. })));
             assert!((REFUSED_AFTER..Duration::from_secs(5)).contains(&came.elapsed()), "{:?}", came.elapsed());
+        }
+    }
+
+    #[tokio::test]
+    async fn o02_where_it_is_crowded_fewer_go_on_at_once_and_afterwards_as_many_as_before() {
+        let lane = LaneSettings { at_once: 8, crowded_at_once: Some(2), waiting: 100 };
+        let admission = Arc::new(Admission::new(AdmissionSettings {
+            wait_milliseconds: 60,
+            crowded_wait_milliseconds: 20,
+            reads: lane,
+            writes: lane,
+            logins: lane,
+            bulk: lane,
+        }));
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..40 {
+            let admission = admission.clone();
+            crowd.spawn(async move {
+                for _ in 0..10 {
+                    if let Ok(place) = admission.enter(Kind::Write, "a").await {
+                        tokio::time::sleep(Duration::from_millis(30)).await;
+                        drop(place);
+                    }
+                }
+            });
+        }
+        let mut seen = Vec::new();
+        while tokio::time::timeout(Duration::from_millis(5), crowd.join_next()).await.is_err() {
+            let state = admission.writes.state();
+            if !state.turns.is_empty() {
+                seen.push(state.running);
+            }
+        }
+        crowd.join_all().await;
+        assert!(seen.contains(&8) && seen.contains(&2), "{seen:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut places = Vec::new();
+        for _ in 0..8 {
+            places.push(admission.enter(Kind::Write, "a").await.expect("free"));
         }
     }
 

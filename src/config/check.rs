@@ -59,7 +59,7 @@ impl Config {
             return senseless("lockout", "limits must be at least 1");
         }
         let AdmissionSettings { reads, writes, logins, bulk, .. } = self.admission();
-        if [reads, writes, logins, bulk].iter().any(|lane| lane.at_once == 0) {
+        if [reads, writes, logins, bulk].iter().any(|lane| lane.at_once == 0 || lane.crowded_at_once == Some(0)) {
             return senseless("admission", "at_once must be at least 1");
         }
         if let Some(bad) = self.limits.trusted_proxies.iter().find(|text| read_network(text).is_none()) {

@@ -17,9 +17,10 @@ use crate::domain::login::Lifetimes;
 use crate::service::{HashingLimits, Limits, LockoutLimits, ProvisioningLogLimits, SignInSettings};
 use crate::store::{DiskMemory, StoreSettings, is_on_server};
 
-/// Writes at once for each processor, where the store is in this process: more of them only wait for each other, and what is
-/// answered and refused meanwhile waits for them.
-const WRITES_OF_A_PROCESSOR: usize = 3;
+/// Writes at once for each processor, where the store is in this process: some of them wait for the disk.
+const WRITES_OF_A_PROCESSOR: usize = 8;
+/// Where it is crowded: what more of them would add is little, and what is answered and refused meanwhile would wait for them.
+const CROWDED_WRITES_OF_A_PROCESSOR: usize = 3;
 /// Writes at once where the store is on a server.
 const WRITES_ON_A_SERVER: usize = 16;
 
@@ -130,9 +131,12 @@ impl Config {
     /// How much is done at once.
     pub fn admission(&self) -> AdmissionSettings {
         let mut admission = self.admission;
-        if admission.writes.at_once == 0 {
-            admission.writes.at_once =
-                if is_on_server(&self.store.url) { WRITES_ON_A_SERVER } else { WRITES_OF_A_PROCESSOR * processors() };
+        let writes = &mut admission.writes;
+        if writes.at_once == 0 && is_on_server(&self.store.url) {
+            writes.at_once = WRITES_ON_A_SERVER;
+        } else if writes.at_once == 0 {
+            writes.at_once = WRITES_OF_A_PROCESSOR * processors();
+            writes.crowded_at_once = Some(CROWDED_WRITES_OF_A_PROCESSOR * processors());
         }
         admission
     }
