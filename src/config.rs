@@ -158,7 +158,9 @@ mod tests {
         assert_eq!(writes("[store]\nurl = \"ws://db:8000\""), (16, None));
         assert_eq!(writes("[admission.writes]\nat_once = 40"), (40, None));
         assert_eq!(writes("[admission.writes]\nat_once = 40\ncrowded_at_once = 4"), (40, Some(4)));
-        assert!(load("[admission.writes]\ncrowded_at_once = 0\nat_once = 1").is_err());
+        assert_eq!(writes("[admission.writes]\ncrowded_at_once = 1"), (8 * processors, Some(1)));
+        assert!(load("[admission.writes]\ncrowded_at_once = 0").is_err());
+        assert!(load("[admission.writes]\ncrowded_at_once = 3\nat_once = 2").is_err());
         assert!(load("[admission.reads]\nat_once = 0").is_err());
     }
 

@@ -14,6 +14,9 @@ use crate::domain::Error;
 /// How long it takes until a request is refused, at least: whoever asks again at once is to cost little.
 const REFUSED_AFTER: Duration = Duration::from_millis(25);
 
+/// How often it is tried, where it is crowded, whether it still is when as many go on at once as otherwise.
+const TRIED_EVERY: Duration = Duration::from_secs(10);
+
 /// What requests are told apart by: each kind has its own bounds, so that none stands in another's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -77,12 +80,22 @@ struct Lane {
 #[derive(Default)]
 struct State {
     running: usize,
-    /// Until when one of the queues is taken to be crowded.
-    crowded_until: Option<Instant>,
+    /// From when until when one of the queues is taken to be crowded.
+    crowded: Option<(Instant, Instant)>,
     /// Those who wait, by where they come from, in the order they came.
     waiting: HashMap<String, Queue>,
     /// Whose turn it is.
     turns: VecDeque<String>,
+}
+
+impl State {
+    fn is_crowded_until(&mut self, until: Option<Instant>, now: Instant) {
+        let Some(until) = until.filter(|until| now < *until) else { return };
+        self.crowded = match self.crowded {
+            Some((since, known)) if now < known => Some((since, known.max(until))),
+            _ => Some((now, until)),
+        };
+    }
 }
 
 /// Those who wait of one organization or address, the first to come in front.
@@ -115,7 +128,10 @@ impl Queue {
     /// the others would all be late, and some of them are refused whoever goes first.
     fn next(&mut self, patience: Patience, now: Instant) -> Option<Turn> {
         self.turns.retain(|turn| !turn.admits.is_closed());
-        let waited = now - self.turns.front()?.came;
+        let Some(waited) = self.turns.front().map(|first| now - first.came) else {
+            self.behind = None;
+            return None;
+        };
         let is_crowded = self.is_crowded(now);
         // Who is refused waits no more: where it is crowded half of it says that it still is.
         if waited < if is_crowded { patience.crowded / 2 } else { patience.crowded } {
@@ -207,18 +223,23 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many may go on at once.
+    /// How many may go on at once: fewer where it is crowded, but now and then as many as otherwise, in case that they would
+    /// not have to wait then.
     fn places(&self, state: &State, now: Instant) -> usize {
         let LaneSettings { at_once, crowded_at_once, .. } = self.settings;
-        match crowded_at_once {
-            Some(fewer) if state.crowded_until.is_some_and(|until| now < until) => fewer,
+        match (crowded_at_once, state.crowded) {
+            (Some(fewer), Some((since, until))) if now < until => {
+                let tried = (now - since).as_millis() % TRIED_EVERY.as_millis() + (2 * self.patience.burst).as_millis();
+                if tried < TRIED_EVERY.as_millis() { fewer } else { at_once }
+            }
             _ => at_once,
         }
     }
 
     fn ask(self: &Arc<Self>, whom: &str) -> Asked {
+        let now = Instant::now();
         let mut state = self.state();
-        if state.turns.is_empty() && state.running < self.places(&state, Instant::now()) {
+        if state.turns.is_empty() && state.running < self.places(&state, now) {
             state.running += 1;
             return Asked::Admitted(Admitted(Some(self.clone())));
         }
@@ -229,10 +250,17 @@ impl Lane {
             return Asked::Refused;
         }
         let (admits, turn) = oneshot::channel();
-        queue.turns.push_back(Turn { came: Instant::now(), admits });
-        if !state.turns.iter().any(|known| known == whom) {
+        let is_first = queue.turns.is_empty();
+        if is_first {
+            queue.behind = None;
+        }
+        queue.turns.push_back(Turn { came: now, admits });
+        // Where all the others gave up it is still their turn.
+        if is_first && !state.turns.iter().any(|known| known == whom) {
             state.turns.push_back(whom.to_owned());
         }
+        // There may be more places than when the last of them was passed on.
+        self.hand_out(&mut state, now);
         Asked::Waits(turn)
     }
 
@@ -255,23 +283,30 @@ impl Lane {
         self.state().waiting.get(whom).is_some_and(|queue| queue.is_crowded(Instant::now()))
     }
 
-    /// A place is free: it is the next one's, of each by turns.
+    /// A place is free.
     fn pass_on(self: &Arc<Self>) {
-        let now = Instant::now();
         let mut state = self.state();
         state.running -= 1;
-        while state.running < self.places(&state, now) {
+        self.hand_out(&mut state, Instant::now());
+    }
+
+    /// Gives the places that are free to those who wait, one of each by turns.
+    fn hand_out(self: &Arc<Self>, state: &mut State, now: Instant) {
+        while state.running < self.places(state, now) {
             let Some(whom) = state.turns.pop_front() else {
                 state.waiting.retain(|_, queue| !queue.is_idle(now));
                 return;
             };
             let Some(queue) = state.waiting.get_mut(&whom) else { continue };
             let next = queue.next(self.patience, now);
-            let (is_waited_in, crowded_until) = (!queue.turns.is_empty(), queue.crowded_until);
-            state.crowded_until = state.crowded_until.max(crowded_until);
-            if is_waited_in {
+            let (is_waited_in, is_idle, crowded_until) =
+                (!queue.turns.is_empty(), queue.is_idle(now), queue.crowded_until);
+            if is_idle {
+                state.waiting.remove(&whom);
+            } else if is_waited_in {
                 state.turns.push_back(whom);
             }
+            state.is_crowded_until(crowded_until, now);
             match next.map(|turn| turn.admits.send(Admitted(Some(self.clone())))) {
                 Some(Ok(())) => state.running += 1,
                 // Gone meanwhile, and has taken no place that would be free when this is dropped.
@@ -376,6 +411,24 @@ mod tests {
             assert!(matches!(refused, Err(Error::Overloaded { .. })));
             assert!((REFUSED_AFTER..Duration::from_secs(5)).contains(&came.elapsed()), "{:?}", came.elapsed());
         }
+    }
+
+    #[test]
+    fn o02_fewer_go_on_at_once_while_it_is_crowded_but_that_is_doubted_now_and_then() {
+        let settings = LaneSettings { at_once: 8, crowded_at_once: Some(2), waiting: 100 };
+        let lane = Lane { settings, patience: PATIENCE, state: Mutex::default() };
+        let (began, mut state) = (Instant::now(), State::default());
+        let after = |seconds: f64| began + Duration::from_secs_f64(seconds);
+        assert_eq!(lane.places(&state, began), 8);
+        for tenth in 0..250_u32 {
+            let now = after(f64::from(tenth) / 10.0);
+            state.is_crowded_until(Some(now + PATIENCE.burst), now);
+        }
+        let places = [0.0, 5.0, 9.5, 9.7, 9.9, 10.1, 19.5, 19.9, 20.1].map(|at| lane.places(&state, after(at)));
+        assert_eq!(places, [2, 2, 2, 8, 8, 2, 2, 8, 2]);
+        assert_eq!(lane.places(&state, after(25.2)), 8, "it is over");
+        state.is_crowded_until(Some(after(30.2)), after(30.0));
+        assert_eq!(lane.places(&state, after(30.1)), 2, "it has begun again");
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use crate::domain::{DirectoryId, Error};
 pub struct DirectoryRates {
     limiter: Option<DefaultKeyedRateLimiter<DirectoryId>>,
     /// How often a refusal for that reason is recorded.
-    recorded: DefaultKeyedRateLimiter<DirectoryId>,
+    recorded: DefaultKeyedRateLimiter<(DirectoryId, bool)>,
     clock: DefaultClock,
 }
 
@@ -34,9 +34,9 @@ impl DirectoryRates {
         Self { limiter, recorded, clock: DefaultClock::default() }
     }
 
-    /// Whether a refusal for too many requests is to be recorded.
-    pub(super) fn is_recorded(&self, directory: DirectoryId) -> bool {
-        self.recorded.check_key(&directory).is_ok()
+    /// Whether a refusal for too many requests is to be recorded; those of reads and those of writes by themselves.
+    pub(super) fn is_recorded(&self, directory: DirectoryId, writes: bool) -> bool {
+        self.recorded.check_key(&(directory, writes)).is_ok()
     }
 
     /// Counts a request, once it is its turn.

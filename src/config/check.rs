@@ -59,8 +59,11 @@ impl Config {
             return senseless("lockout", "limits must be at least 1");
         }
         let AdmissionSettings { reads, writes, logins, bulk, .. } = self.admission();
-        if [reads, writes, logins, bulk].iter().any(|lane| lane.at_once == 0 || lane.crowded_at_once == Some(0)) {
-            return senseless("admission", "at_once must be at least 1");
+        if [reads, writes, logins, bulk]
+            .iter()
+            .any(|lane| !(1..=lane.at_once).contains(&lane.crowded_at_once.unwrap_or(lane.at_once)))
+        {
+            return senseless("admission", "at_once must be at least 1, and crowded_at_once 1 to at_once");
         }
         if let Some(bad) = self.limits.trusted_proxies.iter().find(|text| read_network(text).is_none()) {
             return senseless("limits.trusted_proxies", &format!("'{bad}' is no address or network"));

@@ -136,7 +136,7 @@ impl Config {
             writes.at_once = WRITES_ON_A_SERVER;
         } else if writes.at_once == 0 {
             writes.at_once = WRITES_OF_A_PROCESSOR * processors();
-            writes.crowded_at_once = Some(CROWDED_WRITES_OF_A_PROCESSOR * processors());
+            writes.crowded_at_once.get_or_insert(CROWDED_WRITES_OF_A_PROCESSOR * processors());
         }
         admission
     }

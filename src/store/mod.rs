@@ -124,7 +124,7 @@ pub struct Store {
 
 /// A session bound to one database.
 struct Bound {
-    db: DatabaseSession,
+    db: Arc<DatabaseSession>,
     name: DatabaseName,
     /// Whether there may be events that have no number yet.
     unsealed: AtomicBool,
@@ -134,7 +134,7 @@ struct Bound {
 }
 
 impl Bound {
-    fn new(db: DatabaseSession, name: DatabaseName, store: &Shared) -> Self {
+    fn new(db: Arc<DatabaseSession>, name: DatabaseName, store: &Shared) -> Self {
         Self {
             db,
             name,
@@ -255,8 +255,13 @@ impl Store {
     pub async fn organization(&self, id: OrganizationId) -> Result<OrganizationStore, StoreError> {
         let open = async {
             let (name, reach) = (DatabaseName::of(id), &self.shared.reach);
-            let session = reach.run(DatabaseSession::open(reach, name)).await?;
-            let engine = session.engine().await?;
+            let (session, engine) = reach
+                .run(async {
+                    let session = DatabaseSession::open(reach, name).await?;
+                    let engine = session.engine().await?;
+                    Ok::<_, StoreError>((session, engine))
+                })
+                .await?;
             reach.run_patiently(migrate::apply(&engine, migrate::ORGANIZATION)).await?;
             if reach.is_remote() {
                 reach.run_patiently(migrate::apply(&engine, migrate::REMOTE)).await?;

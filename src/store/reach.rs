@@ -2,15 +2,15 @@
 //! takes: here nothing waits longer than its patience, and nothing waits at all while the store is known to be away.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::address::{endpoint, server_of};
 use super::engine::Engine;
+use super::session::DatabaseSession;
 use super::{StoreError, StoreSettings};
 
 /// How long a query may take.
@@ -28,12 +28,14 @@ const LOOKED_FOR_EVERY: Duration = Duration::from_millis(250);
 /// How often one that is away is connected to anew, beside the connection there is, and how long that may take. The SDK
 /// keeps a connection that is acknowledged and never answered: a firewall that was restarted makes such.
 const CONNECTED_EVERY: Duration = Duration::from_secs(2);
-const CONNECTS_WITHIN: Duration = Duration::from_secs(1);
+const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The connection to the store, and whether it answers, as far as this process knows.
 pub(super) struct Reach {
     settings: StoreSettings,
     connection: RwLock<Arc<Engine>>,
+    /// Those that are on it.
+    sessions: Mutex<Vec<Weak<DatabaseSession>>>,
     /// Host and port, if it is on a server; one in this process is always there.
     server: Option<String>,
     away: AtomicBool,
@@ -55,6 +57,7 @@ impl Reach {
         Ok(Arc::new(Self {
             settings: settings.clone(),
             connection: RwLock::new(Arc::new(connection)),
+            sessions: Mutex::default(),
             server,
             away: AtomicBool::new(false),
             returns: Notify::new(),
@@ -69,6 +72,17 @@ impl Reach {
     /// Whether this is the connection in use.
     pub(super) fn uses(&self, connection: &Arc<Engine>) -> bool {
         !self.is_remote() || Arc::ptr_eq(connection, &self.connection.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Vec<Weak<DatabaseSession>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A session leaves the connection when that is replaced.
+    pub(super) fn remember(&self, session: &Arc<DatabaseSession>) {
+        let mut sessions = self.sessions();
+        sessions.retain(|known| known.strong_count() > 0);
+        sessions.push(Arc::downgrade(session));
     }
 
     /// The namespace that is ours.
@@ -163,20 +177,11 @@ impl Reach {
         }
         metrics::gauge!("rollcall_store_away").set(1.0);
         tracing::warn!("the store does not answer: requests are refused until it does");
-        let (reach, connection) = (self.clone(), connection.clone());
+        let reach = self.clone();
         tokio::spawn(async move {
-            let mut connects = Instant::now() + CONNECTED_EVERY;
-            loop {
-                tokio::time::sleep(LOOKED_FOR_EVERY).await;
-                if answers(&connection, LOOKED_FOR_EVERY).await {
-                    break;
-                }
-                if connects <= Instant::now() {
-                    if reach.connect_anew().await {
-                        break;
-                    }
-                    connects = Instant::now() + CONNECTED_EVERY;
-                }
+            tokio::select! {
+                () = reach.answers_again() => {}
+                () = reach.connects_anew() => {}
             }
             reach.away.store(false, Ordering::Release);
             reach.returns.notify_waiters();
@@ -185,14 +190,28 @@ impl Reach {
         });
     }
 
-    /// Makes another connection the one in use, if it answers. Sessions move to it when they are next used; the SDK closes
-    /// the one before when the last has left it.
-    async fn connect_anew(&self) -> bool {
-        let Ok(Ok(engine)) = tokio::time::timeout(CONNECTS_WITHIN, Engine::open(&self.settings)).await else {
-            return false;
-        };
-        *self.connection.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(engine);
-        true
+    /// Ends when the connection in use answers.
+    async fn answers_again(&self) {
+        loop {
+            tokio::time::sleep(LOOKED_FOR_EVERY).await;
+            if answers(&self.connection(), LOOKED_FOR_EVERY).await {
+                return;
+            }
+        }
+    }
+
+    /// Ends when another connection has become the one in use. Sessions leave the one before, and are made anew when they are
+    /// next used; the SDK closes a connection that nobody uses.
+    async fn connects_anew(&self) {
+        loop {
+            tokio::time::sleep(CONNECTED_EVERY).await;
+            if let Ok(Ok(engine)) = tokio::time::timeout(CONNECTS_WITHIN, Engine::open(&self.settings)).await {
+                *self.connection.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(engine);
+                let sessions: Vec<Weak<DatabaseSession>> = self.sessions().clone();
+                sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.leave());
+                return;
+            }
+        }
     }
 }
 

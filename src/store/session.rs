@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use surrealdb::IndexedResults;
 use surrealdb::types::Variables;
+use tokio::sync::Mutex;
 use tracing::Instrument as _;
 
 use super::engine::{Bindings, Engine};
@@ -18,24 +19,10 @@ use crate::telemetry::TRACE;
 pub(super) struct DatabaseSession {
     database: DatabaseName,
     reach: Arc<Reach>,
-    bound: RwLock<Bond>,
-}
-
-/// A session of a connection.
-struct Bond {
-    connection: Arc<Engine>,
-    engine: Arc<Engine>,
-}
-
-impl Bond {
-    async fn make(reach: &Reach, database: DatabaseName) -> Result<Self, StoreError> {
-        let (connection, namespace, database) = (reach.connection(), reach.namespace(), database.to_string());
-        let engine = Engine::clone(&connection);
-        engine.choose(namespace, None).await?;
-        engine.query(format!("DEFINE DATABASE IF NOT EXISTS {database}"), ()).await?.check()?;
-        engine.choose(namespace, Some(&database)).await?;
-        Ok(Self { connection, engine: Arc::new(engine) })
-    }
+    /// The session on the connection in use; none until it is needed.
+    bound: RwLock<Option<Arc<Engine>>>,
+    /// Held by whoever makes it.
+    making: Mutex<()>,
 }
 
 impl DatabaseSession {
@@ -44,9 +31,12 @@ impl DatabaseSession {
     /// # Errors
     ///
     /// What the engine says.
-    pub(super) async fn open(reach: &Arc<Reach>, database: DatabaseName) -> Result<Self, StoreError> {
-        let bound = RwLock::new(Bond::make(reach, database).await?);
-        Ok(Self { database, reach: reach.clone(), bound })
+    pub(super) async fn open(reach: &Arc<Reach>, database: DatabaseName) -> Result<Arc<Self>, StoreError> {
+        let (bound, making) = (RwLock::default(), Mutex::default());
+        let session = Arc::new(Self { database, reach: reach.clone(), bound, making });
+        reach.remember(&session);
+        session.engine().await?;
+        Ok(session)
     }
 
     /// The session, on the connection that is in use now.
@@ -55,22 +45,42 @@ impl DatabaseSession {
     ///
     /// As [`DatabaseSession::open`], if it has to be made anew.
     pub(super) async fn engine(&self) -> Result<Arc<Engine>, StoreError> {
-        {
-            let bound = self.bound.read().unwrap_or_else(PoisonError::into_inner);
-            if self.reach.uses(&bound.connection) {
-                return Ok(bound.engine.clone());
-            }
+        if let Some(engine) = self.bound() {
+            return Ok(engine);
         }
-        let made = Bond::make(&self.reach, self.database).await?;
-        let engine = made.engine.clone();
-        *self.bound.write().unwrap_or_else(PoisonError::into_inner) = made;
+        let _making = self.making.lock().await;
+        if let Some(engine) = self.bound() {
+            return Ok(engine);
+        }
+        let connection = self.reach.connection();
+        let engine = Arc::new(bind(&connection, self.reach.namespace(), self.database).await?);
+        let mut bound = self.bound.write().unwrap_or_else(PoisonError::into_inner);
+        // If it was replaced meanwhile this is the last use of it.
+        *bound = self.reach.uses(&connection).then(|| engine.clone());
         Ok(engine)
+    }
+
+    fn bound(&self) -> Option<Arc<Engine>> {
+        self.bound.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Leaves the connection it is on.
+    pub(super) fn leave(&self) {
+        *self.bound.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A query, which is asked when it is awaited.
     pub(super) fn query<'c>(&'c self, text: impl Into<Cow<'c, str>>) -> Asking<'c> {
         Asking { session: self, text: text.into(), variables: Variables::new(), is_write: false }
     }
+}
+
+async fn bind(connection: &Engine, namespace: &str, database: DatabaseName) -> Result<Engine, surrealdb::Error> {
+    let (engine, database) = (connection.clone(), database.to_string());
+    engine.choose(namespace, None).await?;
+    engine.query(format!("DEFINE DATABASE IF NOT EXISTS {database}"), ()).await?.check()?;
+    engine.choose(namespace, Some(&database)).await?;
+    Ok(engine)
 }
 
 /// A query on its way.

@@ -228,7 +228,7 @@ async fn d02_a_connection_that_is_acknowledged_and_never_answered_is_replaced() 
             }
             assert!(!answer.header("retry-after").is_empty());
             answer.refused(503, None);
-            assert!(forgotten.elapsed() < Duration::from_secs(10), "it is never replaced");
+            assert!(forgotten.elapsed() < Duration::from_secs(30), "it is never replaced");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         println!("replaced after {:?}", forgotten.elapsed());

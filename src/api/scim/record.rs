@@ -44,9 +44,9 @@ impl Record {
     }
 
     /// Whether a refusal is noted: of those for too much, now and then one.
-    fn is_noted(&self, api: &Api, failure: &Failure) -> bool {
+    fn is_noted(&self, api: &Api, failure: &Failure, writes: bool) -> bool {
         let directory = || self.caller.get().and_then(Caller::as_directory);
-        !failure.is_flood() || directory().is_none_or(|directory| api.rates.is_recorded(directory.id))
+        !failure.is_flood() || directory().is_none_or(|directory| api.rates.is_recorded(directory.id, writes))
     }
 
     /// What it came to; nothing is noted before it was begun.
@@ -111,7 +111,7 @@ pub(super) async fn record(State(api): State<Api>, mut request: Request, next: N
     let response = next.run(request).await;
     running.is_answered = true;
     match response.extensions().get::<Failure>() {
-        Some(failure) if !running.record.is_noted(&running.api, failure) => {}
+        Some(failure) if !running.record.is_noted(&running.api, failure, !reads) => {}
         Some(failure) => {
             running.record.end(&running.api, Answered { resource: resource(&path, &response), ..refused(failure) });
         }
