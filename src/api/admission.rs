@@ -229,8 +229,9 @@ impl Lane {
         let LaneSettings { at_once, crowded_at_once, .. } = self.settings;
         match (crowded_at_once, state.crowded) {
             (Some(fewer), Some((since, until))) if now < until => {
-                let tried = (now - since).as_millis() % TRIED_EVERY.as_millis() + (2 * self.patience.burst).as_millis();
-                if tried < TRIED_EVERY.as_millis() { fewer } else { at_once }
+                let into_round = (now - since).as_millis() % TRIED_EVERY.as_millis();
+                let tried_from = TRIED_EVERY.saturating_sub(2 * self.patience.burst).as_millis();
+                if into_round < tried_from { fewer } else { at_once }
             }
             _ => at_once,
         }
@@ -328,16 +329,13 @@ mod tests {
     }
 
     fn patient(at_once: usize, waiting: usize, wait_milliseconds: u64) -> Admission {
-        let lane = LaneSettings { at_once, crowded_at_once: None, waiting };
+        with_lanes(LaneSettings { at_once, crowded_at_once: None, waiting }, wait_milliseconds)
+    }
+
+    fn with_lanes(lane: LaneSettings, wait_milliseconds: u64) -> Admission {
+        let (reads, writes, logins, bulk) = (lane, lane, lane, lane);
         let crowded_wait_milliseconds = 20;
-        Admission::new(AdmissionSettings {
-            wait_milliseconds,
-            crowded_wait_milliseconds,
-            reads: lane,
-            writes: lane,
-            logins: lane,
-            bulk: lane,
-        })
+        Admission::new(AdmissionSettings { wait_milliseconds, crowded_wait_milliseconds, reads, writes, logins, bulk })
     }
 
     const PATIENCE: Patience = Patience { burst: Duration::from_millis(200), crowded: Duration::from_millis(20) };
@@ -434,14 +432,7 @@ mod tests {
     #[tokio::test]
     async fn o02_where_it_is_crowded_fewer_go_on_at_once_and_afterwards_as_many_as_before() {
         let lane = LaneSettings { at_once: 8, crowded_at_once: Some(2), waiting: 100 };
-        let admission = Arc::new(Admission::new(AdmissionSettings {
-            wait_milliseconds: 60,
-            crowded_wait_milliseconds: 20,
-            reads: lane,
-            writes: lane,
-            logins: lane,
-            bulk: lane,
-        }));
+        let admission = Arc::new(with_lanes(lane, 60));
         let mut crowd = tokio::task::JoinSet::new();
         for _ in 0..40 {
             let admission = admission.clone();

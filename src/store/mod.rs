@@ -122,7 +122,7 @@ pub struct Store {
     organizations: Cache<OrganizationId, OrganizationStore>,
 }
 
-/// A session bound to one database.
+/// What the handles of one database share.
 struct Bound {
     db: Arc<DatabaseSession>,
     name: DatabaseName,
