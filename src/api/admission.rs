@@ -11,11 +11,8 @@ use tokio::time::Instant;
 
 use crate::domain::Error;
 
-/// How long it takes until a request is refused, at least: whoever asks again at once is to cost little.
-const REFUSED_AFTER: Duration = Duration::from_millis(25);
-
-/// How often it is tried, where it is crowded, whether it still is when as many go on at once as otherwise.
-const TRIED_EVERY: Duration = Duration::from_secs(10);
+/// How often it is found out anew, where it is crowded, how many should go on at once.
+const ROUND: Duration = Duration::from_secs(60);
 
 /// What requests are told apart by: each kind has its own bounds, so that none stands in another's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +64,8 @@ pub struct Admission {
 struct Patience {
     /// In a burst, which passes: nobody waits any more before as long is over.
     burst: Duration,
-    /// Where there is too much all the time: to wait longer would only make everybody wait longer.
+    /// Where there is too much all the time: to wait longer would only make everybody wait longer. Nobody is refused
+    /// earlier: whoever asks again at once is to cost little.
     crowded: Duration,
 }
 
@@ -80,21 +78,58 @@ struct Lane {
 #[derive(Default)]
 struct State {
     running: usize,
-    /// From when until when one of the queues is taken to be crowded.
-    crowded: Option<(Instant, Instant)>,
+    /// While one of the queues is crowded.
+    crowd: Option<Crowd>,
     /// Those who wait, by where they come from, in the order they came.
     waiting: HashMap<String, Queue>,
     /// Whose turn it is.
     turns: VecDeque<String>,
 }
 
+/// A time in which it is crowded, in rounds. A round begins with all places, in case that nobody has to wait then; goes on
+/// with fewer, which is better for a processor that has too much to do and worse for a disk that is waited for; and ends with
+/// those with which more was done.
+struct Crowd {
+    round_began: Instant,
+    until: Instant,
+    /// How much was done while so many places were tried, one as long as the other.
+    done_with_all: usize,
+    done_with_fewer: usize,
+}
+
+impl Crowd {
+    fn begin(now: Instant, until: Instant) -> Self {
+        Self { round_began: now, until, done_with_all: 0, done_with_fewer: 0 }
+    }
+
+    /// Whether fewer go on at once now; either is tried for so long.
+    fn is_for_fewer(&self, tried_for: Duration, now: Instant) -> bool {
+        match now - self.round_began {
+            into_round if into_round < tried_for => false,
+            into_round if into_round < 2 * tried_for => true,
+            // What is done by fewer is done sooner: worth a quarter.
+            _ => self.done_with_fewer * 4 >= self.done_with_all * 3,
+        }
+    }
+
+    /// One more is done.
+    fn is_done(&mut self, tried_for: Duration, now: Instant) {
+        match now - self.round_began {
+            into_round if into_round < tried_for => self.done_with_all += 1,
+            into_round if into_round < 2 * tried_for => self.done_with_fewer += 1,
+            into_round if into_round < ROUND => {}
+            _ => *self = Self::begin(now, self.until),
+        }
+    }
+}
+
 impl State {
     fn is_crowded_until(&mut self, until: Option<Instant>, now: Instant) {
         let Some(until) = until.filter(|until| now < *until) else { return };
-        self.crowded = match self.crowded {
-            Some((since, known)) if now < known => Some((since, known.max(until))),
-            _ => Some((now, until)),
-        };
+        match &mut self.crowd {
+            Some(crowd) if now < crowd.until => crowd.until = crowd.until.max(until),
+            crowd => *crowd = Some(Crowd::begin(now, until)),
+        }
     }
 }
 
@@ -196,7 +231,7 @@ impl Admission {
             }
             Asked::Refused => {}
         }
-        tokio::time::sleep_until(came + REFUSED_AFTER).await;
+        tokio::time::sleep_until(came + lane.patience.crowded).await;
         Err(overloaded(kind))
     }
 }
@@ -223,16 +258,16 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many may go on at once: fewer where it is crowded, but now and then as many as otherwise, in case that they would
-    /// not have to wait then.
+    /// How long either number of places is tried: long enough that it is over where nobody has to wait with all of them.
+    fn tried_for(&self) -> Duration {
+        2 * self.patience.burst
+    }
+
+    /// How many may go on at once.
     fn places(&self, state: &State, now: Instant) -> usize {
         let LaneSettings { at_once, crowded_at_once, .. } = self.settings;
-        match (crowded_at_once, state.crowded) {
-            (Some(fewer), Some((since, until))) if now < until => {
-                let into_round = (now - since).as_millis() % TRIED_EVERY.as_millis();
-                let tried_from = TRIED_EVERY.saturating_sub(2 * self.patience.burst).as_millis();
-                if into_round < tried_from { fewer } else { at_once }
-            }
+        match (crowded_at_once, &state.crowd) {
+            (Some(fewer), Some(crowd)) if now < crowd.until && crowd.is_for_fewer(self.tried_for(), now) => fewer,
             _ => at_once,
         }
     }
@@ -286,9 +321,12 @@ impl Lane {
 
     /// A place is free.
     fn pass_on(self: &Arc<Self>) {
-        let mut state = self.state();
+        let (mut state, now) = (self.state(), Instant::now());
         state.running -= 1;
-        self.hand_out(&mut state, Instant::now());
+        if let Some(crowd) = &mut state.crowd {
+            crowd.is_done(self.tried_for(), now);
+        }
+        self.hand_out(&mut state, now);
     }
 
     /// Gives the places that are free to those who wait, one of each by turns.
@@ -407,26 +445,51 @@ mod tests {
             let came = Instant::now();
             let refused = admission.enter(Kind::Write, "a").await;
             assert!(matches!(refused, Err(Error::Overloaded { .. })));
-            assert!((REFUSED_AFTER..Duration::from_secs(5)).contains(&came.elapsed()), "{:?}", came.elapsed());
+            let soon = Duration::from_millis(20)..Duration::from_secs(5);
+            assert!(soon.contains(&came.elapsed()), "{:?}", came.elapsed());
         }
     }
 
+    /// Crowded for 130 s with eight places or two, each done as often in a second as given: how many places there are after
+    /// so many seconds.
+    fn places_when_done(with_all: u32, with_fewer: u32, after: &[f64]) -> Vec<usize> {
+        let settings = LaneSettings { at_once: 8, crowded_at_once: Some(2), waiting: 100 };
+        let lane = Lane { settings, patience: PATIENCE, state: Mutex::default() };
+        let (began, mut state, mut seen) = (Instant::now(), State::default(), Vec::new());
+        let mut after = after.iter().peekable();
+        for centisecond in 0..13_000_u32 {
+            let now = began + Duration::from_millis(u64::from(centisecond) * 10);
+            state.is_crowded_until(Some(now + PATIENCE.burst), now);
+            let places = lane.places(&state, now);
+            let done = if places == 8 { with_all } else { with_fewer };
+            let crowd = state.crowd.as_mut().expect("crowded");
+            (0..done / 100).for_each(|_| crowd.is_done(lane.tried_for(), now));
+            if after.next_if(|after| now >= began + Duration::from_secs_f64(**after)).is_some() {
+                seen.push(lane.places(&state, now));
+            }
+        }
+        assert_eq!(lane.places(&state, began + Duration::from_secs(131)), 8, "it is over");
+        seen
+    }
+
     #[test]
-    fn o02_fewer_go_on_at_once_while_it_is_crowded_but_that_is_doubted_now_and_then() {
+    fn o02_where_it_is_crowded_as_many_go_on_at_once_as_lets_more_be_done_and_that_is_found_out_again() {
+        let after = [0.0, 0.3, 0.5, 0.7, 0.9, 30.0, 59.9, 60.1, 60.5, 90.0, 125.0];
+        assert_eq!(places_when_done(3_000, 3_000, &after), [8, 8, 2, 2, 2, 2, 2, 8, 2, 2, 2], "it is the processor");
+        assert_eq!(places_when_done(3_000, 900, &after), [8, 8, 2, 2, 8, 8, 8, 8, 2, 8, 8], "it is the disk");
+    }
+
+    #[test]
+    fn o02_when_it_is_crowded_again_a_round_begins() {
         let settings = LaneSettings { at_once: 8, crowded_at_once: Some(2), waiting: 100 };
         let lane = Lane { settings, patience: PATIENCE, state: Mutex::default() };
         let (began, mut state) = (Instant::now(), State::default());
         let after = |seconds: f64| began + Duration::from_secs_f64(seconds);
         assert_eq!(lane.places(&state, began), 8);
-        for tenth in 0..250_u32 {
-            let now = after(f64::from(tenth) / 10.0);
-            state.is_crowded_until(Some(now + PATIENCE.burst), now);
-        }
-        let places = [0.0, 5.0, 9.5, 9.7, 9.9, 10.1, 19.5, 19.9, 20.1].map(|at| lane.places(&state, after(at)));
-        assert_eq!(places, [2, 2, 2, 8, 8, 2, 2, 8, 2]);
-        assert_eq!(lane.places(&state, after(25.2)), 8, "it is over");
-        state.is_crowded_until(Some(after(30.2)), after(30.0));
-        assert_eq!(lane.places(&state, after(30.1)), 2, "it has begun again");
+        state.is_crowded_until(Some(after(1.0)), began);
+        assert_eq!([0.3, 0.5, 0.9, 1.1].map(|at| lane.places(&state, after(at))), [8, 2, 2, 8]);
+        state.is_crowded_until(Some(after(6.0)), after(5.0));
+        assert_eq!([5.3, 5.5, 5.9, 6.1].map(|at| lane.places(&state, after(at))), [8, 2, 2, 8]);
     }
 
     #[tokio::test]
