@@ -118,8 +118,8 @@ pub async fn closed(clients: &mut Vec<Client>, time: Duration, next: &Arc<Atomic
     Sample::of(vec![Sample { rate, times, all_say_when: true, ..Sample::default() }])
 }
 
-/// Sends so many requests a second for a while, spread over these connections: one that is late sends as soon as it can,
-/// and its requests have waited since they were due.
+/// Sends so many requests a second for a while, spread over these connections. One that is still waiting for its last answer
+/// sends as soon as it has it; times are from then on.
 pub async fn open(
     clients: &mut Vec<Client>,
     rate: f64,
