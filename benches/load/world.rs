@@ -93,8 +93,8 @@ impl World {
             copy(&folder.path().join("store"), &copy_in(&folder));
         }
         let owner = (text(&made["owner"]["email"]), text(&made["owner"]["password"]));
-        // What is remembered of a user takes about half a kilobyte.
-        let mebibytes = 128.max(count / 2_000);
+        // What is remembered of a user takes about 400 bytes.
+        let mebibytes = 128.max(count / 2_400);
         let server =
             Server::serve(folder.path(), store, &[("ROLLCALL__CACHE__ANSWERS_MEBIBYTES", mebibytes.to_string())]);
         let everybody = count + 1;

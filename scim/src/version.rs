@@ -13,6 +13,11 @@ impl Version {
     pub fn new(opaque: impl Into<String>) -> Self {
         Self(opaque.into())
     }
+
+    /// The opaque text.
+    pub fn opaque(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Version {

@@ -14,9 +14,9 @@ use crate::domain::{GroupId, OrganizationId, UserId};
 use crate::store::Stamp;
 
 /// What a user takes besides its text: keys and pointers in both maps, in bytes, measured.
-const OVERHEAD: u64 = 256;
+const OVERHEAD: u64 = 240;
 /// A text of about this size, packed, is expected: how many users the maps are made for.
-const PACKED: u64 = 256;
+const PACKED: u64 = 160;
 /// How many organizations keep the text that the others' are packed with.
 const SAMPLES: usize = 4_096;
 
@@ -50,11 +50,17 @@ pub(super) struct KnownAnswers {
 
 struct Kept {
     stamp: Stamp,
-    name_key: Box<str>,
-    version: Version,
+    /// What it is packed with.
     sample: Arc<str>,
+    /// The answer, the version and the folded name as one text.
     packed: Box<[u8]>,
-    length: usize,
+    /// How long they are, in bytes.
+    lengths: [u32; 3],
+}
+
+struct Unpacked {
+    whole: String,
+    lengths: [usize; 3],
 }
 
 #[derive(Clone)]
@@ -62,7 +68,7 @@ struct Weight;
 
 impl Weighter<(OrganizationId, Of), Arc<Kept>> for Weight {
     fn weight(&self, _: &(OrganizationId, Of), kept: &Arc<Kept>) -> u64 {
-        (kept.packed.len() + kept.name_key.len()) as u64 + OVERHEAD
+        kept.packed.len() as u64 + OVERHEAD
     }
 }
 
@@ -81,7 +87,7 @@ impl KnownAnswers {
     /// The answer that is good at this stamp.
     pub(super) fn get(&self, organization: OrganizationId, of: Of, stamp: Option<Stamp>) -> Option<Shown> {
         let kept = self.answers.get(&(organization, of))?;
-        (Some(kept.stamp) == stamp).then(|| kept.unpacked())?
+        (Some(kept.stamp) == stamp).then(|| kept.unpacked())?.map(Unpacked::into_shown)
     }
 
     /// Whose name this may be.
@@ -97,7 +103,8 @@ impl KnownAnswers {
         stamp: Option<Stamp>,
     ) -> Option<Shown> {
         let kept = self.answers.get(&(organization, Of::User(user)))?;
-        (Some(kept.stamp) == stamp && *kept.name_key == *name_key).then(|| kept.unpacked())?
+        let unpacked = (Some(kept.stamp) == stamp).then(|| kept.unpacked())??;
+        (unpacked.name_key() == name_key).then(|| unpacked.into_shown())
     }
 
     /// Keeps what a user was answered as, read no earlier than at this stamp, and hands it on.
@@ -108,7 +115,7 @@ impl KnownAnswers {
         user: &User,
         shown: Shown,
     ) -> Shown {
-        self.put_user((organization, user.id), stamp, user.user_name_key(), &shown);
+        self.put_user((organization, user.id), stamp, &user.user_name_key(), &shown);
         shown
     }
 
@@ -116,7 +123,7 @@ impl KnownAnswers {
         &self,
         (organization, user): (OrganizationId, UserId),
         stamp: Option<Stamp>,
-        name_key: String,
+        name_key: &str,
         shown: &Shown,
     ) {
         let Some(stamp) = stamp.filter(|_| self.answers.capacity() > 0) else { return };
@@ -125,7 +132,7 @@ impl KnownAnswers {
             self.samples.insert(organization, sample.clone());
             sample
         });
-        self.names.insert(self.digest.hash_one((organization, name_key.as_str())), user);
+        self.names.insert(self.digest.hash_one((organization, name_key)), user);
         self.keep((organization, Of::User(user)), Kept::new(stamp, name_key, sample, shown));
     }
 
@@ -137,7 +144,7 @@ impl KnownAnswers {
         shown: &Shown,
     ) {
         let Some(stamp) = stamp.filter(|_| self.answers.capacity() > 0) else { return };
-        self.keep((organization, Of::Group(group)), Kept::new(stamp, String::new(), Arc::from(""), shown));
+        self.keep((organization, Of::Group(group)), Kept::new(stamp, "", Arc::from(""), shown));
     }
 
     fn keep(&self, key: (OrganizationId, Of), kept: Option<Kept>) {
@@ -149,19 +156,35 @@ impl KnownAnswers {
 }
 
 impl Kept {
-    fn new(stamp: Stamp, name_key: String, sample: Arc<str>, shown: &Shown) -> Option<Self> {
-        let length = shown.text.len();
-        if length > LONGEST {
+    fn new(stamp: Stamp, name_key: &str, sample: Arc<str>, shown: &Shown) -> Option<Self> {
+        let parts = [shown.text.as_str(), shown.version.opaque(), name_key];
+        let whole = parts.concat();
+        if whole.len() > LONGEST {
             return None;
         }
-        let packed = compress_with_dict(shown.text.as_bytes(), sample.as_bytes()).into_boxed_slice();
-        let (version, name_key) = (shown.version.clone(), name_key.into_boxed_str());
-        Some(Self { stamp, name_key, version, sample, packed, length })
+        let packed = compress_with_dict(whole.as_bytes(), sample.as_bytes()).into_boxed_slice();
+        let lengths = parts.map(|part| u32::try_from(part.len()).expect("no longer than the whole"));
+        Some(Self { stamp, sample, packed, lengths })
     }
 
-    fn unpacked(&self) -> Option<Shown> {
-        let text = decompress_with_dict(&self.packed, self.length, self.sample.as_bytes()).ok()?;
-        Some(Shown { version: self.version.clone(), text: String::from_utf8(text).ok()? })
+    fn unpacked(&self) -> Option<Unpacked> {
+        let lengths = self.lengths.map(|length| length as usize);
+        let whole = decompress_with_dict(&self.packed, lengths.iter().sum(), self.sample.as_bytes()).ok()?;
+        Some(Unpacked { whole: String::from_utf8(whole).ok()?, lengths })
+    }
+}
+
+impl Unpacked {
+    fn name_key(&self) -> &str {
+        let [text, version, _] = self.lengths;
+        &self.whole[text + version..]
+    }
+
+    fn into_shown(self) -> Shown {
+        let ([text, version, _], mut whole) = (self.lengths, self.whole);
+        let version = Version::new(&whole[text..][..version]);
+        whole.truncate(text);
+        Shown { version, text: whole }
     }
 }
 
@@ -182,8 +205,8 @@ mod tests {
         let organization = OrganizationId::new(Uuid::from_u128(1));
         let (ada, alan) = (UserId::new(Uuid::from_u128(2)), UserId::new(Uuid::from_u128(3)));
         let (then, now) = (Some(Stamp::default()), Some(Stamp::later()));
-        known.put_user((organization, ada), then, "ada".to_owned(), &shown("Ada"));
-        known.put_user((organization, alan), then, "alan".to_owned(), &shown("Alan"));
+        known.put_user((organization, ada), then, "ada", &shown("Ada"));
+        known.put_user((organization, alan), then, "alan", &shown("Alan"));
         assert_eq!(known.get(organization, Of::User(ada), then), Some(shown("Ada")));
         assert_eq!(known.get(organization, Of::User(alan), then), Some(shown("Alan")), "packed with the other's");
         assert_eq!(known.get(organization, Of::User(ada), now), None);
@@ -207,11 +230,11 @@ mod tests {
         let stamp = Some(Stamp::default());
         for number in 0..10_000 {
             let user = UserId::new(Uuid::from_u128(number));
-            known.put_user((organization, user), stamp, format!("user{number}"), &shown(&format!("user{number}")));
+            known.put_user((organization, user), stamp, &format!("user{number}"), &shown(&format!("user{number}")));
         }
         assert!(known.answers.weight() <= 64 << 10);
         let nothing = KnownAnswers::new(0);
-        nothing.put_user((organization, UserId::new(Uuid::nil())), stamp, "x".to_owned(), &shown("x"));
+        nothing.put_user((organization, UserId::new(Uuid::nil())), stamp, "x", &shown("x"));
         assert_eq!(nothing.answers.len(), 0);
     }
 }

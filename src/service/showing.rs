@@ -121,23 +121,25 @@ impl Service {
         ids: &[UserId],
         show: impl Show<UserView>,
     ) -> Result<Vec<Shown>, Error> {
-        let mut shown = HashMap::with_capacity(ids.len());
-        let mut stamps = HashMap::new();
+        let mut answers = Vec::with_capacity(ids.len());
+        let (mut missing, mut places) = (Vec::new(), HashMap::new());
         for id in ids {
             let stamp = self.store.stamp(organization, id.uuid());
-            match self.known_answers.get(organization, Of::User(*id), stamp) {
-                Some(known) => _ = shown.insert(*id, known),
-                None => _ = stamps.insert(*id, stamp),
+            let known = self.known_answers.get(organization, Of::User(*id), stamp);
+            if known.is_none() {
+                missing.push(*id);
+                places.insert(*id, (answers.len(), stamp));
+            }
+            answers.push(known);
+        }
+        if !missing.is_empty() {
+            for view in self.view_users(store, store.find_users(&missing).await?).await? {
+                if let Some((place, stamp)) = places.remove(&view.user.id) {
+                    answers[place] = Some(self.known_answers.keep_user(organization, stamp, &view.user, show(&view)));
+                }
             }
         }
-        let missing: Vec<UserId> = ids.iter().copied().filter(|id| stamps.contains_key(id)).collect();
-        let views = self.view_users(store, store.find_users(&missing).await?).await?;
-        for view in views {
-            let stamp = stamps.remove(&view.user.id).flatten();
-            let answer = self.known_answers.keep_user(organization, stamp, &view.user, show(&view));
-            shown.insert(view.user.id, answer);
-        }
-        Ok(ids.iter().filter_map(|id| shown.remove(id)).collect())
+        Ok(answers.into_iter().flatten().collect())
     }
 
     /// Who is on a page of all users; none where the list is of some, or in another order, or where others write too.
