@@ -11,6 +11,7 @@ use config::{Environment, File, FileFormat, Source, Value, ValueKind};
 use secrecy::SecretString;
 
 pub use check::check_store_url;
+pub(crate) use derived::processors;
 pub use sections::*;
 
 /// Every setting and its default, as shipped.

@@ -25,7 +25,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use serde_json::{Value, json};
 
 use crate::app::StartError;
-use crate::config::{Config, ConfigError, check_store_url};
+use crate::config::{Config, ConfigError, check_store_url, processors};
 use crate::domain::{Caller, Error};
 use crate::service::Service;
 
@@ -124,10 +124,17 @@ enum SchemaCommand {
     Graphql,
 }
 
+/// How many threads carry out requests: one more than there are processors, and one more than the database takes for itself
+/// for some seconds at a time, which are two: one writes to files what was written last, one sorts the files.
+fn workers() -> usize {
+    processors().max(2) + 1
+}
+
 /// Runs the command line of the process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().worker_threads(workers()).thread_stack_size(STACK_BYTES).build();
     let outcome = match runtime {
         // On a worker, not on the main thread: workers have the stack.
         Ok(runtime) => {

@@ -180,6 +180,6 @@ pub(super) fn read_network(text: &str) -> Option<IpNet> {
 }
 
 /// How many threads the machine carries out at once.
-fn processors() -> usize {
+pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
