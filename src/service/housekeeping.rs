@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::Service;
 use crate::domain::Error;
-use crate::store::StoreError;
+use crate::store::{SEALED_AT_ONCE, StoreError};
 
 /// How long ended logins can be listed.
 const ENDED_ARE_KEPT: TimeDelta = TimeDelta::days(90);
@@ -19,8 +19,10 @@ const COUNTERS_ARE_KEPT: TimeDelta = TimeDelta::days(2);
 const PURGE_EVERY: u32 = 60;
 /// How often: each time some hundred records go, so that nothing else waits.
 const EVERY: Duration = Duration::from_mins(1);
-/// How much longer than numbering the audit trail others have the store to themselves, while they write.
-const OTHERS_SHARE: u32 = 7;
+/// How much longer than numbering the audit trail others have the store to themselves, while they write, and how many events
+/// are numbered at once then: a request that comes meanwhile may wait as long as that takes.
+const OTHERS_SHARE: u32 = 15;
+const SEALED_WHILE_OTHERS_WRITE: usize = 200;
 
 impl Service {
     /// Forgets, until the task is dropped.
@@ -56,15 +58,20 @@ impl Service {
             let kept = async {
                 // What is left after that is for the next round: the other organizations have their turn.
                 let round = Instant::now();
+                let (mut at_most, mut share) = (SEALED_WHILE_OTHERS_WRITE, OTHERS_SHARE);
                 while round.elapsed() < EVERY {
                     let (began, written) = (Instant::now(), self.store.revision());
                     let sealing = store.clone();
-                    if !aside(async move { sealing.seal_audit_events().await }).await? {
+                    if !aside(async move { sealing.seal_audit_events(at_most).await }).await? {
                         break;
                     }
-                    // Half of the time is others', and more while they write.
-                    let share = if self.store.revision() == written { 1 } else { OTHERS_SHARE };
                     tokio::time::sleep(began.elapsed() * share).await;
+                    // Half of the time is others', and more while they write.
+                    (at_most, share) = if self.store.revision() == written {
+                        (SEALED_AT_ONCE, 1)
+                    } else {
+                        (SEALED_WHILE_OTHERS_WRITE, OTHERS_SHARE)
+                    };
                 }
                 let sweeping = store.clone();
                 aside(async move { sweeping.sweep_provisioning_events(now - log.keep, log.keep_records).await }).await

@@ -15,8 +15,9 @@ use crate::domain::{AuditEventId, UserId};
 
 /// How many events are read at a time.
 const CHUNK: usize = 500;
-/// How many events get their numbers in one transaction. Each time the index is read from the first that ever waited.
-const SEALED_AT_ONCE: usize = 2_000;
+/// How many events get their numbers in one transaction, where nobody waits for the processor. Each time the index is read
+/// from the first that ever waited.
+pub const SEALED_AT_ONCE: usize = 2_000;
 /// How often whoever reads the trail has events numbered first: what else is new, after an import say, shows a little later.
 const SEALED_FIRST: usize = 3;
 
@@ -225,13 +226,13 @@ pub enum Verdict {
 
 impl Bound {
     /// Gives numbers and hashes to events that have none, in order of their ids, some at a time; whether there may be more.
-    async fn seal_events(&self) -> Result<bool, StoreError> {
+    async fn seal_events(&self, at_most: usize) -> Result<bool, StoreError> {
         let _sealing = self.sealing.lock().await;
         if !self.unsealed.swap(false, Ordering::AcqRel) && !self.shared.reach.is_remote() {
             return Ok(false);
         }
-        let more = match self.seal_some().await {
-            Ok(count) => Ok(count == SEALED_AT_ONCE),
+        let more = match self.seal_some(at_most).await {
+            Ok(count) => Ok(count == at_most),
             // Another node was faster.
             Err(StoreError::Outdated) => Ok(true),
             Err(error) => Err(error),
@@ -245,20 +246,20 @@ impl Bound {
     /// What happened up to now is in the trail, unless it is very much.
     async fn seal_latest(&self) -> Result<(), StoreError> {
         for _ in 0..SEALED_FIRST {
-            if !self.seal_events().await? {
+            if !self.seal_events(SEALED_AT_ONCE).await? {
                 break;
             }
         }
         Ok(())
     }
 
-    async fn seal_some(&self) -> Result<usize, StoreError> {
+    async fn seal_some(&self, at_most: usize) -> Result<usize, StoreError> {
         let query = self
             .query(
                 "SELECT * FROM ONLY audit_head:current; \
                  SELECT * FROM audit_event WHERE seq = -1 LIMIT $limit;",
             )
-            .bind(("limit", SEALED_AT_ONCE));
+            .bind(("limit", at_most));
         let mut results = settle(query.await?)?;
         let head: Option<HeadRow> = results.take(0)?;
         // The index has them in order of id, and is read no further than that: to ask for the order would sort all there are.
@@ -319,7 +320,7 @@ impl Bound {
     }
 
     async fn verify_events(&self, seen: &(dyn Fn(u64) + Sync)) -> Result<Verdict, StoreError> {
-        while self.seal_events().await? {}
+        while self.seal_events(SEALED_AT_ONCE).await? {}
         let (mut last, mut previous): (u64, Option<String>) = (0, None);
         loop {
             let query = self
@@ -422,13 +423,13 @@ impl OrganizationStore {
         row.filter(|row| row.hash.is_some()).map(EventRow::into_event).transpose()
     }
 
-    /// Gives some of the latest events their numbers and hashes; whether there may be more.
+    /// Gives so many of the latest events, at most, their numbers and hashes; whether there may be more.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn seal_audit_events(&self) -> Result<bool, StoreError> {
-        self.0.seal_events().await
+    pub async fn seal_audit_events(&self, at_most: usize) -> Result<bool, StoreError> {
+        self.0.seal_events(at_most).await
     }
 
     /// Reads the whole trail. `seen` is told how far it got.

@@ -57,7 +57,7 @@ pub(crate) use accounts::NewPerson;
 pub use accounts::{Credentials, KnownAccount, Session};
 pub use address::is_on_server;
 pub use attempts::Attempt;
-pub use audit::{EventFilter, StoredEvent, Verdict};
+pub use audit::{EventFilter, SEALED_AT_ONCE, StoredEvent, Verdict};
 pub(crate) use bearers::TokenChange;
 pub use bearers::TokenSession;
 pub(crate) use connections::{Arrival, Entry};
