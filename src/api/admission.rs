@@ -64,9 +64,16 @@ pub struct Admission {
 struct Patience {
     /// In a burst, which passes: nobody waits any more before as long is over.
     burst: Duration,
-    /// Where there is too much all the time: to wait longer would only make everybody wait longer. Nobody is refused
-    /// earlier: whoever asks again at once is to cost little.
+    /// For longer than that somebody waits all the time where there is too much. Nobody is refused earlier: whoever asks
+    /// again at once is to cost little.
     crowded: Duration,
+}
+
+impl Patience {
+    /// How long anybody waits where there is too much: to wait longer would only make everybody wait longer.
+    fn in_crowd(self) -> Duration {
+        self.crowded / 2
+    }
 }
 
 struct Lane {
@@ -169,7 +176,7 @@ impl Queue {
         };
         let is_crowded = self.is_crowded(now);
         // Who is refused waits no more: where it is crowded half of it says that it still is.
-        if waited < if is_crowded { patience.crowded / 2 } else { patience.crowded } {
+        if waited < if is_crowded { patience.in_crowd() / 2 } else { patience.crowded } {
             self.behind = None;
         } else if now - *self.behind.get_or_insert(now) > patience.burst || is_crowded {
             self.crowded_until = Some(now + patience.burst);
@@ -303,10 +310,9 @@ impl Lane {
     /// Waits for the turn; none when it does not come in time: nobody waits any more before as long as a burst is over, and
     /// where it is crowded they wait less.
     async fn wait(&self, whom: &str, mut turn: oneshot::Receiver<Admitted>) -> Option<Admitted> {
-        let Patience { burst, crowded } = self.patience;
-        let ends = Instant::now() + burst;
+        let (patience, ends) = (self.patience.in_crowd(), Instant::now() + self.patience.burst);
         loop {
-            match tokio::time::timeout_at(ends.min(Instant::now() + crowded), &mut turn).await {
+            match tokio::time::timeout_at(ends.min(Instant::now() + patience), &mut turn).await {
                 Ok(admitted) => return admitted.ok(),
                 // It may have become crowded meanwhile.
                 Err(_) if self.is_crowded(whom) || Instant::now() >= ends => return None,
@@ -396,7 +402,7 @@ mod tests {
                 queue.turns.push_back(Turn { came: now, admits });
                 waiting.push((now, turn));
             }
-            let patience = if queue.is_crowded(now) { PATIENCE.crowded } else { PATIENCE.burst };
+            let patience = if queue.is_crowded(now) { PATIENCE.in_crowd() } else { PATIENCE.burst };
             let before = waiting.len();
             waiting.retain(|(came, _)| now - *came < patience);
             refused += before - waiting.len();
@@ -425,7 +431,7 @@ mod tests {
         let (waited, refused) = queued(0, 5, 2_000);
         assert!((980..=1_020).contains(&refused), "as much is done as can be: {refused} refused of 2,000");
         let late = &waited[100..waited.len() - 1];
-        assert!(late.iter().all(|waited| *waited < 20), "{late:?}");
+        assert!(late.iter().all(|waited| *waited < 10), "{late:?}");
         let soon = late.iter().filter(|waited| **waited <= 5).count();
         assert!(soon * 10 > late.len() * 9, "{soon} of {}", late.len());
     }
