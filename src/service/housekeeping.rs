@@ -58,20 +58,18 @@ impl Service {
             let kept = async {
                 // What is left after that is for the next round: the other organizations have their turn.
                 let round = Instant::now();
-                let (mut at_most, mut share) = (SEALED_WHILE_OTHERS_WRITE, OTHERS_SHARE);
+                let mut others_write = true;
                 while round.elapsed() < EVERY {
+                    // Half of the time is others', and more while they write.
+                    let (at_most, share) =
+                        if others_write { (SEALED_WHILE_OTHERS_WRITE, OTHERS_SHARE) } else { (SEALED_AT_ONCE, 1) };
                     let (began, written) = (Instant::now(), self.store.revision());
                     let sealing = store.clone();
                     if !aside(async move { sealing.seal_audit_events(at_most).await }).await? {
                         break;
                     }
                     tokio::time::sleep(began.elapsed() * share).await;
-                    // Half of the time is others', and more while they write.
-                    (at_most, share) = if self.store.revision() == written {
-                        (SEALED_AT_ONCE, 1)
-                    } else {
-                        (SEALED_WHILE_OTHERS_WRITE, OTHERS_SHARE)
-                    };
+                    others_write = self.store.revision() != written;
                 }
                 let sweeping = store.clone();
                 aside(async move { sweeping.sweep_provisioning_events(now - log.keep, log.keep_records).await }).await
