@@ -1,6 +1,8 @@
 //! How much is done at once: so many requests of each kind, by turns between those they come from. What would wait too long
 //! is refused before work is done for it.
 
+mod queue;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +12,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::domain::Error;
+
+use queue::{Patience, Queue, Turn};
 
 /// How often it is found out anew, where it is crowded, how many should go on at once.
 const ROUND: Duration = Duration::from_secs(60);
@@ -59,23 +63,6 @@ pub struct Admission {
     bulk: Arc<Lane>,
 }
 
-/// How long a request waits for its turn (`CoDel`, RFC 8289, for requests instead of packets).
-#[derive(Clone, Copy)]
-struct Patience {
-    /// In a burst, which passes: nobody waits any more before as long is over.
-    burst: Duration,
-    /// For longer than that somebody waits all the time where there is too much. Nobody is refused earlier: whoever asks
-    /// again at once is to cost little.
-    crowded: Duration,
-}
-
-impl Patience {
-    /// How long anybody waits where there is too much: to wait longer would only make everybody wait longer.
-    fn in_crowd(self) -> Duration {
-        self.crowded / 2
-    }
-}
-
 struct Lane {
     settings: LaneSettings,
     patience: Patience,
@@ -95,7 +82,7 @@ struct State {
 
 /// A time in which it is crowded, in rounds. A round begins with all places, in case that nobody has to wait then; goes on
 /// with fewer, which is better for a processor that has too much to do and worse for a disk that is waited for; and ends with
-/// those with which more was done.
+/// fewer, unless twice as much was done with all.
 struct Crowd {
     round_began: Instant,
     until: Instant,
@@ -137,55 +124,6 @@ impl State {
             Some(crowd) if now < crowd.until => crowd.until = crowd.until.max(until),
             crowd => *crowd = Some(Crowd::begin(now, until)),
         }
-    }
-}
-
-/// Those who wait of one organization or address, the first to come in front.
-#[derive(Default)]
-struct Queue {
-    turns: VecDeque<Turn>,
-    /// Since when whoever has waited for longest has waited for too long, whenever somebody's turn comes.
-    behind: Option<Instant>,
-    /// Until when there is taken to be too much all the time.
-    crowded_until: Option<Instant>,
-}
-
-struct Turn {
-    came: Instant,
-    admits: oneshot::Sender<Admitted>,
-}
-
-impl Queue {
-    /// Whether there is more than can be done, and not only for a moment.
-    fn is_crowded(&self, now: Instant) -> bool {
-        self.crowded_until.is_some_and(|until| now < until)
-    }
-
-    /// Whether there is nothing in it to be kept.
-    fn is_idle(&self, now: Instant) -> bool {
-        self.turns.is_empty() && !self.is_crowded(now)
-    }
-
-    /// Whose turn it is. Who came first, as a rule; where there is too much all the time, who came last: they are done soon,
-    /// the others would all be late, and some of them are refused whoever goes first.
-    fn next(&mut self, patience: Patience, now: Instant) -> Option<Turn> {
-        self.turns.retain(|turn| !turn.admits.is_closed());
-        let Some(waited) = self.turns.front().map(|first| now - first.came) else {
-            self.behind = None;
-            return None;
-        };
-        let is_crowded = self.is_crowded(now);
-        // Who is refused waits no more: where it is crowded half of it says that it still is.
-        if waited < if is_crowded { patience.in_crowd() / 2 } else { patience.crowded } {
-            self.behind = None;
-        } else if now - *self.behind.get_or_insert(now) > patience.burst || is_crowded {
-            self.crowded_until = Some(now + patience.burst);
-        }
-        let next = if is_crowded { self.turns.pop_back() } else { self.turns.pop_front() };
-        if self.turns.is_empty() {
-            self.behind = None;
-        }
-        next
     }
 }
 
@@ -364,8 +302,7 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::oneshot::error::TryRecvError;
-
+    use super::queue::PATIENCE;
     use super::*;
 
     fn admission(at_once: usize, waiting: usize) -> Admission {
@@ -380,67 +317,6 @@ mod tests {
         let (reads, writes, logins, bulk) = (lane, lane, lane, lane);
         let crowded_wait_milliseconds = 20;
         Admission::new(AdmissionSettings { wait_milliseconds, crowded_wait_milliseconds, reads, writes, logins, bulk })
-    }
-
-    const PATIENCE: Patience = Patience { burst: Duration::from_millis(200), crowded: Duration::from_millis(20) };
-
-    /// One place that each has for 10 ms; so many requests come at once, and then one every so many ms: how long in ms those
-    /// waited who had their turn, in the order they came, and how many had none.
-    fn queued(at_once: usize, every: usize, afterwards: usize) -> (Vec<u128>, usize) {
-        let began = Instant::now();
-        let (mut queue, mut waiting) = (Queue::default(), Vec::new());
-        let (mut turns, mut refused, mut free_from) = (Vec::new(), 0, 0);
-        for millisecond in 0..=every * afterwards + 1_000 {
-            let now = began + Duration::from_millis(millisecond as u64);
-            let comes = match millisecond {
-                0 => at_once,
-                _ if millisecond % every == 0 && millisecond <= every * afterwards => 1,
-                _ => 0,
-            };
-            for _ in 0..comes {
-                let (admits, turn) = oneshot::channel();
-                queue.turns.push_back(Turn { came: now, admits });
-                waiting.push((now, turn));
-            }
-            let patience = if queue.is_crowded(now) { PATIENCE.in_crowd() } else { PATIENCE.burst };
-            let before = waiting.len();
-            waiting.retain(|(came, _)| now - *came < patience);
-            refused += before - waiting.len();
-            if free_from <= millisecond
-                && let Some(turn) = queue.next(PATIENCE, now)
-            {
-                turns.push((turn.came, (now - turn.came).as_millis()));
-                drop(turn.admits);
-                waiting.retain_mut(|(_, turn)| matches!(turn.try_recv(), Err(TryRecvError::Empty)));
-                free_from = millisecond + 10;
-            }
-        }
-        turns.sort_unstable();
-        (turns.into_iter().map(|(_, waited)| waited).collect(), refused)
-    }
-
-    #[test]
-    fn o02_a_burst_is_waited_for() {
-        let (waited, refused) = queued(20, 1, 0);
-        assert_eq!((waited.len(), refused), (20, 0));
-        assert!(waited.is_sorted(), "who came first goes first: {waited:?}");
-    }
-
-    #[test]
-    fn o02_where_it_never_ends_the_last_to_come_goes_first_and_nobody_waits_long() {
-        let (waited, refused) = queued(0, 5, 2_000);
-        assert!((980..=1_020).contains(&refused), "as much is done as can be: {refused} refused of 2,000");
-        let late = &waited[100..waited.len() - 1];
-        assert!(late.iter().all(|waited| *waited < 10), "{late:?}");
-        let soon = late.iter().filter(|waited| **waited <= 5).count();
-        assert!(soon * 10 > late.len() * 9, "{soon} of {}", late.len());
-    }
-
-    #[test]
-    fn o02_who_waits_but_never_long_is_refused_nothing() {
-        let (waited, refused) = queued(2, 10, 2_000);
-        assert_eq!((waited.len(), refused), (2_002, 0));
-        assert!(waited[2..].iter().all(|waited| *waited == 10), "there is always somebody who waits: {waited:?}");
     }
 
     #[tokio::test]
