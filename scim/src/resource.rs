@@ -1,5 +1,7 @@
 //! A resource as a client sent it, brought into the shape its schemas describe (RFC 7643 §2, §3).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::filter::is_present;
@@ -13,8 +15,10 @@ use crate::{Error, Reading, Tolerance};
 ///
 /// Extensions are objects under their URN. `schemas`, `id`, `meta` and everything else the server computes are not in
 /// here; neither are write-only attributes, which are checked and dropped (C36).
+///
+/// A clone shares them until one of the two is written to.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Resource(Map<String, Value>);
+pub struct Resource(Arc<Map<String, Value>>);
 
 impl Resource {
     /// Reads the body of a POST or PUT (RFC 7644 §3.3, §3.5.1).
@@ -31,14 +35,14 @@ impl Resource {
         for (name, value) in body {
             read_member(kind, name, value, reading, &mut resource)?;
         }
-        let resource = Self(resource);
+        let resource = Self::from_stored(resource);
         resource.check_required(kind)?;
         Ok(resource)
     }
 
     /// A resource from its stored form, which is already canonical.
     pub fn from_stored(attributes: Map<String, Value>) -> Self {
-        Self(attributes)
+        Self(Arc::new(attributes))
     }
 
     /// The attributes, canonical.
@@ -48,12 +52,12 @@ impl Resource {
 
     /// The attributes, for writing. What is put in must be canonical.
     pub fn attributes_mut(&mut self) -> &mut Map<String, Value> {
-        &mut self.0
+        Arc::make_mut(&mut self.0)
     }
 
     /// The attributes, canonical.
     pub fn into_attributes(self) -> Map<String, Value> {
-        self.0
+        Arc::unwrap_or_clone(self.0)
     }
 
     /// A core attribute that is text.

@@ -1,8 +1,12 @@
 //! What changed, what follows from it, and the record of it (D4, LG-03).
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
+use scim::Resource;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::group::Group;
 use super::login::names;
@@ -65,22 +69,26 @@ impl Change<User> {
 
     /// What differs, by field, with the values: personal, to be sealed.
     pub fn fields(&self) -> Vec<FieldChange> {
-        let all = |user: &Option<User>| user.as_ref().map(recorded).unwrap_or_default();
-        let (before, after) = (all(&self.before), all(&self.after));
-        let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
-        let differs = names.filter(|name| before.get(*name) != after.get(*name));
-        differs
+        fn all(user: Option<&User>) -> BTreeMap<&str, Cow<'_, Value>> {
+            user.map(recorded).unwrap_or_default()
+        }
+        let (before, after) = (all(self.before.as_ref()), all(self.after.as_ref()));
+        let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+        let value = |of: &BTreeMap<&str, Cow<'_, Value>>, name: &str| of.get(name).map(|value| Value::clone(value));
+        names
+            .into_iter()
+            .filter(|name| before.get(name) != after.get(name))
             .map(|name| FieldChange {
-                field: name.clone(),
-                before: before.get(name).cloned(),
-                after: after.get(name).cloned(),
+                field: name.to_owned(),
+                before: value(&before, name),
+                after: value(&after, name),
             })
             .collect()
     }
 
     /// The names of the attributes that differ.
     pub fn changed(&self) -> Vec<String> {
-        let attributes = |user: &Option<User>| user.as_ref().map(|user| user.attributes.attributes().clone());
+        let attributes = |user: &Option<User>| user.as_ref().map(|user| user.attributes.clone());
         let mut changed = differing(attributes(&self.before), attributes(&self.after));
         let flag = |user: &Option<User>| user.as_ref().is_some_and(|user| user.protected);
         if flag(&self.before) != flag(&self.after) && self.after.is_some() {
@@ -127,7 +135,7 @@ impl Change<Group> {
 
     /// The names of the attributes that differ.
     pub fn changed(&self) -> Vec<String> {
-        let attributes = |group: &Option<Group>| group.as_ref().map(|group| group.attributes.attributes().clone());
+        let attributes = |group: &Option<Group>| group.as_ref().map(|group| group.attributes.clone());
         differing(attributes(&self.before), attributes(&self.after))
     }
 }
@@ -140,11 +148,12 @@ impl<T: PartialEq> Change<T> {
 }
 
 /// What the trail says of a user: the attributes, the primary address, and what is kept beside them.
-fn recorded(user: &User) -> Map<String, Value> {
-    let mut all = user.attributes.attributes().clone();
-    let mut put = |name: &str, value: Option<Value>| {
+fn recorded(user: &User) -> BTreeMap<&str, Cow<'_, Value>> {
+    let mut all: BTreeMap<&str, Cow<'_, Value>> =
+        user.attributes.attributes().iter().map(|(name, value)| (name.as_str(), Cow::Borrowed(value))).collect();
+    let mut put = |name: &'static str, value: Option<Value>| {
         if let Some(value) = value {
-            all.insert(name.to_owned(), value);
+            all.insert(name, Cow::Owned(value));
         }
     };
     put("email", user.directory_email().map(Value::from));
@@ -156,10 +165,11 @@ fn recorded(user: &User) -> Map<String, Value> {
     all
 }
 
-fn differing(before: Option<Map<String, Value>>, after: Option<Map<String, Value>>) -> Vec<String> {
+fn differing(before: Option<Resource>, after: Option<Resource>) -> Vec<String> {
     // Of what is gone nothing is told but that it is gone (C118).
     let Some(after) = after else { return Vec::new() };
     let before = before.unwrap_or_default();
+    let (before, after) = (before.attributes(), after.attributes());
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     names.filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
 }
@@ -437,7 +447,6 @@ impl AuditEvent {
 
 #[cfg(test)]
 mod tests {
-    use scim::Resource;
     use serde_json::json;
     use uuid::Uuid;
 
