@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use surrealdb::types::SurrealValue;
+
 use super::error::settle;
 use super::list::{Row as _, Table};
 use super::members::EdgeRow;
@@ -10,6 +12,14 @@ use super::{OrganizationStore, StoreError, uuid};
 use crate::domain::group::Membership;
 use crate::domain::user::User;
 use crate::domain::{GroupId, UserId};
+
+/// Asked for in one statement: two cost a sixth more (SurrealDB 3.3.5).
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct UserAndEdges {
+    user: Option<UserRow>,
+    edges: Vec<EdgeRow>,
+}
 
 impl OrganizationStore {
     /// The user with this id and the groups it is in, as [`OrganizationStore::memberships_of`] answers them: one query if it
@@ -21,12 +31,12 @@ impl OrganizationStore {
     pub async fn find_user_with_memberships(&self, id: UserId) -> Result<Option<(User, Vec<Membership>)>, StoreError> {
         let query = self
             .0
-            .query("SELECT * FROM ONLY $id; SELECT group, member, kind FROM member WHERE member = $member")
+            .query("RETURN {user: $id.*, edges: (SELECT group, member, kind FROM member WHERE member = $member)}")
             .bind(("id", user_record(id)))
             .bind(("member", uuid(id.uuid())));
-        let mut results = settle(query.await?)?;
-        let Some(row) = results.take::<Option<UserRow>>(0)? else { return Ok(None) };
-        let parents = self.parents_by(vec![id.uuid()], results.take(1)?).await?;
+        let found: Option<UserAndEdges> = settle(query.await?)?.take(0)?;
+        let Some(UserAndEdges { user: Some(row), edges }) = found else { return Ok(None) };
+        let parents = self.parents_by(vec![id.uuid()], edges).await?;
         let names = self.names_of_parents(&parents).await?;
         Ok(Some((row.into_entity()?, memberships(id, &parents, &names))))
     }
