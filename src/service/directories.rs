@@ -1,4 +1,4 @@
-//! Directories, their tokens, and what their groups give.
+//! Directories and their tokens.
 
 use chrono::{DateTime, Utc};
 use scim::Dialect;
@@ -7,19 +7,14 @@ use serde_json::json;
 use super::Service;
 use super::api_tokens::{check_expiry, read_grace};
 use super::attempts::Attempts;
-use super::references::{GroupRef, RoleRef, check_count, check_may_give, check_version};
+use super::mappings::Given;
+use super::references::check_version;
 use crate::domain::api_token::{ApiToken, Holder};
 use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
-use crate::domain::directory::{
-    Directory, DirectoryDraft, DirectorySettings, LIVE_TOKENS, MOST_DIRECTORIES, MOST_MAPPINGS, Mapping,
-};
-use crate::domain::group::{Belonging, MemberKind, MemberSource};
-use crate::domain::role::{GrantSource, Role};
+use crate::domain::directory::{Directory, DirectoryDraft, DirectorySettings, LIVE_TOKENS, MOST_DIRECTORIES};
 use crate::domain::token::{BearerSecret, SecretKind};
-use crate::domain::{
-    Caller, Code, DirectoryId, Error, GroupId, Noun, OrganizationId, Permission, Refusal, Stamps, TokenId,
-};
-use crate::store::{Belongings, DirectoryChange, GrantChange, OrganizationStore};
+use crate::domain::{Caller, Code, DirectoryId, Error, Noun, OrganizationId, Permission, Refusal, Stamps, TokenId};
+use crate::store::{Belongings, DirectoryChange, OrganizationStore};
 
 /// What tokens of directories are called.
 const TOKEN_NAME: &str = "SCIM";
@@ -35,28 +30,6 @@ pub struct DirectoryEdit {
     pub enabled: Option<bool>,
     /// Its switches.
     pub settings: Option<DirectorySettings>,
-}
-
-/// What the members of a directory's group are to get.
-#[derive(Clone, Debug)]
-pub struct MappingWish {
-    /// The directory's group, by id.
-    pub group: String,
-    /// The role its members get.
-    pub role: Option<RoleRef>,
-    /// The group, kept here, that its members join.
-    pub target: Option<GroupRef>,
-}
-
-/// What setting mappings did.
-#[derive(Debug)]
-pub struct MappingsSet {
-    /// The directory.
-    pub directory: Directory,
-    /// Roles and groups that people have from now on, counted by person.
-    pub added: usize,
-    /// Those that people have no longer.
-    pub removed: usize,
 }
 
 fn no_such_directory() -> Error {
@@ -137,7 +110,11 @@ impl Service {
         Ok(self.directory_to_manage(caller, id).await?.1)
     }
 
-    async fn directory_to_manage(&self, caller: &Caller, id: &str) -> Result<(OrganizationStore, Directory), Error> {
+    pub(super) async fn directory_to_manage(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<(OrganizationStore, Directory), Error> {
         let organization = caller.require(Permission::DirectoryManage)?;
         let store = self.store.organization(organization).await?;
         let id: DirectoryId = id.parse().map_err(|_| no_such_directory())?;
@@ -356,7 +333,7 @@ impl Service {
             let (users, groups) = store.count_provisioned(before.id).await?;
             let stamps = before.stamps.next(self.writer(caller));
             let after = Directory { mappings: Vec::new(), stamps, ..before.clone() };
-            let given = still_there(&store, given_by(&before, &after, caller)).await?;
+            let given = Given::read(&store, &before, &after, caller).await?;
             let grants = given.grants();
             let change =
                 DirectoryChange { before: &before, after: &after, grants: &grants, belongings: &given.belongings };
@@ -371,209 +348,11 @@ impl Service {
             }
         }
     }
-
-    /// Sets all mappings of a directory, in order (S1-23, E4-02). Takes effect at once for members there are.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with the codes of
-    /// `setGroupRoleMappings`.
-    pub async fn set_mappings(
-        &self,
-        caller: &Caller,
-        id: &str,
-        wishes: &[MappingWish],
-        if_version: Option<i64>,
-    ) -> Result<MappingsSet, Error> {
-        caller.require(Permission::DirectoryManage)?;
-        let mut attempts = Attempts::new(&self.entropy);
-        loop {
-            match self.try_set_mappings(caller, id, wishes, if_version).await {
-                Err(Error::Busy) if attempts.again().await => {}
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn try_set_mappings(
-        &self,
-        caller: &Caller,
-        id: &str,
-        wishes: &[MappingWish],
-        if_version: Option<i64>,
-    ) -> Result<MappingsSet, Error> {
-        let (store, before) = self.directory_to_manage(caller, id).await?;
-        caller.require_fresh(Permission::DirectoryManage, self.clock.now())?;
-        check_version(before.stamps.version, if_version)?;
-        check_count(wishes.len(), MOST_MAPPINGS, "mappings")?;
-        let mut mappings = Vec::with_capacity(wishes.len());
-        for (index, wish) in wishes.iter().enumerate() {
-            let mapping = self.read_mapping(caller, &store, &before, wish).await;
-            mappings.push(mapping.map_err(|error| within(error, &["mappings", &index.to_string()]))?);
-        }
-        let after = Directory { mappings, stamps: before.stamps.next(self.writer(caller)), ..before.clone() };
-        if after.mappings == before.mappings {
-            return Ok(MappingsSet { directory: before, added: 0, removed: 0 });
-        }
-        let given = still_there(&store, given_by(&before, &after, caller)).await?;
-        let (added, removed) = self.count_given(&store, &given).await?;
-        let grants = given.grants();
-        let change = DirectoryChange { before: &before, after: &after, grants: &grants, belongings: &given.belongings };
-        let event = AuditEvent {
-            values: vec![FieldChange::new("mappings", json!(before.mappings), json!(after.mappings))],
-            ..self.event(caller, EventKind::MappingChanged, ("directory", after.id.to_string()))
-        };
-        store.update_directory(&change, &event).await?;
-        self.known_tokens.forget();
-        Ok(MappingsSet { directory: after, added, removed })
-    }
-
-    async fn read_mapping(
-        &self,
-        caller: &Caller,
-        store: &OrganizationStore,
-        directory: &Directory,
-        wish: &MappingWish,
-    ) -> Result<Mapping, Error> {
-        let missing =
-            || Error::from(Refusal::new(Code::NotFound, "no such group of the directory").at("directoryGroupId"));
-        let source: GroupId = wish.group.parse().map_err(|_| missing())?;
-        let group = store.find_group(source).await?.filter(|group| group.directory == Some(directory.id));
-        group.ok_or_else(missing)?;
-        if wish.role.is_none() && wish.target.is_none() {
-            return Err(Refusal::new(Code::InvalidArgumentCombination, "give a role, a group, or both").into());
-        }
-        let role = match &wish.role {
-            Some(role) => {
-                let role = self.find_role_by(store, role).await?;
-                if role.is_owner() {
-                    return Err(Refusal::new(Code::ReservedRole, "a directory never gives ownership")
-                        .at("role")
-                        .into());
-                }
-                check_may_give(caller, [&role], "role")?;
-                Some(role.key)
-            }
-            None => None,
-        };
-        let target = match &wish.target {
-            Some(target) => {
-                let target = self.find_group_by(store, target).await?;
-                self.check_local(store, &target, "group").await?;
-                let given: Vec<Role> =
-                    store.list_grants(target.id.uuid()).await?.into_iter().map(|grant| grant.role).collect();
-                if given.iter().any(Role::is_owner) {
-                    return Err(Refusal::new(Code::ReservedRole, "a directory never gives ownership")
-                        .at("group")
-                        .into());
-                }
-                check_may_give(caller, &given, "group")?;
-                Some(target.id)
-            }
-            None => None,
-        };
-        Ok(Mapping { source, role, target })
-    }
-
-    /// How many people get a role or group, and how many lose one.
-    async fn count_given(&self, store: &OrganizationStore, given: &Given) -> Result<(usize, usize), Error> {
-        let groups = |picked: fn(&RolesOfGroup) -> &Vec<String>| {
-            given.roles.iter().filter(move |change| !picked(change).is_empty()).map(|(group, ..)| group.uuid())
-        };
-        let put = given.belongings.put.iter().map(|one| one.member);
-        let gone = given.belongings.gone.iter().map(|(_, member)| *member);
-        let getting: Vec<uuid::Uuid> = groups(|(_, added, _)| added).chain(put).collect();
-        let losing: Vec<uuid::Uuid> = groups(|(.., removed)| removed).chain(gone).collect();
-        Ok((store.users_within(&getting).await?.len(), store.users_within(&losing).await?.len()))
-    }
-}
-
-/// By the directory's group: keys of roles that come and go.
-type RolesOfGroup = (GroupId, Vec<String>, Vec<String>);
-
-/// What a change of mappings gives and takes.
-struct Given {
-    directory: DirectoryId,
-    by: Option<crate::domain::Author>,
-    roles: Vec<RolesOfGroup>,
-    belongings: Belongings,
-}
-
-impl Given {
-    fn grants(&self) -> Vec<GrantChange<'_>> {
-        self.roles
-            .iter()
-            .map(|(group, added, removed)| GrantChange {
-                holder: group.uuid(),
-                kind: MemberKind::Group,
-                source: GrantSource::DirectoryMapping,
-                reference: Some(self.directory),
-                added,
-                removed,
-                by: self.by,
-            })
-            .collect()
-    }
-}
-
-/// Groups that were deleted since have nobody left to lose.
-async fn still_there(store: &OrganizationStore, mut given: Given) -> Result<Given, Error> {
-    let targets: Vec<GroupId> = given.belongings.gone.iter().map(|(group, _)| *group).collect();
-    let there: Vec<GroupId> = store.find_groups(&targets).await?.iter().map(|group| group.id).collect();
-    given.belongings.gone.retain(|(group, _)| there.contains(group));
-    Ok(given)
-}
-
-fn given_by(before: &Directory, after: &Directory, caller: &Caller) -> Given {
-    let roles = |directory: &Directory, group: GroupId| -> Vec<String> {
-        let mut keys: Vec<String> =
-            directory.mappings.iter().filter(|one| one.source == group).filter_map(|one| one.role.clone()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
-    };
-    let joins = |directory: &Directory| -> Vec<(GroupId, GroupId)> {
-        let mut pairs: Vec<(GroupId, GroupId)> =
-            directory.mappings.iter().filter_map(|one| Some((one.target?, one.source))).collect();
-        pairs.sort_unstable();
-        pairs.dedup();
-        pairs
-    };
-    let mut groups: Vec<GroupId> =
-        before.mappings.iter().chain(&after.mappings).map(|mapping| mapping.source).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    let less = |list: Vec<String>, others: &[String]| -> Vec<String> {
-        list.into_iter().filter(|key| !others.contains(key)).collect()
-    };
-    let changed = groups.into_iter().map(|group| {
-        let (old, new) = (roles(before, group), roles(after, group));
-        (group, less(new.clone(), &old), less(old, &new))
-    });
-    let (old, new) = (joins(before), joins(after));
-    let writer = crate::domain::user::Writer { author: caller.author(), now: after.stamps.updated, states_all: false };
-    let put = new.iter().filter(|pair| !old.contains(pair)).map(|(target, source)| {
-        Belonging::new(*target, source.uuid(), MemberKind::Group, MemberSource::Mapping, writer)
-    });
-    let gone = old.iter().filter(|pair| !new.contains(pair)).map(|(target, source)| (*target, source.uuid()));
-    Given {
-        directory: before.id,
-        by: caller.author(),
-        roles: changed.filter(|(_, added, removed)| !added.is_empty() || !removed.is_empty()).collect(),
-        belongings: Belongings { put: put.collect(), gone: gone.collect() },
-    }
 }
 
 fn blame(error: Error, field: &'static str) -> Error {
     match error {
         Error::Refused(refusals) => Error::Refused(refusals.into_iter().map(|refusal| refusal.at(field)).collect()),
-        other => other,
-    }
-}
-
-fn within(error: Error, outer: &[&str]) -> Error {
-    match error {
-        Error::Refused(refusals) => Error::Refused(refusals.into_iter().map(|refusal| refusal.below(outer)).collect()),
         other => other,
     }
 }

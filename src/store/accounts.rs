@@ -8,12 +8,12 @@ use surrealdb::types::{Datetime, RecordId, SurrealValue};
 
 use super::emails::push_email;
 use super::error::settle;
+use super::grants::push_grants;
 use super::logins::{LoginRow, login_record};
 use super::members::push_belongings;
 use super::one_time::push_one_time;
 use super::organizations::OrganizationRow;
 use super::outbox::push_mails;
-use super::roles::push_grants;
 use super::second_factors::TotpRow;
 use super::users::{instant, key};
 use super::{

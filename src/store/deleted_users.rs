@@ -7,7 +7,7 @@ use super::accounts::{account_record, password_record, push_credentials_change, 
 use super::emails::EmailRow;
 use super::error::settle;
 use super::outbox::push_mails;
-use super::roles::{OwnerWatch, push_owner_guard, push_owner_watch};
+use super::owners::{OwnerWatch, push_owner_guard, push_owner_watch};
 use super::users::{UserRow, instant, key, user_record};
 use super::write::Write;
 use super::{DatabaseName, OrganizationStore, SealedMail, Store, StoreError, millis, stored, uuid};
@@ -189,7 +189,7 @@ impl Store {
         write.bind("deleted", deleted_record(deleted.id));
         super::users::push_new_user(&mut write, user);
         // A mark of ownership that a directory left goes, unless it is the only one there is.
-        write.push(super::roles::OWNERS);
+        write.push(super::owners::OWNERS);
         write.push(
             "IF (SELECT VALUE id FROM $owners WHERE active = true AND locally_held = false AND account != NONE \
              AND id != $restored) != [] { DELETE role_grant WHERE holder = $restored_key RETURN NONE; };",

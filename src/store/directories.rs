@@ -7,8 +7,8 @@ use surrealdb::types::{Datetime, RecordId, SurrealValue, Uuid};
 
 use super::bearers::push_secret;
 use super::error::settle;
+use super::grants::{GrantChange, push_grants};
 use super::members::{Belongings, push_belongings};
-use super::roles::{GrantChange, push_grants};
 use super::users::{author, instant};
 use super::write::Write;
 use super::{DatabaseName, OrganizationStore, Store, StoreError, counted, millis, stored, uuid};

@@ -4,9 +4,10 @@ use serde_json::Value as Json;
 use surrealdb::types::{RecordId, SurrealValue, Uuid};
 
 use super::error::settle;
+use super::grants::{GrantChange, push_grants};
 use super::list::Row;
 use super::members::{self, MemberDelta};
-use super::roles::{GrantChange, OwnerWatch, push_grants, push_owner_guard, push_owner_watch};
+use super::owners::{OwnerWatch, push_owner_guard, push_owner_watch};
 use super::users::{author, external_key, instant, key, resource};
 use super::write::Write;
 use super::{OrganizationStore, StoreError, uuid};

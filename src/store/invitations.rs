@@ -6,10 +6,10 @@ use surrealdb::types::{RecordId, SurrealValue, Variables};
 use super::accounts::{push_account, push_membership, push_password};
 use super::emails::push_email;
 use super::error::settle;
+use super::grants::{GrantChange, push_grants};
 use super::members::{Belongings, push_belongings};
 use super::one_time::{push_one_time, push_use};
 use super::outbox::push_mails;
-use super::roles::{GrantChange, push_grants};
 use super::users::{author, instant, key, push_new_user, push_update};
 use super::write::Write;
 use super::{

@@ -7,7 +7,7 @@ use surrealdb::types::{Array, Object, RecordId, RecordIdKey, SurrealValue, Uuid,
 
 use super::error::settle;
 use super::list::Table;
-use super::roles::{OwnerWatch, push_owner_guard, push_owner_watch};
+use super::owners::{OwnerWatch, push_owner_guard, push_owner_watch};
 use super::users::{author, instant};
 use super::write::Write;
 use super::{OrganizationStore, StoreError, millis, uuid};

@@ -169,7 +169,7 @@ impl OrganizationStore {
     pub async fn is_ownerless(&self) -> Result<bool, StoreError> {
         let query = self
             .0
-            .query(super::roles::OWNERS)
+            .query(super::owners::OWNERS)
             .query("RETURN array::len($owners)")
             .query("RETURN array::len((SELECT VALUE id FROM $owners WHERE active = true AND locally_held = false AND account != NONE))");
         let mut results = settle(query.await?)?;

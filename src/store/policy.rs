@@ -4,8 +4,9 @@ use serde_json::Value as Json;
 use surrealdb::types::{RecordId, SurrealValue};
 
 use super::error::settle;
+use super::grants::GrantRow;
 use super::list::Row as _;
-use super::roles::{GrantRow, RoleRow, Roles};
+use super::roles::{RoleRow, Roles};
 use super::users::{UserRow, user_record};
 use super::write::Write;
 use super::{OrganizationStore, StoreError, counted, stored, uuid};

@@ -4,8 +4,8 @@ use surrealdb::types::{Object, RecordId, SurrealValue, Value};
 
 use super::bearers::push_secret;
 use super::error::settle;
+use super::grants::{GrantChange, push_grants};
 use super::members::{Belongings, push_belongings, push_leave_all_groups};
-use super::roles::{GrantChange, push_grants};
 use super::users::{author, instant, key, user_record};
 use super::write::Write;
 use super::{DatabaseName, OrganizationStore, Store, StoreError, counted, millis, stored, uuid};

@@ -9,7 +9,7 @@ use surrealdb::types::{RecordId, SurrealValue, Uuid, Value};
 
 use super::error::settle;
 use super::list::Row;
-use super::roles::{OwnerWatch, push_owner_guard, push_owner_watch};
+use super::owners::{OwnerWatch, push_owner_guard, push_owner_watch};
 use super::write::Write;
 use super::{DatabaseName, OrganizationStore, StoreError, consequences, millis, uuid};
 use crate::domain::audit::AuditEvent;

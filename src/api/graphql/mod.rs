@@ -11,6 +11,7 @@ mod groups;
 mod inputs;
 mod interfaces;
 mod invitations;
+mod lexer;
 mod lists;
 mod logins;
 mod mutation;

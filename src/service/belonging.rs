@@ -1,0 +1,326 @@
+//! Who belongs to the groups kept here: somebody's groups at once, or one member of one group.
+
+use serde_json::json;
+
+use super::Service;
+use super::attempts::Attempts;
+use super::references::{GroupRef, RoleRef, ServiceAccountRef, UserRef, check_may_give, check_version};
+use crate::domain::account::Edit;
+use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
+use crate::domain::group::{Belonging, Group, GroupRole, MemberKind, MemberSource};
+use crate::domain::role::Role;
+use crate::domain::service_account::ServiceAccount;
+use crate::domain::user::User;
+use crate::domain::{Caller, Code, Error, GroupId, Permission, Refusal, UserId};
+use crate::store::{Belongings, OrganizationStore, OwnerWatch};
+
+/// Groups that can change for somebody at once.
+const MOST_CHANGES: usize = 100;
+
+/// Which groups somebody is to belong to.
+#[derive(Clone, Debug, Default)]
+pub struct GroupsEdit {
+    /// These too.
+    pub add: Option<Vec<GroupRef>>,
+    /// Not these; wins over `add`.
+    pub remove: Option<Vec<GroupRef>>,
+    /// Exactly these.
+    pub set: Option<Vec<GroupRef>>,
+}
+
+/// What changing somebody's groups did.
+#[derive(Debug)]
+pub struct GroupsChanged<T> {
+    /// Whose.
+    pub of: T,
+    /// Which are new.
+    pub added: Vec<Group>,
+    /// Which are gone.
+    pub removed: Vec<Group>,
+}
+
+/// Somebody whose groups change.
+struct Joiner {
+    id: uuid::Uuid,
+    kind: MemberKind,
+    noun: &'static str,
+    version: u64,
+}
+impl Service {
+    /// Changes which groups a user belongs to (S4-11 to S4-14).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::GroupsManage`]; [`Error::Refused`] with `NOT_FOUND`,
+    /// `INVALID_ARGUMENT_COMBINATION`, `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`, `LAST_OWNER`, `LIMIT_EXCEEDED`,
+    /// `VERSION_CONFLICT`.
+    pub async fn update_user_groups(
+        &self,
+        caller: &Caller,
+        who: &UserRef,
+        edit: &GroupsEdit,
+        if_version: Option<i64>,
+    ) -> Result<GroupsChanged<User>, Error> {
+        let organization = caller.require(Permission::GroupsManage)?;
+        let store = self.store.organization(organization).await?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let user = self.find_user(caller, &store, who).await?;
+            check_version(user.version, if_version)?;
+            let joiner = Joiner { id: user.id.uuid(), kind: MemberKind::User, noun: "user", version: user.version };
+            match self.try_change_groups(caller, &store, &joiner, edit).await {
+                Ok((added, removed)) => return Ok(GroupsChanged { of: user, added, removed }),
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Changes which groups a service account belongs to (S4-15).
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::update_user_groups`]; [`Error::Forbidden`] without [`Permission::ServiceAccountWrite`] too.
+    pub async fn update_service_account_groups(
+        &self,
+        caller: &Caller,
+        who: &ServiceAccountRef,
+        edit: &GroupsEdit,
+        if_version: Option<i64>,
+    ) -> Result<GroupsChanged<ServiceAccount>, Error> {
+        caller.require(Permission::ServiceAccountWrite)?;
+        let organization = caller.require(Permission::GroupsManage)?;
+        let store = self.store.organization(organization).await?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let account = self.find_program_by(&store, who).await?;
+            check_version(account.stamps.version, if_version)?;
+            let joiner = Joiner {
+                id: account.id.uuid(),
+                kind: MemberKind::ServiceAccount,
+                noun: "service_account",
+                version: account.stamps.version,
+            };
+            match self.try_change_groups(caller, &store, &joiner, edit).await {
+                Ok((added, removed)) => return Ok(GroupsChanged { of: account, added, removed }),
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_change_groups(
+        &self,
+        caller: &Caller,
+        store: &OrganizationStore,
+        joiner: &Joiner,
+        edit: &GroupsEdit,
+    ) -> Result<(Vec<Group>, Vec<Group>), Error> {
+        let combination = |message: &'static str| Error::from(Refusal::new(Code::InvalidArgumentCombination, message));
+        let belongs: Vec<GroupId> = store.belongings_of(&[joiner.id]).await?.iter().map(|one| one.group).collect();
+        let present = store.find_groups(&belongs).await?;
+        let is_in = |list: &[Group], group: &Group| list.iter().any(|known| known.id == group.id);
+        let (added, removed): (Vec<Group>, Vec<Group>) = match (&edit.set, &edit.add, &edit.remove) {
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => return Err(combination("give set, or add and remove")),
+            (None, None, None) => return Err(combination("give add, remove or set")),
+            (Some(set), None, None) => {
+                let wanted = self.find_groups_by(store, set, ("set", MOST_CHANGES)).await?;
+                (
+                    wanted.iter().filter(|group| !is_in(&present, group)).cloned().collect(),
+                    present.iter().filter(|group| !is_in(&wanted, group)).cloned().collect(),
+                )
+            }
+            (None, add, remove) => {
+                let add = self.find_groups_by(store, add.as_deref().unwrap_or_default(), ("add", MOST_CHANGES)).await?;
+                let remove =
+                    self.find_groups_by(store, remove.as_deref().unwrap_or_default(), ("remove", MOST_CHANGES)).await?;
+                (
+                    add.into_iter().filter(|group| !is_in(&present, group) && !is_in(&remove, group)).collect(),
+                    present.iter().filter(|group| is_in(&remove, group)).cloned().collect(),
+                )
+            }
+        };
+        for group in added.iter().chain(&removed) {
+            self.check_local(store, group, if edit.set.is_some() { "set" } else { "add" }).await?;
+        }
+        if added.is_empty() && removed.is_empty() {
+            return Ok((added, removed));
+        }
+        let given = self.roles_given(store, added.iter().chain(&removed)).await?;
+        check_may_give(caller, &given, if edit.set.is_some() { "set" } else { "add" })?;
+        if joiner.kind == MemberKind::ServiceAccount && given.iter().any(Role::is_owner) {
+            return Err(Refusal::new(Code::InsufficientRank, "a service account never owns").at("add").into());
+        }
+        let writer = self.writer(caller);
+        let put = added.iter().map(|group| Belonging {
+            scoped_role: group.default_role.clone(),
+            ..Belonging::new(group.id, joiner.id, joiner.kind, MemberSource::Local, writer)
+        });
+        let change =
+            Belongings { put: put.collect(), gone: removed.iter().map(|group| (group.id, joiner.id)).collect() };
+        let kind = match (added.is_empty(), removed.is_empty()) {
+            (false, true) => EventKind::GroupMemberAdded,
+            (true, false) => EventKind::GroupMemberRemoved,
+            _ => EventKind::GroupMembersChanged,
+        };
+        let names = |groups: &[Group]| groups.iter().map(|group| group.display_name().to_owned()).collect::<Vec<_>>();
+        let event = AuditEvent {
+            values: vec![FieldChange::new("groups", names(&removed), names(&added))],
+            ..self.event(caller, kind, (joiner.noun, joiner.id.to_string()))
+        };
+        let user = [UserId::new(joiner.id)];
+        let watch = if given.iter().any(Role::is_owner) { OwnerWatch::Users(&user) } else { OwnerWatch::Nobody };
+        store.change_belongings(&change, (joiner.kind, joiner.id, joiner.version), watch, &event).await?;
+        Ok((added, removed))
+    }
+
+    /// The roles that these groups give, by themselves or by being in others.
+    async fn roles_given<'g>(
+        &self,
+        store: &OrganizationStore,
+        groups: impl IntoIterator<Item = &'g Group>,
+    ) -> Result<Vec<Role>, Error> {
+        let ids: Vec<GroupId> = groups.into_iter().map(|group| group.id).collect();
+        Ok(store.roles_through(&ids).await?)
+    }
+
+    /// Adds a user to a group, or changes what they are in it (S0-19, E3-15).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for whoever neither manages groups nor is admin of this one; [`Error::Refused`] with
+    /// `NOT_FOUND`, `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`.
+    pub async fn set_group_member(
+        &self,
+        caller: &Caller,
+        group: &GroupRef,
+        who: &UserRef,
+        role: GroupRole,
+        scoped_role: &Edit<RoleRef>,
+    ) -> Result<(Group, User, Belonging), Error> {
+        let organization = caller.require_member()?.organization().id;
+        let store = self.store.organization(organization).await?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let group = self.find_group_to_keep(caller, &store, group).await?;
+            let user = self.find_user(caller, &store, who).await?;
+            self.check_local(&store, &group, "group").await?;
+            let known = store.find_belonging(group.id, user.id.uuid()).await?;
+            let given = self.roles_given(&store, [&group]).await?;
+            check_may_give(caller, &given, "group")?;
+            let scoped_role = match (scoped_role, &known) {
+                (Edit::Clear, _) => None,
+                (Edit::Keep, Some(known)) => known.scoped_role.clone(),
+                (Edit::Keep, None) => group.default_role.clone(),
+                (Edit::Set(role), _) => {
+                    let role = self
+                        .find_role_by(&store, role)
+                        .await
+                        .map_err(|_| Error::from(Refusal::new(Code::NotFound, "no such role").at("scopedRole")))?;
+                    check_may_give(caller, [&role], "scopedRole")?;
+                    Some(role.key)
+                }
+            };
+            let writer = self.writer(caller);
+            let fresh = || Belonging::new(group.id, user.id.uuid(), MemberKind::User, MemberSource::Local, writer);
+            let belonging = Belonging { role, scoped_role, ..known.clone().unwrap_or_else(fresh) };
+            if known.as_ref() == Some(&belonging) {
+                return Ok((group, user, belonging));
+            }
+            let event = AuditEvent {
+                values: vec![FieldChange::new("member", json!(null), user.id.to_string())],
+                members_added: usize::from(known.is_none()),
+                ..self.event(caller, EventKind::GroupMemberAdded, ("group", group.id.to_string()))
+            };
+            let change = Belongings { put: vec![belonging.clone()], gone: Vec::new() };
+            let guard = (MemberKind::User, user.id.uuid(), user.version);
+            match store.change_belongings(&change, guard, OwnerWatch::Nobody, &event).await.map_err(Error::from) {
+                Ok(()) => return Ok((group, user, belonging)),
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Removes a user from a group; not belonging to it is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for whoever neither manages groups, nor is admin of this one, nor removes themselves;
+    /// [`Error::Refused`] with `NOT_FOUND`, `MANAGED_BY_DIRECTORY`, `LAST_OWNER`.
+    pub async fn remove_group_member(
+        &self,
+        caller: &Caller,
+        group: &GroupRef,
+        who: &UserRef,
+    ) -> Result<(Group, User), Error> {
+        let member = caller.require_member()?;
+        let store = self.store.organization(member.organization().id).await?;
+        let mut attempts = Attempts::new(&self.entropy);
+        loop {
+            let user = self.find_user(caller, &store, who).await;
+            let is_own = user.as_ref().is_ok_and(|user| user.id.uuid() == member.id());
+            let group = if is_own {
+                self.find_own_group(caller, &store, group).await?
+            } else {
+                self.find_group_to_keep(caller, &store, group).await?
+            };
+            let user = user?;
+            self.check_local(&store, &group, "group").await?;
+            if store.find_belonging(group.id, user.id.uuid()).await?.is_none() {
+                return Ok((group, user));
+            }
+            let given = self.roles_given(&store, [&group]).await?;
+            let event = AuditEvent {
+                values: vec![FieldChange::new("member", user.id.to_string(), json!(null))],
+                members_removed: 1,
+                ..self.event(caller, EventKind::GroupMemberRemoved, ("group", group.id.to_string()))
+            };
+            let change = Belongings { put: Vec::new(), gone: vec![(group.id, user.id.uuid())] };
+            let subjects = [user.id];
+            let watch =
+                if given.iter().any(Role::is_owner) { OwnerWatch::Users(&subjects) } else { OwnerWatch::Nobody };
+            let guard = (MemberKind::User, user.id.uuid(), user.version);
+            match store.change_belongings(&change, guard, watch, &event).await.map_err(Error::from) {
+                Ok(()) => return Ok((group, user)),
+                Err(Error::Busy) if attempts.again().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A group the caller is in, or may read of.
+    async fn find_own_group(
+        &self,
+        caller: &Caller,
+        store: &OrganizationStore,
+        reference: &GroupRef,
+    ) -> Result<Group, Error> {
+        let group = self.find_group_by(store, reference).await?;
+        let own = caller.require_member()?.id();
+        if caller.may(Permission::GroupsRead) || store.find_belonging(group.id, own).await?.is_some() {
+            return Ok(group);
+        }
+        Err(Refusal::new(Code::NotFound, "no such group").at("group").into())
+    }
+
+    /// A group whose members the caller may change: with the permission, or as its admin.
+    async fn find_group_to_keep(
+        &self,
+        caller: &Caller,
+        store: &OrganizationStore,
+        reference: &GroupRef,
+    ) -> Result<Group, Error> {
+        let found = self.find_group_by(store, reference).await;
+        if caller.may(Permission::GroupsManage) {
+            return found;
+        }
+        let member = caller.require_member()?;
+        let group = found.map_err(|_| Error::Forbidden(Permission::GroupsManage))?;
+        let own = store.find_belonging(group.id, member.id()).await?;
+        if own.is_some_and(|own| own.role == GroupRole::Admin) {
+            return Ok(group);
+        }
+        Err(Error::Forbidden(Permission::GroupsManage))
+    }
+}
