@@ -236,7 +236,8 @@ impl OrganizationStore {
 /// Puts the next version of a group in the place of the one it was made from.
 fn push_group(write: &mut Write, before: &Group, after: &Group) {
     write.push(
-        "IF (UPDATE $id CONTENT $group WHERE version = $version RETURN VALUE version) = [] { THROW 'outdated' };",
+        "LET $changed = (UPDATE ONLY $id CONTENT $group WHERE version = $version RETURN VALUE version) \
+         ?? { THROW 'outdated' };",
     );
     write.bind("id", group_record(after.id));
     write.bind("version", i64::try_from(before.version).unwrap_or(i64::MAX));

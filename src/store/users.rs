@@ -374,14 +374,15 @@ pub(super) fn push_new_user(write: &mut Write, user: &User) {
     write.bind("user", UserRow::from(user));
 }
 
-/// Puts the next version of a user in the place of the one it was made from. What sign-ins write beside it stays.
+/// Puts the next version of a user in the place of the one it was made from. What sign-ins write beside it stays. An `IF`
+/// that looks at what the `UPDATE` answered would cost an eighth of the whole change more (SurrealDB 3.3.5).
 pub(super) fn push_update(write: &mut Write, before: &User, after: &User) {
     if before.user_name_key() != after.user_name_key() {
         push_name_check(write, [after.user_name_key()]);
     }
     write.push(
-        "IF (UPDATE $id CONTENT object::extend($this, $user) WHERE version = $version RETURN VALUE version) = [] \
-         { THROW 'outdated' };",
+        "LET $changed = (UPDATE ONLY $id CONTENT object::extend($this, $user) WHERE version = $version \
+         RETURN VALUE version) ?? { THROW 'outdated' };",
     );
     write.bind("id", user_record(after.id));
     write.bind("version", super::stored(before.version));
@@ -408,8 +409,8 @@ pub(super) fn push_users(write: &mut Write, users: &[(OrganizationId, User, User
         write.push_element("change", "user_changes", index);
         write.push("IF $change.name.service_account != NONE { THROW 'name taken' };");
         write.push(
-            "IF (UPDATE $change.id CONTENT object::extend($this, $change.user) WHERE version = $change.version \
-             RETURN VALUE version) = [] { THROW 'outdated' };",
+            "LET $changed = (UPDATE ONLY $change.id CONTENT object::extend($this, $change.user) \
+             WHERE version = $change.version RETURN VALUE version) ?? { THROW 'outdated' };",
         );
     }
     write.use_database(&DatabaseName::identity());
