@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::domain::Error;
 
-use queue::{Patience, Queue, Turn};
+use queue::{Patience, Queue};
 
 /// How often it is found out anew, where it is crowded, how many should go on at once.
 const ROUND: Duration = Duration::from_secs(60);
@@ -225,19 +225,13 @@ impl Lane {
             return Asked::Admitted(Admitted(Some(self.clone())));
         }
         let queue = state.waiting.entry(whom.to_owned()).or_default();
-        // Who gave up waiting is in nobody's way.
-        queue.turns.retain(|turn| !turn.admits.is_closed());
-        if queue.turns.len() >= self.settings.waiting {
+        let ahead = queue.waiting();
+        if ahead >= self.settings.waiting {
             return Asked::Refused;
         }
-        let (admits, turn) = oneshot::channel();
-        let is_first = queue.turns.is_empty();
-        if is_first {
-            queue.behind = None;
-        }
-        queue.turns.push_back(Turn { came: now, admits });
+        let turn = queue.join(now);
         // Where all the others gave up it is still their turn.
-        if is_first && !state.turns.iter().any(|known| known == whom) {
+        if ahead == 0 && !state.turns.iter().any(|known| known == whom) {
             state.turns.push_back(whom.to_owned());
         }
         // There may be more places than when the last of them was passed on.
@@ -283,7 +277,7 @@ impl Lane {
             let Some(queue) = state.waiting.get_mut(&whom) else { continue };
             let next = queue.next(self.patience, now);
             let (is_waited_in, is_idle, crowded_until) =
-                (!queue.turns.is_empty(), queue.is_idle(now), queue.crowded_until);
+                (queue.is_waited_in(), queue.is_idle(now), queue.crowded_until);
             if is_idle {
                 state.waiting.remove(&whom);
             } else if is_waited_in {

@@ -28,15 +28,16 @@ impl Patience {
 /// Those who wait of one organization or address, the first to come in front.
 #[derive(Default)]
 pub(super) struct Queue {
-    pub(super) turns: VecDeque<Turn>,
+    turns: VecDeque<Turn>,
     /// Since when whoever has waited for longest has waited for too long, whenever somebody's turn comes.
-    pub(super) behind: Option<Instant>,
+    behind: Option<Instant>,
     /// Until when there is taken to be too much all the time.
     pub(super) crowded_until: Option<Instant>,
 }
 
+/// One who waits.
 pub(super) struct Turn {
-    pub(super) came: Instant,
+    came: Instant,
     pub(super) admits: oneshot::Sender<Admitted>,
 }
 
@@ -46,15 +47,41 @@ impl Queue {
         self.crowded_until.is_some_and(|until| now < until)
     }
 
+    /// Whether anybody waits.
+    pub(super) fn is_waited_in(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
     /// Whether there is nothing in it to be kept.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
-        self.turns.is_empty() && !self.is_crowded(now)
+        !self.is_waited_in() && !self.is_crowded(now)
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&mut self) -> usize {
+        self.forget_gone();
+        self.turns.len()
+    }
+
+    /// Who gave up waiting is in nobody's way.
+    fn forget_gone(&mut self) {
+        self.turns.retain(|turn| !turn.admits.is_closed());
+    }
+
+    /// Somebody comes, and waits.
+    pub(super) fn join(&mut self, now: Instant) -> oneshot::Receiver<Admitted> {
+        let (admits, turn) = oneshot::channel();
+        if self.turns.is_empty() {
+            self.behind = None;
+        }
+        self.turns.push_back(Turn { came: now, admits });
+        turn
     }
 
     /// Whose turn it is. Who came first, as a rule; where there is too much all the time, who came last: they are done soon,
     /// the others would all be late, and some of them are refused whoever goes first.
     pub(super) fn next(&mut self, patience: Patience, now: Instant) -> Option<Turn> {
-        self.turns.retain(|turn| !turn.admits.is_closed());
+        self.forget_gone();
         let Some(waited) = self.turns.front().map(|first| now - first.came) else {
             self.behind = None;
             return None;
@@ -73,6 +100,7 @@ impl Queue {
         next
     }
 }
+
 #[cfg(test)]
 pub(super) const PATIENCE: Patience =
     Patience { burst: Duration::from_millis(200), crowded: Duration::from_millis(20) };
@@ -97,9 +125,7 @@ mod tests {
                 _ => 0,
             };
             for _ in 0..comes {
-                let (admits, turn) = oneshot::channel();
-                queue.turns.push_back(Turn { came: now, admits });
-                waiting.push((now, turn));
+                waiting.push((now, queue.join(now)));
             }
             let patience = if queue.is_crowded(now) { PATIENCE.in_crowd() } else { PATIENCE.burst };
             let before = waiting.len();
