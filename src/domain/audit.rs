@@ -1,7 +1,7 @@
 //! What changed, what follows from it, and the record of it (D4, LG-03).
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use scim::Resource;
@@ -69,15 +69,10 @@ impl Change<User> {
 
     /// What differs, by field, with the values: personal, to be sealed.
     pub fn fields(&self) -> Vec<FieldChange> {
-        fn all(user: Option<&User>) -> BTreeMap<&str, Cow<'_, Value>> {
-            user.map(recorded).unwrap_or_default()
-        }
-        let (before, after) = (all(self.before.as_ref()), all(self.after.as_ref()));
-        let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
-        let value = |of: &BTreeMap<&str, Cow<'_, Value>>, name: &str| of.get(name).map(|value| Value::clone(value));
-        names
-            .into_iter()
-            .filter(|name| before.get(name) != after.get(name))
+        let before = self.before.as_ref().map(recorded).unwrap_or_default();
+        let after = self.after.as_ref().map(recorded).unwrap_or_default();
+        let value = |values: &Values<'_>, name: &str| values.get(name).cloned().map(Cow::into_owned);
+        differing(&before, &after)
             .map(|name| FieldChange {
                 field: name.to_owned(),
                 before: value(&before, name),
@@ -88,8 +83,8 @@ impl Change<User> {
 
     /// The names of the attributes that differ.
     pub fn changed(&self) -> Vec<String> {
-        let attributes = |user: &Option<User>| user.as_ref().map(|user| user.attributes.clone());
-        let mut changed = differing(attributes(&self.before), attributes(&self.after));
+        let (before, after) = (self.before.as_ref(), self.after.as_ref());
+        let mut changed = changed(before.map(|user| &user.attributes), after.map(|user| &user.attributes));
         let flag = |user: &Option<User>| user.as_ref().is_some_and(|user| user.protected);
         if flag(&self.before) != flag(&self.after) && self.after.is_some() {
             changed.push("protected".to_owned());
@@ -135,8 +130,8 @@ impl Change<Group> {
 
     /// The names of the attributes that differ.
     pub fn changed(&self) -> Vec<String> {
-        let attributes = |group: &Option<Group>| group.as_ref().map(|group| group.attributes.clone());
-        differing(attributes(&self.before), attributes(&self.after))
+        let (before, after) = (self.before.as_ref(), self.after.as_ref());
+        changed(before.map(|group| &group.attributes), after.map(|group| &group.attributes))
     }
 }
 
@@ -147,10 +142,16 @@ impl<T: PartialEq> Change<T> {
     }
 }
 
+/// Values by name.
+type Values<'v> = BTreeMap<&'v str, Cow<'v, Value>>;
+
+fn values(resource: &Resource) -> Values<'_> {
+    resource.attributes().iter().map(|(name, value)| (name.as_str(), Cow::Borrowed(value))).collect()
+}
+
 /// What the trail says of a user: the attributes, the primary address, and what is kept beside them.
-fn recorded(user: &User) -> BTreeMap<&str, Cow<'_, Value>> {
-    let mut all: BTreeMap<&str, Cow<'_, Value>> =
-        user.attributes.attributes().iter().map(|(name, value)| (name.as_str(), Cow::Borrowed(value))).collect();
+fn recorded(user: &User) -> Values<'_> {
+    let mut all = values(&user.attributes);
     let mut put = |name: &'static str, value: Option<Value>| {
         if let Some(value) = value {
             all.insert(name, Cow::Owned(value));
@@ -165,13 +166,17 @@ fn recorded(user: &User) -> BTreeMap<&str, Cow<'_, Value>> {
     all
 }
 
-fn differing(before: Option<Resource>, after: Option<Resource>) -> Vec<String> {
-    // Of what is gone nothing is told but that it is gone (C118).
-    let Some(after) = after else { return Vec::new() };
-    let before = before.unwrap_or_default();
-    let (before, after) = (before.attributes(), after.attributes());
+/// The names of the attributes that differ. Of what is gone nothing is told but that it is gone (C118).
+fn changed(before: Option<&Resource>, after: Option<&Resource>) -> Vec<String> {
+    let Some(after) = after.map(values) else { return Vec::new() };
+    let before = before.map(values).unwrap_or_default();
+    differing(&before, &after).map(str::to_owned).collect()
+}
+
+/// The names whose values differ: those that were there before, and then the new ones.
+fn differing<'n>(before: &'n Values<'_>, after: &'n Values<'_>) -> impl Iterator<Item = &'n str> {
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
-    names.filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
+    names.filter(|name| before.get(*name) != after.get(*name)).copied()
 }
 
 names! {
