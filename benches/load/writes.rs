@@ -49,19 +49,19 @@ pub async fn people(world: &World, results: &mut Results, time: Duration) {
     };
     let mut ceilings = [Vec::new(), Vec::new()];
     let kinds = [("POST /Users", create), ("PATCH active, Okta's shape", okta), ("PATCH active, Entra's shape", entra)];
-    let (next, mut samples) = (kinds.each_ref().map(|_| Arc::new(AtomicUsize::new(0))), [const { Vec::new() }; 3]);
+    let mut kinds = kinds.map(|(name, asks)| (name, asks, Arc::new(AtomicUsize::new(0)), Vec::new()));
     // By turns: while the store sorts its files it is slower, for ten seconds or so, and no kind may have met that alone.
     for _ in 0..TURNS {
-        for (place, (_, asks)) in kinds.iter().enumerate() {
+        for (place, (_, asks, next, samples)) in kinds.iter_mut().enumerate() {
             if let Some(alone) = &alone {
                 let rate = if place == 0 { alone.creates(time).await } else { alone.updates(time).await };
                 ceilings[usize::from(place > 0)].push(rate);
             }
             let mut clients = world.door().open(CONNECTIONS).await;
-            samples[place].push(closed(&mut clients, time, &next[place], asks).await);
+            samples.push(closed(&mut clients, time, next, asks).await);
         }
     }
-    for ((name, _), samples) in kinds.iter().zip(samples) {
+    for (name, .., samples) in kinds {
         results.figure(at, name, &Sample::of(samples));
     }
     if alone.is_some() {
