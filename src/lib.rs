@@ -28,6 +28,7 @@ mod secrets;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+mod threads;
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

@@ -124,8 +124,8 @@ enum SchemaCommand {
     Graphql,
 }
 
-/// How many threads carry out requests: one more than there are processors, and one more than the database takes for itself
-/// for some seconds at a time, which are two: one writes to files what was written last, one sorts the files.
+/// How many threads carry out requests: one more than there are processors, since one may wait for the disk or for a lock of
+/// the database.
 fn workers() -> usize {
     processors().max(2) + 1
 }

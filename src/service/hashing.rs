@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::crypto::password::{self, Cost, Memory, Verdict};
 use crate::domain::Error;
 use crate::domain::password::Password;
+use crate::threads;
 
 /// What hashing may cost.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +109,8 @@ pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] OwnedSema
 
 /// Works until nobody can ask for anything any more.
 fn work_off(waiting: &Mutex<mpsc::Receiver<Work>>) {
-    give_way();
+    // A hash is long, an answer is short.
+    threads::give_way();
     let mut memory = Memory::default();
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -116,15 +118,6 @@ fn work_off(waiting: &Mutex<mpsc::Receiver<Work>>) {
         if catch_unwind(AssertUnwindSafe(|| work(&mut memory))).is_err() {
             memory = Memory::default();
         }
-    }
-}
-
-/// Others go first, without starving whoever signs in: a hash is long, an answer is short. Elsewhere than on Linux a
-/// priority is that of the whole process, and is left alone.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, 10) {
-        tracing::debug!(error = %error, "hashing is as urgent as all else");
     }
 }
 
