@@ -80,27 +80,27 @@ struct State {
     turns: VecDeque<String>,
 }
 
-/// A time in which it is crowded, in rounds. A round begins with all places, in case that nobody has to wait then; goes on
-/// with fewer, which is better for a processor that has too much to do and worse for a disk that is waited for; and ends with
+/// A time in which it is crowded, in rounds. A round begins with fewer places, which is better for a processor that has too
+/// much to do and worse for a disk that is waited for; goes on with all, in case that nobody has to wait then; and ends with
 /// fewer, unless twice as much was done with all.
 struct Crowd {
     round_began: Instant,
     until: Instant,
     /// How much was done while so many places were tried, one as long as the other.
-    done_with_all: usize,
     done_with_fewer: usize,
+    done_with_all: usize,
 }
 
 impl Crowd {
     fn begin(now: Instant, until: Instant) -> Self {
-        Self { round_began: now, until, done_with_all: 0, done_with_fewer: 0 }
+        Self { round_began: now, until, done_with_fewer: 0, done_with_all: 0 }
     }
 
     /// Whether fewer go on at once now; either is tried for so long.
     fn is_for_fewer(&self, tried_for: Duration, now: Instant) -> bool {
         match now - self.round_began {
-            into_round if into_round < tried_for => false,
-            into_round if into_round < 2 * tried_for => true,
+            into_round if into_round < tried_for => true,
+            into_round if into_round < 2 * tried_for => false,
             // What is done by fewer is done sooner, and a moment's halt is no reason.
             _ => self.done_with_fewer * 2 >= self.done_with_all,
         }
@@ -109,8 +109,8 @@ impl Crowd {
     /// One more is done.
     fn is_done(&mut self, tried_for: Duration, now: Instant) {
         match now - self.round_began {
-            into_round if into_round < tried_for => self.done_with_all += 1,
-            into_round if into_round < 2 * tried_for => self.done_with_fewer += 1,
+            into_round if into_round < tried_for => self.done_with_fewer += 1,
+            into_round if into_round < 2 * tried_for => self.done_with_all += 1,
             into_round if into_round < ROUND => {}
             _ => *self = Self::begin(now, self.until),
         }
@@ -118,7 +118,8 @@ impl Crowd {
 }
 
 impl State {
-    fn is_crowded_until(&mut self, until: Option<Instant>, now: Instant) {
+    /// It is crowded at least until then.
+    fn crowd_until(&mut self, until: Option<Instant>, now: Instant) {
         let Some(until) = until.filter(|until| now < *until) else { return };
         match &mut self.crowd {
             Some(crowd) if now < crowd.until => crowd.until = crowd.until.max(until),
@@ -176,7 +177,7 @@ impl Admission {
             }
             Asked::Refused => {}
         }
-        tokio::time::sleep_until(came + lane.patience.crowded).await;
+        tokio::time::sleep_until(came + lane.patience.refused_after()).await;
         Err(overloaded(kind))
     }
 }
@@ -253,8 +254,14 @@ impl Lane {
         }
     }
 
+    /// Whether it is crowded for somebody who has waited for long enough to be refused then; it is not over yet, if it is.
     fn is_crowded(&self, whom: &str) -> bool {
-        self.state().waiting.get(whom).is_some_and(|queue| queue.is_crowded(Instant::now()))
+        let (mut state, now) = (self.state(), Instant::now());
+        let Some(queue) = state.waiting.get_mut(whom).filter(|queue| queue.is_crowded(now)) else { return false };
+        let until = Some(now + self.patience.burst);
+        queue.crowded_until = until;
+        state.crowd_until(until, now);
+        true
     }
 
     /// A place is free.
@@ -283,7 +290,7 @@ impl Lane {
             } else if is_waited_in {
                 state.turns.push_back(whom);
             }
-            state.is_crowded_until(crowded_until, now);
+            state.crowd_until(crowded_until, now);
             match next.map(|turn| turn.admits.send(Admitted(Some(self.clone())))) {
                 Some(Ok(())) => state.running += 1,
                 // Gone meanwhile, and has taken no place that would be free when this is dropped.
@@ -315,15 +322,37 @@ mod tests {
 
     #[tokio::test]
     async fn o02_who_is_refused_is_told_soon_and_not_at_once() {
-        let admission = Arc::new(patient(1, 100, 60));
-        let _held = admission.enter(Kind::Write, "a").await.expect("free");
-        for _ in 0..3 {
-            let came = Instant::now();
-            let refused = admission.enter(Kind::Write, "a").await;
-            assert!(matches!(refused, Err(Error::Overloaded { .. })));
-            let soon = Duration::from_millis(20)..Duration::from_secs(5);
-            assert!(soon.contains(&came.elapsed()), "{:?}", came.elapsed());
+        for waiting in [0, 100] {
+            let admission = patient(1, waiting, 60);
+            let _held = admission.enter(Kind::Write, "a").await.expect("free");
+            for _ in 0..3 {
+                let came = Instant::now();
+                let refused = admission.enter(Kind::Write, "a").await;
+                assert!(matches!(refused, Err(Error::Overloaded { .. })));
+                let soon = Duration::from_millis(10)..Duration::from_secs(5);
+                assert!(soon.contains(&came.elapsed()), "{:?}", came.elapsed());
+            }
         }
+    }
+
+    #[tokio::test]
+    async fn o02_while_somebody_is_refused_a_crowd_does_not_end_though_nobody_has_a_turn() {
+        let admission = patient(1, 100, 300);
+        let held = admission.enter(Kind::Write, "a").await.expect("free");
+        let is_crowded = || {
+            let state = admission.writes.state();
+            let queue = state.waiting.get("a").is_some_and(|queue| queue.is_crowded(Instant::now()));
+            (queue, state.crowd.as_ref().is_some_and(|crowd| Instant::now() < crowd.until))
+        };
+        let (began, until) = (Instant::now(), Some(Instant::now() + admission.writes.patience.burst));
+        admission.writes.state().waiting.entry("a".to_owned()).or_default().crowded_until = until;
+        while began.elapsed() < Duration::from_millis(700) {
+            assert!(admission.enter(Kind::Write, "a").await.is_err());
+        }
+        assert_eq!(is_crowded(), (true, true));
+        drop(held);
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(is_crowded(), (false, false));
     }
 
     /// Crowded for 130 s with eight places or two, each done as often in a second as given: how many places there are after
@@ -335,7 +364,7 @@ mod tests {
         let mut after = after.iter().peekable();
         for centisecond in 0..13_000_u32 {
             let now = began + Duration::from_millis(u64::from(centisecond) * 10);
-            state.is_crowded_until(Some(now + PATIENCE.burst), now);
+            state.crowd_until(Some(now + PATIENCE.burst), now);
             let places = lane.places(&state, now);
             let done = if places == 8 { with_all } else { with_fewer };
             let crowd = state.crowd.as_mut().expect("crowded");
@@ -351,8 +380,8 @@ mod tests {
     #[test]
     fn o02_where_it_is_crowded_as_many_go_on_at_once_as_lets_more_be_done_and_that_is_found_out_again() {
         let after = [0.0, 0.2, 0.4, 0.5, 0.7, 30.0, 59.9, 60.1, 60.4, 90.0, 125.0];
-        assert_eq!(places_when_done(3_000, 3_000, &after), [8, 8, 2, 2, 2, 2, 2, 8, 2, 2, 2], "it is the processor");
-        assert_eq!(places_when_done(3_000, 900, &after), [8, 8, 2, 2, 8, 8, 8, 8, 2, 8, 8], "it is the disk");
+        assert_eq!(places_when_done(3_000, 3_000, &after), [2, 2, 8, 8, 2, 2, 2, 2, 8, 2, 2], "it is the processor");
+        assert_eq!(places_when_done(3_000, 900, &after), [2, 2, 8, 8, 8, 8, 8, 2, 8, 8, 8], "it is the disk");
     }
 
     #[test]
@@ -362,10 +391,10 @@ mod tests {
         let (began, mut state) = (Instant::now(), State::default());
         let after = |seconds: f64| began + Duration::from_secs_f64(seconds);
         assert_eq!(lane.places(&state, began), 8);
-        state.is_crowded_until(Some(after(1.0)), began);
-        assert_eq!([0.2, 0.5, 0.9, 1.1].map(|at| lane.places(&state, after(at))), [8, 2, 2, 8]);
-        state.is_crowded_until(Some(after(6.0)), after(5.0));
-        assert_eq!([5.2, 5.5, 5.9, 6.1].map(|at| lane.places(&state, after(at))), [8, 2, 2, 8]);
+        state.crowd_until(Some(after(1.0)), began);
+        assert_eq!([0.2, 0.5, 0.9, 1.1].map(|at| lane.places(&state, after(at))), [2, 8, 2, 8]);
+        state.crowd_until(Some(after(6.0)), after(5.0));
+        assert_eq!([5.2, 5.5, 5.9, 6.1].map(|at| lane.places(&state, after(at))), [2, 8, 2, 8]);
     }
 
     #[tokio::test]

@@ -13,14 +13,18 @@ use super::Admitted;
 pub(super) struct Patience {
     /// In a burst, which passes: nobody waits any more before as long is over.
     pub(super) burst: Duration,
-    /// For longer than that somebody waits all the time where there is too much. Nobody is refused earlier: whoever asks
-    /// again at once is to cost little.
+    /// For longer than that somebody waits all the time where there is too much.
     pub(super) crowded: Duration,
 }
 
 impl Patience {
     /// How long anybody waits where there is too much: to wait longer would only make everybody wait longer.
     pub(super) fn in_crowd(self) -> Duration {
+        self.crowded / 4
+    }
+
+    /// How long after it came a request is refused, at the earliest: whoever asks again at once is to cost little.
+    pub(super) fn refused_after(self) -> Duration {
         self.crowded / 2
     }
 }
@@ -103,7 +107,7 @@ impl Queue {
 
 #[cfg(test)]
 pub(super) const PATIENCE: Patience =
-    Patience { burst: Duration::from_millis(200), crowded: Duration::from_millis(20) };
+    Patience { burst: Duration::from_millis(200), crowded: Duration::from_millis(40) };
 
 #[cfg(test)]
 mod tests {
