@@ -10,6 +10,7 @@ mod conversations;
 mod graphql_access;
 mod graphql_capabilities;
 mod graphql_catalogue;
+mod graphql_connection_answers;
 mod graphql_connections;
 mod graphql_contract;
 mod graphql_emails;

@@ -1,24 +1,24 @@
-//! `POST /graphql`: media types, one operation a request, the bounds before the library sees anything, and answers
-//! without a word of the library's own (GraphQL over HTTP; 400 and 200 as the `graphql-http` audits have it).
+//! `POST /graphql`: media types, one operation a request, the bounds before the library sees anything (GraphQL over HTTP).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_graphql::parser::parse_query;
-use async_graphql::{PathSegment, Request as GraphqlRequest, Response as GraphqlResponse, ServerError, Value};
+use async_graphql::{Request as GraphqlRequest, Response as GraphqlResponse, Value};
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use tracing::Instrument as _;
 use tracing::field::{Empty, debug};
 
+use super::answer::{Media, Refused, dressed, is_refused, refusal};
 use super::failure::Failure;
 use super::request::Asked;
 use super::scan::{self, Kind, Scanned};
@@ -35,33 +35,6 @@ use crate::telemetry::TRACE;
 const GRAPHQL_JSON: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
 
-/// How an answer is dressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Media {
-    /// `application/graphql-response+json`: the status says what happened.
-    Graphql,
-    /// `application/json`: a request that was understood as GraphQL is 200.
-    Json,
-}
-
-impl Media {
-    fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Graphql => "application/graphql-response+json; charset=utf-8",
-            Self::Json => "application/json; charset=utf-8",
-        })
-    }
-
-    /// The status of an answer without data. The one place where it is decided: the draft of 2026 has 422 for what is
-    /// well formed but not acceptable, the audits have 400.
-    fn status_of_refusal(self) -> StatusCode {
-        match self {
-            Self::Graphql => StatusCode::BAD_REQUEST,
-            Self::Json => StatusCode::OK,
-        }
-    }
-}
-
 /// A request as clients send it.
 #[derive(Deserialize)]
 struct Sent {
@@ -74,9 +47,6 @@ struct Sent {
     #[serde(rename = "documentId")]
     document_id: Option<String>,
 }
-
-/// A refusal before GraphQL: the status says it all.
-struct Refused(StatusCode, Failure);
 
 /// The SDL.
 pub(super) async fn schema() -> Response {
@@ -317,13 +287,6 @@ fn count(fields: &[String], response: &GraphqlResponse, took: Duration) {
     }
 }
 
-/// Whether it was not even begun.
-fn is_refused(response: &GraphqlResponse) -> bool {
-    response.data == Value::Null
-        && response.errors.iter().all(|error| error.path.is_empty())
-        && !response.errors.is_empty()
-}
-
 async fn run(
     graphql: &Graphql,
     media: Media,
@@ -348,222 +311,4 @@ async fn run(
         response.extensions.insert("qrCode".to_owned(), Value::String(url));
     }
     dressed(response, media, id)
-}
-
-/// Errors without a code of ours are the library's: they get ours, and our words.
-fn dressed(response: GraphqlResponse, media: Media, id: &str) -> Response {
-    let is_refused = is_refused(&response);
-    let mut wait = None;
-    let mut unavailable = false;
-    let errors: Vec<Json> = response
-        .errors
-        .into_iter()
-        .take(20)
-        .map(|error| {
-            let error = with_code(error);
-            let rendered = rendered(&error, id, !is_refused);
-            if let Some(seconds) = rendered["extensions"]["params"]["retryAfterSeconds"].as_u64() {
-                wait = Some(wait.unwrap_or(0).max(seconds));
-                unavailable |= rendered["extensions"]["code"] == "INTERNAL_SERVER_ERROR";
-            }
-            rendered
-        })
-        .collect();
-    let mut body = Map::new();
-    if !errors.is_empty() {
-        body.insert("errors".to_owned(), Json::Array(errors));
-    }
-    if !is_refused {
-        body.insert("data".to_owned(), response.data.into_json().unwrap_or_default());
-    }
-    let extensions: BTreeMap<String, Value> = response.extensions;
-    if !extensions.is_empty() {
-        body.insert("extensions".to_owned(), serde_json::to_value(extensions).unwrap_or_default());
-    }
-    let status = match wait {
-        Some(_) if unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Some(_) => StatusCode::TOO_MANY_REQUESTS,
-        None if is_refused => media.status_of_refusal(),
-        None => StatusCode::OK,
-    };
-    respond(status, media, &Json::Object(body), wait)
-}
-
-fn with_code(error: ServerError) -> ServerError {
-    let has_code = error.extensions.as_ref().is_some_and(|extensions| extensions.get("code").is_some());
-    if has_code {
-        return error;
-    }
-    let failure = translate(&error.message, error.path.is_empty());
-    let position = error.locations.first().copied();
-    failure.into_server_error(position, error.path)
-}
-
-/// What the library says, in a code of ours and words of ours.
-fn translate(message: &str, before_running: bool) -> Failure {
-    let quoted: Vec<&str> = message.split('"').skip(1).step_by(2).collect();
-    let name = |index: usize| quoted.get(index).copied().unwrap_or_default();
-    if message.starts_with("Query is too complex") || message.starts_with("Query is nested too deep") {
-        let what = if message.contains("complex") { "too complex" } else { "nested too deep" };
-        return Failure::new("COMPLEXITY_EXCEEDED", format!("the operation is {what}"));
-    }
-    if message.starts_with("Invalid value for argument")
-        || message.starts_with("Failed to parse")
-        || message.contains("Variable ")
-    {
-        return Failure::new("BAD_USER_INPUT", format!("a value does not fit: {}", name(0)));
-    }
-    if !before_running {
-        return Failure::new("BAD_USER_INPUT", "a value does not fit");
-    }
-    let text = if message.starts_with("Unknown field") {
-        format!("there is no field {} on {}", name(0), name(1))
-    } else if message.starts_with("Unknown argument") {
-        format!("there is no argument {} on the field {}", name(0), name(1))
-    } else if message.starts_with("Unknown type") {
-        format!("there is no type {}", name(0))
-    } else if message.starts_with("Unknown fragment") {
-        format!("there is no fragment {}", name(0))
-    } else if message.starts_with("Unknown directive") {
-        format!("there is no directive {}", name(0))
-    } else if message.starts_with("Unknown operation named") || message.contains("Operation name required") {
-        "say which operation to run: operationName".to_owned()
-    } else if message.contains("required but not provided") {
-        format!("the argument {} of {} is missing", name(1), name(0))
-    } else if message.contains("must have a selection of subfields") {
-        format!("the field {} needs a selection of its fields", name(0))
-    } else if message.contains("must not have a selection") {
-        format!("the field {} has no fields to select", name(0))
-    } else {
-        "the document does not fit the schema".to_owned()
-    };
-    Failure::new("GRAPHQL_VALIDATION_FAILED", text)
-}
-
-fn rendered(error: &ServerError, id: &str, with_path: bool) -> Json {
-    let mut extensions = serde_json::to_value(&error.extensions).unwrap_or_default();
-    if !extensions.is_object() {
-        extensions = json!({});
-    }
-    extensions["requestId"] = json!(id);
-    let mut object = json!({"message": error.message, "extensions": extensions});
-    if !error.locations.is_empty() {
-        object["locations"] = error.locations.iter().map(|at| json!({"line": at.line, "column": at.column})).collect();
-    }
-    if with_path {
-        object["path"] = error
-            .path
-            .iter()
-            .map(|segment| match segment {
-                PathSegment::Field(name) => json!(name),
-                PathSegment::Index(index) => json!(index),
-            })
-            .collect();
-    }
-    object
-}
-
-fn refusal(Refused(status, failure): Refused, media: Media, id: &str) -> Response {
-    let wait = failure.retry_after.map(|after| after.as_secs().max(1));
-    let status = if failure.unavailable { StatusCode::SERVICE_UNAVAILABLE } else { status };
-    let error = rendered(&failure.into_server_error(None, Vec::new()), id, false);
-    let mut response = respond(status, media, &json!({"errors": [error]}), wait);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-    }
-    response
-}
-
-fn respond(status: StatusCode, media: Media, body: &Json, wait: Option<u64>) -> Response {
-    let mut response = (status, body.to_string()).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, media.content_type());
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(seconds) = wait {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unused_async, reason = "resolvers are async")]
-
-    use async_graphql::{EmptyMutation, EmptySubscription, Object, Schema};
-
-    use super::*;
-
-    struct Root;
-    struct Child;
-
-    fn fails<T>() -> Result<T, Failure> {
-        Err(Failure::new("FORBIDDEN", "not for you"))
-    }
-
-    #[Object]
-    impl Root {
-        async fn fine(&self) -> i32 {
-            1
-        }
-
-        async fn nullable(&self) -> Option<Result<i32, Failure>> {
-            Some(fails())
-        }
-
-        async fn required(&self) -> Result<i32, Failure> {
-            fails()
-        }
-
-        async fn child(&self) -> Option<Child> {
-            Some(Child)
-        }
-
-        async fn children(&self) -> Vec<Option<Child>> {
-            vec![Some(Child), None]
-        }
-    }
-
-    #[Object]
-    impl Child {
-        async fn fine(&self) -> i32 {
-            2
-        }
-
-        async fn required(&self) -> Result<i32, Failure> {
-            fails()
-        }
-    }
-
-    async fn answered(query: &str) -> (StatusCode, Json) {
-        let schema = Schema::new(Root, EmptyMutation, EmptySubscription);
-        let response = dressed(schema.execute(query).await, Media::Graphql, "r1");
-        let status = response.status();
-        let body = response.into_body().collect().await.expect("a body").to_bytes();
-        (status, serde_json::from_slice(&body).expect("JSON"))
-    }
-
-    #[tokio::test]
-    async fn what_fails_is_null_as_far_up_as_it_must_be_and_no_further() {
-        for (query, data, path) in [
-            ("{ fine nullable }", json!({"fine": 1, "nullable": null}), json!(["nullable"])),
-            ("{ fine child { fine required } }", json!({"fine": 1, "child": null}), json!(["child", "required"])),
-            (
-                "{ children { required } fine }",
-                json!({"children": [null, null], "fine": 1}),
-                json!(["children", 0, "required"]),
-            ),
-            ("{ fine required }", json!(null), json!(["required"])),
-        ] {
-            let (status, body) = answered(query).await;
-            assert_eq!(status, StatusCode::OK, "{query}");
-            assert_eq!(body["data"], data, "{query}");
-            assert!(body.as_object().is_some_and(|body| body.contains_key("data")), "{query}: it ran");
-            let error = &body["errors"][0];
-            assert_eq!((&error["path"], &error["message"]), (&path, &json!("not for you")), "{query}");
-            assert_eq!(error["extensions"], json!({"code": "FORBIDDEN", "requestId": "r1"}));
-        }
-        let (status, body) = answered("{ nothing }").await;
-        assert_eq!(status, StatusCode::BAD_REQUEST);
-        assert!(body.get("data").is_none(), "nothing ran: {body}");
-    }
 }

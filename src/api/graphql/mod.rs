@@ -1,5 +1,6 @@
 //! The GraphQL face: the account API (`schema/api.graphql` is the contract), behind an endpoint of our own.
 
+mod answer;
 mod audit;
 mod connection;
 mod directories;
