@@ -316,27 +316,6 @@ impl OrganizationStore {
         Ok(!found.is_empty())
     }
 
-    /// All groups that these are in, by themselves or by nesting, however deep and in whatever circle.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    pub async fn groups_around(
-        &self,
-        members: &[uuid::Uuid],
-    ) -> Result<HashMap<uuid::Uuid, HashSet<uuid::Uuid>>, StoreError> {
-        let parents = self.parents(members).await?;
-        let around = |member: &uuid::Uuid| {
-            let mut seen: HashSet<uuid::Uuid> = HashSet::new();
-            let mut open = vec![*member];
-            while let Some(next) = open.pop() {
-                open.extend(parents.get(&next).into_iter().flatten().filter(|group| seen.insert(**group)));
-            }
-            (*member, seen)
-        };
-        Ok(members.iter().map(around).collect())
-    }
-
     /// The users in these groups, by themselves or through groups in them.
     ///
     /// # Errors

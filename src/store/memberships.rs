@@ -1,10 +1,12 @@
 //! Which groups users are in, directly and through groups in groups.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use surrealdb::types::SurrealValue;
 
 use super::error::settle;
+use super::known_groups::KnownGroup;
 use super::list::{Row as _, Table};
 use super::members::EdgeRow;
 use super::users::{UserRow, user_record};
@@ -22,8 +24,8 @@ struct UserAndEdges {
 }
 
 impl OrganizationStore {
-    /// The user with this id and the groups it is in, as [`OrganizationStore::memberships_of`] answers them: one query if it
-    /// is in none.
+    /// The user with this id and the groups it is in, as [`OrganizationStore::memberships_of`] answers them: one query if
+    /// nothing has to be asked about the groups.
     ///
     /// # Errors
     ///
@@ -36,9 +38,9 @@ impl OrganizationStore {
             .bind(("member", uuid(id.uuid())));
         let found: Option<UserAndEdges> = settle(query.await?)?.take(0)?;
         let Some(UserAndEdges { user: Some(row), edges }) = found else { return Ok(None) };
-        let parents = self.parents_by(vec![id.uuid()], edges).await?;
-        let names = self.names_of_parents(&parents).await?;
-        Ok(Some((row.into_entity()?, memberships(id, &parents, &names))))
+        let direct: Vec<uuid::Uuid> = edges.into_iter().map(|edge| edge.group.into_inner()).collect();
+        let groups = self.groups_upward(direct.iter().copied()).await?;
+        Ok(Some((row.into_entity()?, memberships(&direct, &groups))))
     }
 
     /// The groups that users are in, direct ones and those that contain such a group, however deep and in whatever
@@ -49,41 +51,34 @@ impl OrganizationStore {
     /// When the store fails.
     pub async fn memberships_of(&self, users: &[UserId]) -> Result<HashMap<UserId, Vec<Membership>>, StoreError> {
         let ids: Vec<uuid::Uuid> = users.iter().map(|user| user.uuid()).collect();
-        let parents = self.parents(&ids).await?;
-        let names = self.names_of_parents(&parents).await?;
-        Ok(users.iter().map(|user| (*user, memberships(*user, &parents, &names))).collect())
+        let direct = self.direct_groups(&ids).await?;
+        let groups = self.groups_upward(direct.values().flatten().copied()).await?;
+        let of = |user: &UserId| direct.get(&user.uuid()).map_or(&[][..], Vec::as_slice);
+        Ok(users.iter().map(|user| (*user, memberships(of(user), &groups))).collect())
     }
 
-    async fn names_of_parents(&self, parents: &Parents) -> Result<HashMap<uuid::Uuid, Option<String>>, StoreError> {
-        let groups: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
-        self.names_of(Table::Group, &groups.into_iter().collect::<Vec<_>>()).await
+    /// All groups that these are in, by themselves or by nesting, however deep and in whatever circle.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn groups_around(
+        &self,
+        members: &[uuid::Uuid],
+    ) -> Result<HashMap<uuid::Uuid, HashSet<uuid::Uuid>>, StoreError> {
+        let direct = self.direct_groups(members).await?;
+        let groups = self.groups_upward(direct.values().flatten().copied()).await?;
+        let of = |member: &uuid::Uuid| direct.get(member).map_or(&[][..], Vec::as_slice);
+        Ok(members.iter().map(|member| (*member, upward(of(member), &groups))).collect())
     }
 
-    /// The groups that each of these, and each group found, is a direct member of.
-    pub(super) async fn parents(&self, members: &[uuid::Uuid]) -> Result<Parents, StoreError> {
-        let edges = self.edges_to(members).await?;
-        self.parents_by(members.to_vec(), edges).await
-    }
-
-    /// The same, where it was read already what these are members of.
-    async fn parents_by(&self, members: Vec<uuid::Uuid>, edges: Vec<EdgeRow>) -> Result<Parents, StoreError> {
-        let mut parents = Parents::new();
-        let (mut asked, mut edges) = (members, edges);
-        // Breadth first, one query a level; what was asked for once is not asked for again, so circles end.
-        loop {
-            for id in asked {
-                parents.entry(id).or_default();
-            }
-            for edge in edges {
-                parents.entry(edge.member.into_inner()).or_default().push(edge.group.into_inner());
-            }
-            let found: HashSet<uuid::Uuid> = parents.values().flatten().copied().collect();
-            asked = found.into_iter().filter(|group| !parents.contains_key(group)).collect();
-            if asked.is_empty() {
-                return Ok(parents);
-            }
-            edges = self.edges_to(&asked).await?;
+    /// The groups that each of these is a member of by itself.
+    async fn direct_groups(&self, members: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, Vec<uuid::Uuid>>, StoreError> {
+        let mut direct: HashMap<uuid::Uuid, Vec<uuid::Uuid>> = HashMap::new();
+        for edge in self.edges_to(members).await? {
+            direct.entry(edge.member.into_inner()).or_default().push(edge.group.into_inner());
         }
+        Ok(direct)
     }
 
     async fn edges_to(&self, members: &[uuid::Uuid]) -> Result<Vec<EdgeRow>, StoreError> {
@@ -96,23 +91,61 @@ impl OrganizationStore {
         let members = members.iter().copied().map(uuid);
         self.0.rows_by_keys(&format!("{EDGES} IN $keys"), members).await
     }
+
+    /// These groups, and those that contain one of them. Breadth first; what was asked for once is not asked for again, so
+    /// circles end.
+    async fn groups_upward(&self, groups: impl Iterator<Item = uuid::Uuid>) -> Result<Groups, StoreError> {
+        let (mut found, mut asked) = (Groups::new(), groups.collect::<HashSet<_>>());
+        while !asked.is_empty() {
+            found.extend(self.known_groups(asked).await?);
+            let above = found.values().flat_map(|group| &group.parents);
+            asked = above.filter(|group| !found.contains_key(group)).copied().collect();
+        }
+        Ok(found)
+    }
+
+    async fn known_groups(&self, ids: HashSet<uuid::Uuid>) -> Result<Groups, StoreError> {
+        let (shared, organization) = (&self.0.shared, self.1);
+        let stamp = shared.stamp_of_all(organization);
+        let (mut found, mut unknown) = (Groups::with_capacity(ids.len()), Vec::new());
+        for id in ids {
+            match shared.groups.get(organization, id, stamp) {
+                Some(group) => _ = found.insert(id, group),
+                None => unknown.push(id),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(found);
+        }
+        let mut parents = self.direct_groups(&unknown).await?;
+        let mut names = self.names_of(Table::Group, &unknown).await?;
+        for id in unknown {
+            let group =
+                KnownGroup { display: names.remove(&id).flatten(), parents: parents.remove(&id).unwrap_or_default() };
+            found.insert(id, shared.groups.keep(organization, id, stamp, group));
+        }
+        Ok(found)
+    }
 }
 
-/// The groups that users and groups are direct members of.
-pub(super) type Parents = HashMap<uuid::Uuid, Vec<uuid::Uuid>>;
+type Groups = HashMap<uuid::Uuid, Arc<KnownGroup>>;
 
-fn memberships(user: UserId, parents: &Parents, names: &HashMap<uuid::Uuid, Option<String>>) -> Vec<Membership> {
-    let of = |id: uuid::Uuid| parents.get(&id).map_or(&[][..], Vec::as_slice);
-    let direct: HashSet<uuid::Uuid> = of(user.uuid()).iter().copied().collect();
-    let mut seen = direct.clone();
-    let mut open: Vec<uuid::Uuid> = direct.iter().copied().collect();
+/// Groups, and all that contain one of them.
+fn upward(direct: &[uuid::Uuid], groups: &Groups) -> HashSet<uuid::Uuid> {
+    let mut seen: HashSet<uuid::Uuid> = direct.iter().copied().collect();
+    let mut open: Vec<uuid::Uuid> = direct.to_vec();
     while let Some(group) = open.pop() {
-        open.extend(of(group).iter().copied().filter(|parent| seen.insert(*parent)));
+        let parents = groups.get(&group).map_or(&[][..], |group| &group.parents);
+        open.extend(parents.iter().copied().filter(|parent| seen.insert(*parent)));
     }
-    let mut memberships: Vec<Membership> = seen
+    seen
+}
+
+fn memberships(direct: &[uuid::Uuid], groups: &Groups) -> Vec<Membership> {
+    let mut memberships: Vec<Membership> = upward(direct, groups)
         .into_iter()
         // A group that went between two of our queries is no group any more.
-        .filter_map(|group| Some((group, names.get(&group)?.clone()?)))
+        .filter_map(|group| Some((group, groups.get(&group)?.display.clone()?)))
         .map(|(group, display)| Membership { group: GroupId::new(group), display, direct: direct.contains(&group) })
         .collect();
     memberships.sort_unstable();

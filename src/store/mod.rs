@@ -21,6 +21,7 @@ mod filter;
 mod grants;
 mod groups;
 mod invitations;
+mod known_groups;
 mod list;
 mod logins;
 mod members;
@@ -90,6 +91,7 @@ pub(crate) use sign_in::{DeviceTrust, PasswordSet, SignIn};
 pub use stamps::Stamp;
 pub use user_list::{Seek, SortKey, UserOrder, UserQuery, UserStates};
 
+use known_groups::KnownGroups;
 use reach::Reach;
 use roster::Rosters;
 use session::{Asking, DatabaseSession};
@@ -164,6 +166,8 @@ struct Shared {
     stamps: Arc<Stamps>,
     /// Who is in which organization.
     rosters: Arc<Rosters>,
+    /// What is shown of groups.
+    groups: Arc<KnownGroups>,
     /// How many queries were asked of the engine.
     queries: Arc<AtomicU64>,
 }
@@ -172,6 +176,11 @@ impl Shared {
     /// A number that moves with every unit of work committed here; none where other processes write too.
     fn revision(&self) -> Option<u64> {
         (!self.reach.is_remote()).then(|| self.commits.load(Ordering::SeqCst))
+    }
+
+    /// When what may show in anybody of an organization is read; none where other processes write too.
+    fn stamp_of_all(&self, organization: OrganizationId) -> Option<Stamp> {
+        (!self.reach.is_remote()).then(|| self.stamps.of_all(organization))
     }
 }
 
@@ -222,7 +231,8 @@ impl Store {
         let session = DatabaseSession::open(&reach, name).await?;
         migrate::apply(&*session.engine().await?, migrate::IDENTITY).await?;
         let (commits, queries) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let shared = Shared { reach, commits, stamps: Arc::default(), rosters: Arc::default(), queries };
+        let shared =
+            Shared { reach, commits, stamps: Arc::default(), rosters: Arc::default(), groups: Arc::default(), queries };
         let identity = IdentityStore(Arc::new(Bound::new(session, name, &shared)));
         Ok(Self { shared, identity, organizations: Cache::new(OPEN_ORGANIZATIONS) })
     }

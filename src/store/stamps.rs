@@ -60,6 +60,12 @@ impl Stamps {
         Stamp { organization: now(&self.organizations, organization.uuid()), shown: now(&self.shown, shown) }
     }
 
+    /// Of what may show in anybody of the organization.
+    pub(super) fn of_all(&self, organization: OrganizationId) -> Stamp {
+        let organization = counter(&self.organizations, organization.uuid()).load(Ordering::SeqCst);
+        Stamp { organization, shown: 0 }
+    }
+
     /// A unit of work on this database begins or ends.
     pub(super) fn advance(&self, database: DatabaseName, touched: &Touched) {
         let DatabaseName::Organization(organization) = database else { return };
@@ -81,7 +87,7 @@ mod tests {
         let id = Uuid::from_u128;
         let (acme, globex) = (OrganizationId::new(id(1)), OrganizationId::new(id(2)));
         let (ada, alan) = (id(3), id(4));
-        let read = stamps.of(acme, ada);
+        let (read, all) = (stamps.of(acme, ada), stamps.of_all(acme));
         stamps.advance(DatabaseName::of(acme), &Touched::Only(vec![alan]));
         stamps.advance(DatabaseName::of(globex), &Touched::Everybody);
         stamps.advance(DatabaseName::Identity, &Touched::Everybody);
@@ -89,7 +95,9 @@ mod tests {
         stamps.advance(DatabaseName::of(acme), &Touched::Only(vec![ada]));
         let again = stamps.of(acme, ada);
         assert_ne!(again, read);
+        assert_eq!(stamps.of_all(acme), all);
         stamps.advance(DatabaseName::of(acme), &Touched::Everybody);
         assert_ne!(stamps.of(acme, ada), again);
+        assert_ne!(stamps.of_all(acme), all);
     }
 }

@@ -1,5 +1,9 @@
 //! What the server remembers of what it read is what the store holds: whatever was written, by whatever door.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use proptest::test_runner::{Config as Cases, TestRunner};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -23,9 +27,37 @@ async fn everybody(scim: &Scim) -> Vec<String> {
         .collect()
 }
 
+/// The groups that each member is in, as users show them: found out from the members of all groups, from the store.
+async fn groups_of_members(scim: &Scim) -> BTreeMap<String, BTreeSet<[String; 3]>> {
+    let list = scim.get("/Groups?sortBy=id&count=1000").await.expect(200);
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let (mut names, mut direct) = (BTreeMap::new(), BTreeMap::<String, BTreeSet<String>>::new());
+    for group in list["Resources"].as_array().into_iter().flatten() {
+        names.insert(text(&group["id"]), text(&group["displayName"]));
+        for member in group["members"].as_array().into_iter().flatten() {
+            direct.entry(text(&member["value"])).or_default().insert(text(&group["id"]));
+        }
+    }
+    let around = |member: &String| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![member]);
+        while let Some(next) = open.pop() {
+            open.extend(direct.get(next).into_iter().flatten().filter(|group| seen.insert((*group).clone())));
+        }
+        let kind = |group: &String| if direct[member].contains(group) { "direct" } else { "indirect" };
+        seen.iter().map(|group| [group.clone(), names[group].clone(), kind(group).to_owned()]).collect()
+    };
+    direct.keys().map(|member| (member.clone(), around(member))).collect()
+}
+
+fn groups_shown(user: &Value) -> BTreeSet<[String; 3]> {
+    let text = |group: &Value, name: &str| group[name].as_str().expect("a text").to_owned();
+    let groups = user["groups"].as_array().into_iter().flatten();
+    groups.map(|group| ["value", "display", "type"].map(|name| text(group, name))).collect()
+}
+
 /// Each user by id, by name and in the pages of the list is what the store says.
 async fn compare(scim: &Scim, known: &[String]) {
-    let everybody = everybody(scim).await;
+    let (everybody, groups) = (everybody(scim).await, groups_of_members(scim).await);
     for id in known {
         let answer = scim.get(&format!("/Users/{id}")).await;
         let Some(stored) = stored(scim, id).await else {
@@ -34,6 +66,7 @@ async fn compare(scim: &Scim, known: &[String]) {
         };
         assert_eq!(answer.header("etag"), stored["meta"]["version"].as_str().expect("a version"));
         assert_eq!(answer.expect(200), stored);
+        assert_eq!(groups_shown(&stored), groups.get(id).cloned().unwrap_or_default());
         let name = stored["userName"].as_str().expect("a name").to_uppercase();
         let named = scim.get(&crate::support::filtered("/Users", &format!("userName eq \"{name}\""))).await.expect(200);
         assert_eq!((&named["totalResults"], &named["Resources"][0]), (&json!(1), &stored));
@@ -192,6 +225,61 @@ async fn whoever_was_told_of_a_change_reads_it_however_many_write_and_read_at_on
         reader.await.expect("it read");
         assert_eq!(scim.get("/Users").await.expect(200)["totalResults"], json!(0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_was_told_of_a_change_of_a_group_sees_it_in_its_members_however_many_look_at_once() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let scim = app.tenant("acme").await.scim;
+        let (ada, alan) = (scim.make_user("ada").await, scim.make_user("alan").await);
+        let inner = scim.make_group("inner", &[&ada, &alan]).await;
+        let outer = scim.make_group("outer", &[&inner]).await;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let mut looking = JoinSet::new();
+        for _ in 0..4 {
+            let (scim, path, is_over) = (scim.clone(), format!("/Users/{alan}"), is_over.clone());
+            looking.spawn(async move {
+                while !is_over.load(Ordering::Relaxed) {
+                    let operations = json!([{"op": "replace", "path": "nickName", "value": "x"}]);
+                    scim.patch(&path, operations).await.expect(200);
+                    scim.get(&format!("{path}?attributes=groups")).await.expect(200);
+                }
+            });
+        }
+        let change = async |operation: Value| {
+            scim.patch(&format!("/Groups/{outer}"), json!([operation])).await.expect(204);
+            let user = scim.get(&format!("/Users/{ada}")).await.expect(200);
+            groups_shown(&user).into_iter().map(|[_, display, kind]| format!("{display}, {kind}")).collect::<Vec<_>>()
+        };
+        for round in 0..20 {
+            let (name, value) = (format!("outer {round}"), members(&[&inner]));
+            let shown = change(json!({"op": "replace", "path": "displayName", "value": name})).await;
+            assert!(shown.contains(&format!("{name}, indirect")), "{shown:?}");
+            assert_eq!(change(json!({"op": "remove", "path": "members"})).await, ["inner, direct"]);
+            let shown = change(json!({"op": "add", "path": "members", "value": value})).await;
+            assert!(shown.contains(&format!("{name}, indirect")), "{shown:?}");
+        }
+        is_over.store(true, Ordering::Relaxed);
+        looking.join_all().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_groups_are_called_is_asked_for_once() {
+    let app = TestApp::start().await;
+    let scim = app.tenant("acme").await.scim;
+    let (ada, alan) = (scim.make_user("ada").await, scim.make_user("alan").await);
+    let inner = scim.make_group("inner", &[&ada]).await;
+    scim.make_group("outer", &[&inner]).await;
+    let asked = async |id: &str, title: &str| {
+        let before = app.service.store_queries();
+        let operations = json!([{"op": "replace", "path": "title", "value": title}]);
+        scim.patch(&format!("/Users/{id}"), operations).await.expect(200);
+        app.service.store_queries() - before
+    };
+    asked(&ada, "first").await;
+    assert_eq!(asked(&ada, "second").await, asked(&alan, "first").await, "whoever is in groups costs no more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
