@@ -1,8 +1,10 @@
 //! The engine behind the store: one on disk in this process, whose memory and commits are set here, or any other.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::io;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use secrecy::ExposeSecret;
@@ -175,14 +177,21 @@ async fn datastore(url: &str, memory: DiskMemory) -> Result<Arc<Datastore>, surr
         .with_key_value("surrealkv_block_cache_capacity", memory.read_bytes.to_string())
         .with_key_value("surrealkv_max_memtable_size", memory.written_bytes.to_string())
         .with_key_value("surrealkv_grouped_commit_wait_threshold", COMMITS_WAITED_FOR);
-    let (builder, url) = (Datastore::builder().with_config(settings).without_maintenance_tasks(), url.to_owned());
-    let opened = SORTING.as_ref().map_err(failed)?.spawn(async move { builder.build_with_path(&url).await });
-    opened.await.map_err(failed)?.map_err(failed)
+    let sorting = SORTING.as_ref().map_err(failed)?;
+    let builder = Datastore::builder().with_config(settings).without_maintenance_tasks();
+    let mut opening = pin!(builder.build_with_path(url));
+    // Somebody waits for it to be open: only what it leaves behind gives way.
+    poll_fn(|context| {
+        let _its_tasks_go_there = sorting.enter();
+        opening.as_mut().poll(context)
+    })
+    .await
+    .map_err(failed)
 }
 
-/// Where an engine on disk sorts what was written into files: on the threads it is opened on, which it keeps for seconds at a
-/// time (SurrealKV 0.21.4). So not on those that answer; and these give way to them. One puts into a file what was written
-/// last, one sorts the files.
+/// Where an engine on disk sorts what was written into files: on the runtime it is opened in, whose threads it keeps for
+/// seconds at a time (SurrealKV 0.21.4). So not on those that answer; and these give way to them. One puts into a file what
+/// was written last, one sorts the files.
 static SORTING: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
     let mut threads = tokio::runtime::Builder::new_multi_thread();
     threads.worker_threads(2).thread_name("sorting").on_thread_start(threads::give_way).enable_all().build()
