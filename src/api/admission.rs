@@ -248,14 +248,14 @@ impl Lane {
             match tokio::time::timeout_at(ends.min(Instant::now() + patience), &mut turn).await {
                 Ok(admitted) => return admitted.ok(),
                 // It may have become crowded meanwhile.
-                Err(_) if self.is_crowded(whom) || Instant::now() >= ends => return None,
+                Err(_) if self.refuses_in_crowd(whom) || Instant::now() >= ends => return None,
                 Err(_) => {}
             }
         }
     }
 
-    /// Whether it is crowded for somebody who has waited for long enough to be refused then; it is not over yet, if it is.
-    fn is_crowded(&self, whom: &str) -> bool {
+    /// Refuses somebody who has waited for long enough, if it is crowded: then it is not over yet.
+    fn refuses_in_crowd(&self, whom: &str) -> bool {
         let (mut state, now) = (self.state(), Instant::now());
         let Some(queue) = state.waiting.get_mut(whom).filter(|queue| queue.is_crowded(now)) else { return false };
         let until = Some(now + self.patience.burst);
@@ -337,7 +337,7 @@ mod tests {
 
     #[tokio::test]
     async fn o02_while_somebody_is_refused_a_crowd_does_not_end_though_nobody_has_a_turn() {
-        let admission = patient(1, 100, 300);
+        let admission = patient(1, 100, 1_000);
         let held = admission.enter(Kind::Write, "a").await.expect("free");
         let is_crowded = || {
             let state = admission.writes.state();
@@ -346,12 +346,12 @@ mod tests {
         };
         let (began, until) = (Instant::now(), Some(Instant::now() + admission.writes.patience.burst));
         admission.writes.state().waiting.entry("a".to_owned()).or_default().crowded_until = until;
-        while began.elapsed() < Duration::from_millis(700) {
+        while began.elapsed() < Duration::from_millis(1_300) {
             assert!(admission.enter(Kind::Write, "a").await.is_err());
         }
         assert_eq!(is_crowded(), (true, true));
         drop(held);
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
         assert_eq!(is_crowded(), (false, false));
     }
 

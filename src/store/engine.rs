@@ -139,7 +139,7 @@ async fn open_on_disk(url: &str, memory: DiskMemory) -> Result<Surreal<Db>, surr
     if has_log(url) {
         datastore(url, memory).await?.shutdown().await.map_err(failed)?;
     }
-    let store = datastore(url, memory).await?;
+    let store = sorted_apart(Box::pin(datastore(url, memory))).await?;
     OPEN.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&store));
     // Nothing may be written before it is known, or written down, which version wrote the store.
     store.check_version().await.map_err(failed)?;
@@ -177,25 +177,28 @@ async fn datastore(url: &str, memory: DiskMemory) -> Result<Arc<Datastore>, surr
         .with_key_value("surrealkv_block_cache_capacity", memory.read_bytes.to_string())
         .with_key_value("surrealkv_max_memtable_size", memory.written_bytes.to_string())
         .with_key_value("surrealkv_grouped_commit_wait_threshold", COMMITS_WAITED_FOR);
-    let sorting = SORTING.as_ref().map_err(failed)?;
     let builder = Datastore::builder().with_config(settings).without_maintenance_tasks();
-    let mut opening = pin!(builder.build_with_path(url));
-    // Somebody waits for it to be open: only what it leaves behind gives way.
-    poll_fn(|context| {
-        let _its_tasks_go_there = sorting.enter();
-        opening.as_mut().poll(context)
-    })
-    .await
-    .map_err(failed)
+    builder.build_with_path(url).await.map_err(failed)
 }
 
 /// Where an engine on disk sorts what was written into files: on the runtime it is opened in, whose threads it keeps for
-/// seconds at a time (SurrealKV 0.21.4). So not on those that answer; and these give way to them. One puts into a file what
-/// was written last, one sorts the files.
+/// seconds at a time (SurrealKV 0.21.4). So not on those that answer; and these give way to them: at twice of what two
+/// processors can do it takes nine seconds instead of five. One puts into a file what was written last, one sorts the files.
+/// There is one runtime for the process, as long as it lives: none may end within another.
 static SORTING: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
     let mut threads = tokio::runtime::Builder::new_multi_thread();
     threads.worker_threads(2).thread_name("sorting").on_thread_start(threads::give_way).enable_all().build()
 });
+
+/// Opens an engine here, since somebody waits for it, so that the tasks it leaves behind are carried out there.
+async fn sorted_apart<T>(opening: impl Future<Output = Result<T, surrealdb::Error>>) -> Result<T, surrealdb::Error> {
+    let (sorting, mut opening) = (SORTING.as_ref().map_err(failed)?, pin!(opening));
+    poll_fn(|context| {
+        let _there = sorting.enter();
+        opening.as_mut().poll(context)
+    })
+    .await
+}
 
 fn failed(error: impl std::fmt::Display) -> surrealdb::Error {
     surrealdb::Error::internal(error.to_string())

@@ -104,6 +104,7 @@ impl OrganizationStore {
         Ok(found)
     }
 
+    /// These groups, as they are known or read now.
     async fn known_groups(&self, ids: HashSet<uuid::Uuid>) -> Result<Groups, StoreError> {
         let (shared, organization) = (&self.0.shared, self.1);
         let stamp = shared.stamp_of_all(organization);
@@ -117,8 +118,8 @@ impl OrganizationStore {
         if unknown.is_empty() {
             return Ok(found);
         }
-        let mut parents = self.direct_groups(&unknown).await?;
-        let mut names = self.names_of(Table::Group, &unknown).await?;
+        let (mut parents, mut names) =
+            tokio::try_join!(self.direct_groups(&unknown), self.names_of(Table::Group, &unknown))?;
         for id in unknown {
             let group =
                 KnownGroup { display: names.remove(&id).flatten(), parents: parents.remove(&id).unwrap_or_default() };
@@ -128,6 +129,7 @@ impl OrganizationStore {
     }
 }
 
+/// Groups by id.
 type Groups = HashMap<uuid::Uuid, Arc<KnownGroup>>;
 
 /// Groups, and all that contain one of them.

@@ -101,7 +101,8 @@ impl Write {
     }
 
     /// Says that nothing changes of what is shown of other users and groups than these: what is remembered of the others
-    /// stays. Whoever does not say so makes the whole organization be forgotten.
+    /// stays. Whoever does not say so makes the whole organization be forgotten, as do what a group is called, what it is in
+    /// and that it is gone: all who are in it show that.
     pub(super) fn touches_only(&mut self, these: impl IntoIterator<Item = Uuid>) {
         self.touched = Touched::Only(these.into_iter().collect());
     }
@@ -177,11 +178,12 @@ impl Changes {
     fn begin_or_end(&self) {
         let Self { db, others, touched, .. } = self;
         db.unsealed.store(true, Ordering::Relaxed);
-        db.shared.commits.fetch_add(1, Ordering::SeqCst);
         db.shared.stamps.advance(db.name, touched);
         // What it does elsewhere is not told apart.
         let elsewhere = others.iter().filter(|other| **other != db.name);
         elsewhere.for_each(|other| db.shared.stamps.advance(*other, &Touched::Everybody));
+        // At last: what is kept while this stays the same was made of what is kept by stamps.
+        db.shared.commits.fetch_add(1, Ordering::SeqCst);
     }
 
     fn note(&self, outcome: &Result<(), StoreError>) {
