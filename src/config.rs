@@ -155,7 +155,7 @@ mod tests {
             (writes.at_once, writes.crowded_at_once)
         };
         let processors = std::thread::available_parallelism().expect("some").get();
-        assert_eq!(writes(""), (8 * processors, Some(3 * processors)));
+        assert_eq!(writes(""), (8 * processors, Some(2 * processors)));
         assert_eq!(writes("[store]\nurl = \"ws://db:8000\""), (16, None));
         assert_eq!(writes("[admission.writes]\nat_once = 40"), (40, None));
         assert_eq!(writes("[admission.writes]\nat_once = 40\ncrowded_at_once = 4"), (40, Some(4)));

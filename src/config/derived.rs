@@ -20,7 +20,7 @@ use crate::store::{DiskMemory, StoreSettings, is_on_server};
 /// Writes at once for each processor, where the store is in this process: some of them wait for the disk.
 const WRITES_OF_A_PROCESSOR: usize = 8;
 /// Where it is crowded: what more of them would add is little, and what is answered and refused meanwhile would wait for them.
-const CROWDED_WRITES_OF_A_PROCESSOR: usize = 3;
+const CROWDED_WRITES_OF_A_PROCESSOR: usize = 2;
 /// Writes at once where the store is on a server.
 const WRITES_ON_A_SERVER: usize = 16;
 
