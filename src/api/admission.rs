@@ -177,7 +177,7 @@ impl Admission {
             }
             Asked::Refused => {}
         }
-        tokio::time::sleep_until(came + lane.patience.refused_after()).await;
+        tokio::time::sleep_until(came + lane.patience.crowded).await;
         Err(overloaded(kind))
     }
 }

@@ -13,7 +13,8 @@ use super::Admitted;
 pub(super) struct Patience {
     /// In a burst, which passes: nobody waits any more before as long is over.
     pub(super) burst: Duration,
-    /// For longer than that somebody waits all the time where there is too much.
+    /// For longer than that somebody waits all the time where there is too much. Nobody is refused earlier: whoever asks
+    /// again at once is to cost little.
     pub(super) crowded: Duration,
 }
 
@@ -21,11 +22,6 @@ impl Patience {
     /// How long anybody waits where there is too much: to wait longer would only make everybody wait longer.
     pub(super) fn in_crowd(self) -> Duration {
         self.crowded / 4
-    }
-
-    /// How long after it came a request is refused, at the earliest: whoever asks again at once is to cost little.
-    pub(super) fn refused_after(self) -> Duration {
-        self.crowded / 2
     }
 }
 
