@@ -56,8 +56,7 @@ fn counter(counters: &[AtomicU64], id: Uuid) -> &AtomicU64 {
 
 impl Stamps {
     pub(super) fn of(&self, organization: OrganizationId, shown: Uuid) -> Stamp {
-        let now = |counters, id| counter(counters, id).load(Ordering::SeqCst);
-        Stamp { organization: now(&self.organizations, organization.uuid()), shown: now(&self.shown, shown) }
+        Stamp { shown: counter(&self.shown, shown).load(Ordering::SeqCst), ..self.of_all(organization) }
     }
 
     /// Of what may show in anybody of the organization.
