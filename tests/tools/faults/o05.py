@@ -1,13 +1,14 @@
 """O-05 and DO-06: a thousand sockets and more that say nothing, dribble, or do not read.
 
 All of them are to be closed by the server in time, other clients are to notice little, and a socket that does nothing
-is to cost little memory. The sockets are held by a process of its own (`attack`), so that they are in nobody's way but
-the server's. Whether the server has closed a socket is seen in /proc/net/tcp: from then on its end belongs to no
-process. A client that does not read would not see it.
+is to cost little memory. The sockets are held by a process of its own (`attack`) that gives way to all others, so that
+they are in nobody's way but the server's: an attacker has processors elsewhere. Whether the server has closed a socket
+is seen in /proc/net/tcp: from then on its end belongs to no process. A client that does not read would not see it.
 """
 
 import asyncio
 import multiprocessing
+import os
 import resource
 import socket
 import time
@@ -30,6 +31,7 @@ LOOKED_EVERY = 0.5  # seconds
 ACCEPTED_WITHIN = 5  # seconds
 USERS = 1000  # their list is much larger than what the system takes off the server's hands
 SPARE_DESCRIPTORS = 300
+GIVES_WAY = 15
 
 HEAD = b"GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nX-Slow: "
 HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # and empty settings
@@ -178,6 +180,7 @@ class Attack:
 
 
 def attack(pipe, port, token, kinds, seconds):
+    os.nice(GIVES_WAY)
     asyncio.run(Sockets(port, token).attack(pipe, kinds, seconds))
 
 
