@@ -106,7 +106,7 @@ impl Results {
 }
 
 /// Processors and memory, as the kernel tells them.
-fn machine() -> String {
+pub fn machine() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let processors = read("/proc/cpuinfo");
     let name = processors

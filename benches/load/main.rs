@@ -6,68 +6,62 @@
 //! `cargo bench --bench load -- --full`: a million users, too, and two minutes of overload.
 //! `cargo bench --bench load -- --store surrealkv --users 10000`: one part; the others stay what they were.
 //! `cargo bench --bench load -- --overload [--full]`, `-- --table`: overload alone; only draw and write what is known.
+//! `cargo bench --bench load -- --stalls [--seconds 600] [--users 10000]`: writes at half of the peak rate while memtables are
+//! flushed.
+//! `cargo bench --bench load -- --restarts [--rounds 5] [--users 10000]`: from start to ready after a clean stop and after a
+//! kill.
+//! `cargo bench --bench load -- --baseline BINARY [--rounds 5] [--users 10000] [--slice 2] [--goal 0.95]`: compares the server
+//! program of an earlier release build with this one, in about eleven minutes. Exits with status 1 when a line fails.
 
 mod alone;
+mod baseline;
 mod charts;
 mod client;
 mod figures;
 mod measure;
+mod options;
 mod overload;
 mod program;
 mod promises;
 mod reads;
+mod restarts;
+mod scenario;
 #[path = "../shared/mod.rs"]
 mod shared;
+mod stalls;
+mod store_files;
 mod world;
 mod writes;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use figures::{Results, put_between};
-use program::Server;
+use options::{Plan, Task};
+use program::{Installation, built};
 use world::{Kind, World};
 
-/// What is measured.
-#[derive(Debug, Default)]
-struct Plan {
-    worlds: Vec<(Kind, usize)>,
-    is_overloaded: bool,
-    is_full: bool,
-}
-
-impl Plan {
-    fn read(arguments: &[String]) -> Self {
-        let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-        let value = |flag: &str| arguments.iter().skip_while(|argument| *argument != flag).nth(1);
-        let is_full = has("--full");
-        if has("--table") {
-            return Self::default();
-        }
-        if has("--overload") {
-            return Self { is_overloaded: true, is_full, worlds: Vec::new() };
-        }
-        if let Some(users) = value("--users").and_then(|users| users.parse().ok()) {
-            let kind = value("--store").map_or(Some(Kind::Disk), |name| Kind::named(name));
-            return Self { worlds: vec![(kind.expect("mem, surrealkv or ws"), users)], is_full, is_overloaded: false };
-        }
-        let mut worlds = [1_000, 10_000, 100_000].map(|users| (Kind::Disk, users)).to_vec();
-        worlds.extend(is_full.then_some((Kind::Disk, 1_000_000)));
-        worlds.extend([1_000, 10_000].map(|users| (Kind::Remote, users)));
-        worlds.extend([1_000, 10_000].map(|users| (Kind::Memory, users)));
-        Self { worlds, is_full, is_overloaded: true }
-    }
-}
-
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.enable_all().thread_stack_size(16 << 20).build().expect("a runtime");
     if let Some(body) = arguments.iter().skip_while(|argument| *argument != "--bare").nth(1) {
-        return runtime.block_on(alone::bare(Path::new(body)));
+        runtime.block_on(alone::bare(Path::new(body)));
+        return ExitCode::SUCCESS;
     }
-    let plan = Plan::read(&arguments);
-    runtime.block_on(async { tokio::spawn(measure(plan)).await.expect("measured") });
+    let task = Task::read(&arguments);
+    runtime.block_on(async { tokio::spawn(run(task)).await.expect("measured") })
+}
+
+async fn run(task: Task) -> ExitCode {
+    match task {
+        Task::Measure(plan) => {
+            Box::pin(measure(plan)).await;
+            ExitCode::SUCCESS
+        }
+        Task::Compare(options) => Box::pin(baseline::compare(&options)).await,
+    }
 }
 
 fn at(name: &str) -> PathBuf {
@@ -82,18 +76,23 @@ async fn measure(plan: Plan) {
         start(&mut results);
     }
     for (kind, users) in &plan.worlds {
-        match Box::pin(World::make(*kind, *users)).await {
+        match Box::pin(World::make(built(), *kind, *users)).await {
             Some(world) => Box::pin(one(&world, &mut results)).await,
             None => println!("     skipped: {} needs tests/tools/surreal to be built", kind.name()),
         }
         results.store(&file);
     }
-    if plan.is_overloaded {
-        let world = World::make(Kind::Disk, 10_000).await.expect("a store on disk");
-        let time = Duration::from_secs(if plan.is_full { 120 } else { 20 });
+    if let Some(time) = plan.overload {
+        let world = on_disk(10_000).await;
         overload::saturate(&world, &mut results, time).await;
         drop(world);
         overload::fairness(&mut results, Duration::from_secs(10)).await;
+    }
+    if let Some(stalls) = &plan.stalls {
+        stalls::measure(&on_disk(stalls.users).await, &mut results, stalls.time).await;
+    }
+    if let Some(restarts) = &plan.restarts {
+        Box::pin(restarts::measure(on_disk(restarts.users).await, &mut results, restarts.rounds)).await;
     }
     promises::judge(&mut results);
     results.store(&file);
@@ -102,14 +101,18 @@ async fn measure(plan: Plan) {
     put_between(&at("benches/RESULTS.md"), "figures", &results.figures_table());
 }
 
+/// An organization of so many users, served by this build from a new store on disk.
+async fn on_disk(users: usize) -> World {
+    Box::pin(World::make(built(), Kind::Disk, users)).await.expect("a store on disk")
+}
+
 /// From nothing to ready, several times.
 fn start(results: &mut Results) {
-    let folder = tempfile::tempdir().expect("a folder");
     let mut times = Vec::new();
     let mut memory = 0.0;
-    for number in 0..5 {
-        let store = format!("surrealkv://{}/empty{number}?sync=every", folder.path().display());
-        let server = Server::serve(folder.path(), &store, &[]);
+    for _ in 0..5 {
+        let installation = Installation::on_disk(built());
+        let server = installation.serve(&[]);
         times.push(shared::milliseconds(server.ready));
         memory = server.memory();
     }
@@ -123,7 +126,7 @@ fn start(results: &mut Results) {
         middle < 300.0,
     );
     #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
-    let size = std::fs::metadata(program::BINARY).map_or(0.0, |file| file.len() as f64) / f64::from(1 << 20);
+    let size = std::fs::metadata(built()).map_or(0.0, |file| file.len() as f64) / f64::from(1 << 20);
     results.line(
         "14 size",
         "the program, and its memory at rest on an empty store",
@@ -150,13 +153,13 @@ async fn one(world: &World, results: &mut Results) {
     reads::logins(world, results, Duration::from_secs(2)).await;
     Box::pin(writes::members(world, results, Duration::from_secs(5))).await;
     Box::pin(writes::people(world, results, Duration::from_secs(2))).await;
-    let memory = world.server.memory();
-    println!("     {memory:.0} MiB after all of that");
+    let (memory, peak) = (world.server.memory(), world.server.peak_memory());
+    println!("     {memory:.0} MiB resident after all of that, {peak:.0} MiB at its peak");
     if (world.kind, count) == (Kind::Disk, 1_000_000) {
         results.line(
             "11 memory",
             "resident memory with 1,000,000 users on disk, after all of this",
-            format!("{memory:.0} MiB"),
+            format!("{memory:.0} MiB, {peak:.0} MiB at its peak"),
             "< 1,536 MiB",
             memory < 1_536.0,
         );

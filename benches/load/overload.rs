@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::figures::Results;
 use crate::measure::{Asks, Door, Request, Sample, closed, open};
-use crate::program::{Server, run};
+use crate::program::{Installation, built};
 use crate::shared::{CONNECTIONS, person, user_name};
 use crate::world::World;
 
@@ -118,15 +118,14 @@ async fn recovery(
 
 /// Two organizations share the server evenly; then one asks ten times as much. A server of its own.
 pub async fn fairness(results: &mut Results, time: Duration) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = format!("surrealkv://{}/store?sync=every", folder.path().display());
+    let installation = Installation::on_disk(built());
     let mut tokens = Vec::new();
     for name in ["calm", "storm"] {
-        run(folder.path(), &store, &["organization", "create", name]);
-        let made = run(folder.path(), &store, &["directory", "create", name, "Load"]);
+        installation.run(&["organization", "create", name]);
+        let made = installation.run(&["directory", "create", name, "Load"]);
         tokens.push(made["token"].as_str().expect("a token").to_owned());
     }
-    let server = Server::serve(folder.path(), &store, &[]);
+    let server = installation.serve(&[]);
     let next = Arc::new(AtomicUsize::new(0));
     let creates: Asks = Arc::new(|number| Request {
         method: "POST",

@@ -1,13 +1,13 @@
-//! The built program, its commands and its process.
+//! The server program: its installations, its commands and its process.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-
-pub const BINARY: &str = env!("CARGO_BIN_EXE_rollcall");
+use tempfile::TempDir;
 
 /// What differs from the settings of an installation: nobody is held to a rate.
 const SETTINGS: [(&str, &str); 3] = [
@@ -19,21 +19,87 @@ const SETTINGS: [(&str, &str); 3] = [
 /// The keys that nodes share; where there is a server there has to be one.
 const KEYS: &str = "shared.key";
 
-fn program(folder: &Path, store: &str) -> Command {
-    let mut program = Command::new(BINARY);
-    program.current_dir(folder).env("ROLLCALL__STORE__URL", store).envs(SETTINGS);
-    let keys = folder.join(KEYS);
-    if keys.exists() {
-        program.env("ROLLCALL__SIGN_IN__KEY_FILE", keys);
-    }
-    program
+/// The program that was built with this harness.
+pub fn built() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_rollcall"))
 }
 
-/// Runs a command and answers what it prints.
-pub fn run(folder: &Path, store: &str, arguments: &[&str]) -> Value {
-    let done = program(folder, store).args(arguments).arg("--json").stderr(Stdio::inherit()).output().expect("it runs");
-    assert!(done.status.success(), "{arguments:?}");
-    serde_json::from_slice(&done.stdout).unwrap_or_default()
+/// A program, a folder of its own that it runs in, and the URL of its store.
+pub struct Installation {
+    program: PathBuf,
+    store: String,
+    /// Stops before its folder is deleted.
+    _database: Option<Database>,
+    folder: TempDir,
+}
+
+impl Installation {
+    /// An installation whose store is on disk, in its own folder.
+    pub fn on_disk(program: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = format!("surrealkv://{}?sync=every", store_in(&folder).display());
+        Self { program: program.to_owned(), store, _database: None, folder }
+    }
+
+    /// An installation whose store is in memory.
+    pub fn in_memory(program: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { program: program.to_owned(), store: "mem://".to_owned(), _database: None, folder }
+    }
+
+    /// An installation whose store is a SurrealDB server; none where that server is not built.
+    pub fn on_server(program: &Path) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = Database::start(folder.path())?;
+        Some(Self { program: program.to_owned(), store: database.url.clone(), _database: Some(database), folder })
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder of a store on disk.
+    pub fn store_folder(&self) -> PathBuf {
+        store_in(&self.folder)
+    }
+
+    /// Runs a command and returns the JSON that it prints.
+    pub fn run(&self, arguments: &[&str]) -> Value {
+        let mut command = self.command();
+        let done = command.args(arguments).arg("--json").stderr(Stdio::inherit()).output().expect("it runs");
+        assert!(done.status.success(), "{arguments:?}");
+        serde_json::from_slice(&done.stdout).unwrap_or_default()
+    }
+
+    /// Starts `rollcall serve` with additional settings.
+    pub fn serve(&self, settings: &[(&str, String)]) -> Server {
+        let mut serve = self.command();
+        serve
+            .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+            .envs(settings.iter().map(|(name, value)| (name, value)));
+        Server::start(serve)
+    }
+
+    /// Starts `rollcall demo`, which has one organization.
+    pub fn demo(&self) -> Server {
+        let mut demo = self.command();
+        demo.args(["demo", "--listen", "127.0.0.1:0", "--store", &self.store, "--json"]);
+        Server::start(demo)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(self.folder()).env("ROLLCALL__STORE__URL", &self.store).envs(SETTINGS);
+        let keys = self.folder().join(KEYS);
+        if keys.exists() {
+            command.env("ROLLCALL__SIGN_IN__KEY_FILE", keys);
+        }
+        command
+    }
+}
+
+fn store_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("store")
 }
 
 /// A server that runs.
@@ -48,22 +114,6 @@ pub struct Server {
 }
 
 impl Server {
-    /// `rollcall serve` on this store, with these settings besides.
-    pub fn serve(folder: &Path, store: &str, settings: &[(&str, String)]) -> Self {
-        let mut serve = program(folder, store);
-        serve
-            .args(["serve", "--listen", "127.0.0.1:0", "--json"])
-            .envs(settings.iter().map(|(name, value)| (name, value)));
-        Self::start(serve)
-    }
-
-    /// `rollcall demo` in memory, with one organization.
-    pub fn demo(folder: &Path) -> Self {
-        let mut demo = program(folder, "mem://");
-        demo.args(["demo", "--listen", "127.0.0.1:0", "--store", "mem://", "--json"]);
-        Self::start(demo)
-    }
-
     /// This harness again, as a server of one route.
     pub fn bare(body: &Path) -> Self {
         let mut bare = Command::new(std::env::current_exe().expect("a program"));
@@ -81,12 +131,47 @@ impl Server {
         Self { process, address, contract, ready: started.elapsed() }
     }
 
-    /// Memory that is its own, in mebibytes.
+    /// Resident memory, in mebibytes.
     pub fn memory(&self) -> f64 {
+        self.status("VmRSS:")
+    }
+
+    /// The largest resident memory since the start, in mebibytes.
+    pub fn peak_memory(&self) -> f64 {
+        self.status("VmHWM:")
+    }
+
+    /// Reads a size that the kernel reports of the process, in mebibytes.
+    fn status(&self, name: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
-        let kibibytes =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().split(' ').next()?.parse().ok());
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix(name)?.trim().split(' ').next()?.parse().ok());
         kibibytes.unwrap_or(0.0) / 1_024.0
+    }
+
+    /// Stops the server with SIGTERM and waits until it has ended.
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        let status = self.process.wait().expect("it ends");
+        assert!(status.success(), "a clean stop: {status}");
+    }
+
+    /// Kills the server with SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("it ends");
+    }
+
+    /// Suspends all threads of the server until [`Server::resume`].
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).expect("signalled");
     }
 }
 
@@ -98,15 +183,15 @@ impl Drop for Server {
 }
 
 /// A SurrealDB server, where its program is built (`cargo build` in `tests/tools/surreal`).
-pub struct Database {
+struct Database {
     process: Child,
-    pub url: String,
+    url: String,
 }
 
 impl Database {
-    pub fn start(folder: &Path) -> Option<Self> {
+    fn start(folder: &Path) -> Option<Self> {
         let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let target = target.unwrap_or_else(|| Path::new(BINARY).ancestors().nth(2).expect("a folder").to_owned());
+        let target = target.unwrap_or_else(|| built().ancestors().nth(2).expect("a folder").to_owned());
         let program = target.join("debug/surreal");
         if !program.exists() {
             return None;

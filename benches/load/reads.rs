@@ -1,15 +1,15 @@
 //! Reading: against a bare route with the same bytes, by turns in the same run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::figures::Results;
-use crate::measure::{Asks, Door, Request, Sample, closed, percentile};
+use crate::measure::{Door, Request, Sample, percentile};
 use crate::program::Server;
-use crate::shared::{CONNECTIONS, ME, login_body, milliseconds, signed_in, user_name};
+use crate::scenario::{Scenario, Sender};
+use crate::shared::{ME, login_body, milliseconds, user_name};
 use crate::world::{Kind, World};
 
 const TURNS: usize = 3;
@@ -51,89 +51,83 @@ pub async fn import(world: &World, results: &mut Results) {
     }
 }
 
-/// People who sign in with a password, two at a time: what it costs is the hash, made to be slow.
-pub async fn logins(world: &World, results: &mut Results, time: Duration) {
-    let (address, (email, password)) = (world.server.address.clone(), &world.owner);
+/// Signing in with a password, over two connections: most of the time is spent in the password hash.
+pub fn login(world: &World) -> Scenario {
+    let (email, password) = &world.owner;
     let body = login_body(email, password, "bench");
-    let door = Door { address, token: "none".to_owned(), media: "application/json" };
-    let asks: Asks = Arc::new(move |_| Request { method: "POST", path: "/graphql".to_owned(), body: body.clone() });
-    let sample = closed(&mut door.open(2).await, time, &Arc::default(), &asks).await;
-    results.figure((world.kind.name(), world.users.len()), "login, 2 connections", &sample);
+    let door = Door { address: world.server.address.clone(), token: "none".to_owned(), media: "application/json" };
+    let request = move |_: usize| Request { method: "POST", path: "/graphql".to_owned(), body: body.clone() };
+    Scenario::new("login, 2 connections", Sender::Door(door), request).over(2)
 }
 
-/// One of the things that are asked by turns.
-struct Turn {
-    name: String,
-    door: Door,
-    asks: Asks,
-    next: Arc<AtomicUsize>,
-    samples: Vec<Sample>,
+/// Measures how many logins a second succeed.
+pub async fn logins(world: &World, results: &mut Results, time: Duration) {
+    let login = login(world);
+    results.figure((world.kind.name(), world.users.len()), &login.name, &login.slice(time).await);
 }
 
-impl Turn {
-    fn new(name: impl Into<String>, door: Door, asks: impl Fn(usize) -> Request + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), door, asks: Arc::new(asks), next: Arc::default(), samples: Vec::new() }
-    }
-}
-
-/// Reads of all kinds over sixteen connections.
-pub async fn by_turns(world: &World, results: &mut Results, time: Duration) {
+/// Reads of all kinds: users, lists, groups, and `me` of the account API.
+pub fn scenarios(world: &World) -> Vec<Scenario> {
+    let directory = || Sender::Door(world.door());
     let ids = Arc::new(world.users.clone());
     let count = ids.len();
-    let sample = world.client().await.send("GET", &format!("/scim/v2/Users/{}", ids[0]), "").await;
-    let body = world.folder.path().join("answer.json");
-    std::fs::write(&body, &sample).expect("written");
-    let bare = Server::bare(&body);
-    let nobody = Door { address: bare.address.clone(), token: "none".to_owned(), media: "application/scim+json" };
-    let bare_name = format!("a bare route with the same {} bytes", sample.len());
-    let mut turns = vec![Turn::new(bare_name, nobody, |_| Request::get("/bare".to_owned()))];
-    let by_id = ids.clone();
-    let get = move |number: usize| Request::get(format!("/scim/v2/Users/{}", by_id[scattered(number) % count]));
-    turns.push(Turn::new("GET /Users/{id}", world.door(), get));
-    turns.push(Turn::new("filter userName eq", world.door(), move |number| {
-        let name = user_name(scattered(number) % count);
-        Request::get(format!("/scim/v2/Users?filter=userName%20eq%20%22{name}%22"))
+    let mut scenarios = vec![
+        Scenario::new("GET /Users/{id}", directory(), move |number| {
+            Request::get(format!("/scim/v2/Users/{}", ids[scattered(number) % count]))
+        }),
+        Scenario::new("filter userName eq", directory(), move |number| {
+            let name = user_name(scattered(number) % count);
+            Request::get(format!("/scim/v2/Users?filter=userName%20eq%20%22{name}%22"))
+        }),
+        Scenario::new("page of 100 anywhere", directory(), move |number| {
+            let start = 1 + scattered(number) % count.saturating_sub(99).max(1);
+            Request::get(format!("/scim/v2/Users?startIndex={start}&count=100"))
+        }),
+    ];
+    scenarios.extend(group_scenarios(world));
+    let me = json!({ "query": ME }).to_string();
+    scenarios.push(Scenario::new("me", Sender::owner(world), move |_| Request {
+        method: "POST",
+        path: "/graphql".to_owned(),
+        body: me.clone(),
     }));
-    turns.push(Turn::new("page of 100 anywhere", world.door(), move |number| {
-        let start = 1 + scattered(number) % count.saturating_sub(99).max(1);
-        Request::get(format!("/scim/v2/Users?startIndex={start}&count=100"))
-    }));
+    scenarios
+}
+
+/// The empty and the largest group without their members, and the group of 1,000 with its members.
+fn group_scenarios(world: &World) -> Vec<Scenario> {
+    let mut scenarios = Vec::new();
     let (size, crowd) = world.crowd();
     for (size, group) in [(0, world.group(0)), (size, Some(crowd))] {
         let Some(group) = group else { continue };
         let path = format!("/scim/v2/Groups/{group}?excludedAttributes=members");
         let name = format!("GET without members of a group of {size}");
-        turns.push(Turn::new(name, world.door(), move |_| Request::get(path.clone())));
+        scenarios.push(Scenario::new(name, Sender::Door(world.door()), move |_| Request::get(path.clone())));
     }
     if let Some(group) = world.group(1_000) {
         let path = format!("/scim/v2/Groups/{group}");
         let name = "GET of a group with its 1000 members";
-        turns.push(Turn::new(name, world.door(), move |_| Request::get(path.clone())));
+        scenarios.push(Scenario::new(name, Sender::Door(world.door()), move |_| Request::get(path.clone())));
     }
-    let (address, (email, password)) = (world.server.address.clone(), &world.owner);
-    let token = signed_in(&address, email, password).await;
-    let viewer = Door { address, token, media: "application/json" };
-    let me = json!({ "query": ME }).to_string();
-    turns.push(Turn::new("me", viewer, move |_| Request {
-        method: "POST",
-        path: "/graphql".to_owned(),
-        body: me.clone(),
-    }));
+    scenarios
+}
+
+/// Measures all reads and the bare route by turns.
+pub async fn by_turns(world: &World, results: &mut Results, time: Duration) {
+    let sample = world.client().await.send("GET", &format!("/scim/v2/Users/{}", world.users[0]), "").await;
+    let body = world.installation.folder().join("answer.json");
+    std::fs::write(&body, &sample).expect("written");
+    let bare = Server::bare(&body);
+    let door = Door { address: bare.address.clone(), token: "none".to_owned(), media: "application/scim+json" };
+    let mut turns = vec![Scenario::new("bare route", Sender::Door(door), |_| Request::get("/bare".to_owned()))];
+    turns.extend(scenarios(world));
+    let mut samples = vec![Vec::new(); turns.len()];
     for _ in 0..TURNS {
-        for turn in &mut turns {
-            let mut clients = turn.door.open(CONNECTIONS).await;
-            let sample = closed(&mut clients, time, &turn.next, &turn.asks).await;
-            turn.samples.push(sample);
+        for (scenario, samples) in turns.iter().zip(&mut samples) {
+            samples.push(scenario.slice(time).await);
         }
     }
-    let at = (world.kind.name(), count);
-    for turn in turns {
-        let asked = turn.next.load(Ordering::Relaxed);
-        assert!(asked > 0);
-        results.figure(
-            at,
-            if turn.name.starts_with("a bare") { "bare route" } else { &turn.name },
-            &Sample::of(turn.samples),
-        );
+    for (scenario, samples) in turns.iter().zip(samples) {
+        results.figure((world.kind.name(), world.users.len()), &scenario.name, &Sample::of(samples));
     }
 }

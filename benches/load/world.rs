@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use rollcall::clock::{Clock, Entropy};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::measure::Door;
-use crate::program::{Database, Server, run};
+use crate::program::{Installation, Server};
 use crate::shared::person;
 
 /// How large groups are, where there are as many people.
@@ -54,8 +53,7 @@ pub struct World {
     pub groups: Vec<(usize, String)>,
     /// How long it took to make them.
     pub made: Duration,
-    _database: Option<Database>,
-    pub folder: TempDir,
+    pub installation: Installation,
 }
 
 fn text(value: &Value) -> String {
@@ -63,46 +61,34 @@ fn text(value: &Value) -> String {
 }
 
 impl World {
-    /// Makes it; none where there is no such store here.
-    pub async fn make(kind: Kind, users: usize) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
+    /// Makes an organization with this program and serves it; none where there is no such store here.
+    pub async fn make(program: &Path, kind: Kind, users: usize) -> Option<Self> {
         let started = Instant::now();
         let mut world = match kind {
-            Kind::Memory => Self::in_memory(folder, users).await,
-            Kind::Disk => {
-                let store = format!("surrealkv://{}/store?sync=every", folder.path().display());
-                Self::imported(kind, folder, &store, None, users)
-            }
-            Kind::Remote => {
-                let database = Database::start(folder.path())?;
-                let store = database.url.clone();
-                Self::imported(kind, folder, &store, Some(database), users)
-            }
+            Kind::Memory => Self::in_memory(Installation::in_memory(program), users).await,
+            Kind::Disk => Self::imported(kind, Installation::on_disk(program), users),
+            Kind::Remote => Self::imported(kind, Installation::on_server(program)?, users),
         };
         world.made = started.elapsed();
         Some(world)
     }
 
-    fn imported(kind: Kind, folder: TempDir, store: &str, database: Option<Database>, count: usize) -> Self {
-        let command = |arguments: &[&str]| run(folder.path(), store, arguments);
-        let made = command(&["organization", "create", "acme", "--owner-email", "owner@acme.example"]);
-        let token = text(&command(&["directory", "create", "acme", "Load"])["token"]);
-        let (users, groups) = write_file(&folder.path().join("people.jsonl"), count);
-        command(&["import", "acme", "people.jsonl", "--directory", "Load"]);
+    fn imported(kind: Kind, installation: Installation, count: usize) -> Self {
+        let made = installation.run(&["organization", "create", "acme", "--owner-email", "owner@acme.example"]);
+        let token = text(&installation.run(&["directory", "create", "acme", "Load"])["token"]);
+        let (users, groups) = write_file(&installation.folder().join("people.jsonl"), count);
+        installation.run(&["import", "acme", "people.jsonl", "--directory", "Load"]);
         if kind == Kind::Disk {
-            copy(&folder.path().join("store"), &copy_in(&folder));
+            copy(&installation.store_folder(), &copy_in(&installation));
         }
         let owner = (text(&made["owner"]["email"]), text(&made["owner"]["password"]));
-        // What is remembered of a user takes about 400 bytes.
-        let mebibytes = 128.max(count / 2_400);
-        let server =
-            Server::serve(folder.path(), store, &[("ROLLCALL__CACHE__ANSWERS_MEBIBYTES", mebibytes.to_string())]);
+        let server = serve(&installation, count);
         let everybody = count + 1;
-        Self { kind, server, token, owner, users, everybody, groups, made: Duration::ZERO, _database: database, folder }
+        Self { kind, server, token, owner, users, everybody, groups, made: Duration::ZERO, installation }
     }
 
-    async fn in_memory(folder: TempDir, count: usize) -> Self {
-        let server = Server::demo(folder.path());
+    async fn in_memory(installation: Installation, count: usize) -> Self {
+        let server = installation.demo();
         let acme = &server.contract["organizations"][0];
         let (token, owner) = (text(&acme["scim"]["token"]), &acme["owner"]);
         let owner = (text(&owner["email"]), text(&owner["password"]));
@@ -120,12 +106,17 @@ impl World {
         let total = serde_json::from_slice::<Value>(&answer).expect("JSON")["totalResults"].as_u64();
         let everybody = usize::try_from(total.expect("a number")).expect("some thousands");
         let (kind, made) = (Kind::Memory, Duration::ZERO);
-        Self { kind, server, token, owner, users, everybody, groups, made, _database: None, folder }
+        Self { kind, server, token, owner, users, everybody, groups, made, installation }
     }
 
     /// Where the copy of its store is, on disk.
     pub fn copy(&self) -> PathBuf {
-        copy_in(&self.folder)
+        copy_in(&self.installation)
+    }
+
+    /// Starts the server again on the same store, after it was stopped or killed.
+    pub fn start_again(&mut self) {
+        self.server = serve(&self.installation, self.users.len());
     }
 
     /// As its directory.
@@ -148,8 +139,14 @@ impl World {
     }
 }
 
-fn copy_in(folder: &TempDir) -> PathBuf {
-    folder.path().join("alone")
+/// Serves an organization of this size: the cache of answers holds all of it, at about 400 bytes for each user.
+fn serve(installation: &Installation, users: usize) -> Server {
+    let mebibytes = 128.max(users / 2_400);
+    installation.serve(&[("ROLLCALL__CACHE__ANSWERS_MEBIBYTES", mebibytes.to_string())])
+}
+
+fn copy_in(installation: &Installation) -> PathBuf {
+    installation.folder().join("alone")
 }
 
 /// Copies a store that nobody has open.
