@@ -1,13 +1,16 @@
 """Kills a server with SIGKILL while clients write, restarts it, and checks every acknowledged write.
 
-A write is a user that joins a group in the same breath: the user must be there, whole, with its title; a
-patch that was acknowledged must show; a group membership that was acknowledged must show on both sides.
-Standard library only.
+Each writer creates a user, changes its title and adds it to a group. After a kill, each acknowledged user must be there whole,
+by its id and in the list; an acknowledged change must show; an acknowledged membership must show on both sides.
+
+The memtable is small, so that it is full and replaced several times in each round: the kills that matter come after that. A run
+in which no memtable was replaced fails, since it could not have failed. Standard library only.
 """
 
 import argparse
 import http.client
 import json
+import os
 import random
 import signal
 import subprocess
@@ -22,9 +25,14 @@ PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
 class Server:
-    def __init__(self, binary, store):
+    """A server with a memtable of so many mebibytes. `environment` is added to that of this process."""
+
+    def __init__(self, binary, store, memtable=None, environment=None):
         command = [binary, "demo", "--json", "--listen", "127.0.0.1:0", "--store", store]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        variables = os.environ | (environment or {})
+        if memtable is not None:
+            variables["ROLLCALL__STORE__WRITTEN_MEBIBYTES"] = str(memtable)
+        self.process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         started = time.monotonic()
         contract = json.loads(self.process.stdout.readline())
         self.ready_after = time.monotonic() - started
@@ -108,6 +116,12 @@ def check(server, group, acknowledged, recent):
     return problems
 
 
+def newest_log(store):
+    """The number of the newest segment of the write-ahead log; it grows by one when a memtable is replaced."""
+    segments = [int(name[:-4]) for name in os.listdir(os.path.join(store, "wal")) if name.endswith(".wal")]
+    return max(segments, default=0)
+
+
 def count_writes(acknowledged):
     return sum(1 + (user["title"] == "patched") + user["member"] for user in acknowledged.values())
 
@@ -119,6 +133,9 @@ def arguments():
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--longest", type=float, default=1.5, help="seconds of a round at most")
     parser.add_argument("--writes", type=int, default=0, help="go on until so many are acknowledged")
+    parser.add_argument("--rotations", type=int, default=1, help="go on until so many memtables were replaced")
+    parser.add_argument("--memtable", type=int, default=1, help="mebibytes of a memtable")
+    parser.add_argument("--most", type=int, default=1000, help="rounds after which it ends all the same")
     return parser.parse_args()
 
 
@@ -128,16 +145,18 @@ def main():
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     print(f"seed {seed}")
-    acknowledged, slowest, number = {}, 0.0, 0
+    acknowledged, slowest, number, rotations = {}, 0.0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         store = f"surrealkv://{folder}/store?sync=every"
-        server = Server(binary, store)
+        server = Server(binary, store, options.memtable)
         body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Survivors"}
         status, created = server.request(server.connect(), "POST", "/Groups", body)
         assert status == 201, status
         group = created["id"]
-        while number < options.rounds or count_writes(acknowledged) < options.writes:
-            before = set(acknowledged)
+        while number < options.most and (
+            number < options.rounds or count_writes(acknowledged) < options.writes or rotations < options.rotations
+        ):
+            before, log = set(acknowledged), newest_log(f"{folder}/store")
             names = [f"r{number}w{writer}" for writer in range(options.writers)]
             writers = [threading.Thread(target=write, args=(server, name, group, acknowledged)) for name in names]
             for writer in writers:
@@ -146,20 +165,26 @@ def main():
             server.kill()
             for writer in writers:
                 writer.join()
-            server = Server(binary, store)
+            rotations += newest_log(f"{folder}/store") - log
+            server = Server(binary, store, options.memtable)
             slowest = max(slowest, server.ready_after)
             number += 1
             problems = check(server, group, acknowledged, acknowledged.keys() - before)
             if problems:
                 print("\n".join(problems[:20]))
-                print(f"round {number}: {len(problems)} problems among {len(acknowledged)} acknowledged users")
+                print(f"round {number}: {len(problems)} problems among {len(acknowledged)} acknowledged users, ", end="")
+                print(f"after {rotations} replaced memtables")
                 server.kill()
                 sys.exit(1)
         server.kill()
     print(
-        f"{number} kills, {count_writes(acknowledged)} acknowledged writes of {len(acknowledged)} users, "
-        f"0 lost, 0 half there; ready in {slowest:.1f} s at most"
+        f"{number} kills, {rotations} replaced memtables, {count_writes(acknowledged)} acknowledged writes of "
+        f"{len(acknowledged)} users, 0 lost, 0 half there; ready in {slowest:.1f} s at most"
     )
+    if rotations < options.rotations:
+        print(f"{options.rotations} replaced memtables were to be seen: this run could not fail")
+        sys.exit(1)
 
 
-main()
+if __name__ == "__main__":
+    main()
