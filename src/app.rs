@@ -14,6 +14,8 @@ use crate::domain::Error;
 use crate::mail::Mailer;
 use crate::secrets;
 use crate::service::{Foundation, Service};
+/// Converting a store on disk that an earlier version wrote, for the command line.
+pub use crate::store::{Conversion, ConversionError, DamagedLog, DiskLocation, Started};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
@@ -68,6 +70,11 @@ pub async fn close_stores() {
     crate::store::close_stores().await;
 }
 
+/// Why a store on disk of this process has stopped for good: nothing can be written until it is opened again. `None`: none has.
+pub fn engine_stop_reason() -> Option<String> {
+    crate::store::engine_stop_reason()
+}
+
 /// The service on an open store.
 ///
 /// # Errors
@@ -84,18 +91,29 @@ pub async fn service(foundation: Foundation, config: &Config, public_url: String
 
 fn store_error(url: &str, error: &StoreError) -> StartError {
     let url = url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
-    let reason = match error {
-        StoreError::Unavailable(cause) => cause.to_string(),
-        other => other.to_string(),
+    let (reason, advice) = match error {
+        StoreError::Unavailable(cause) => (chain(&**cause), advice(&url)),
+        other => (other.to_string(), ""),
     };
-    let advice = if url.starts_with("surrealkv://") || url.starts_with("rocksdb://") {
-        "\nA store on disk is open in one process at a time: is a server running on it? Then stop it, or use its API."
+    StartError::Store { url, cause: format!("{reason}{advice}") }
+}
+
+fn advice(url: &str) -> &'static str {
+    if url.starts_with("surrealkv://") || url.starts_with("rocksdb://") {
+        "\nA store on disk is open in one process at a time: if a server runs on it, stop it or use its API. The disk must have \
+         room and be writable."
     } else if url.starts_with("mem://") {
         ""
     } else {
         "\nIs the SurrealDB server running, and are store.username and store.password_file right?"
-    };
-    StartError::Store { url, cause: format!("{reason}{advice}") }
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    causes.join(": ")
 }
 
 /// An address that is taken: what clients will use is known from here on.

@@ -67,9 +67,8 @@ fn read_keys(file: &Path) -> Result<Sealer, StartError> {
 /// Made whole or not at all, and readable by nobody else.
 fn make_key_file(file: &Path) -> Result<(), StartError> {
     let write = || {
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -80,7 +79,9 @@ fn make_key_file(file: &Path) -> Result<(), StartError> {
             "# Seals authenticator seeds, mails and signing keys of the store beside it. Keep it, and keep it secret."
         )?;
         writeln!(made, "{}", BASE64.encode(&new_key()))?;
-        made.sync_all()
+        made.sync_all()?;
+        // A power cut right after the first start would otherwise leave a store without its key.
+        std::fs::File::open(folder)?.sync_all()
     };
     match write() {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {

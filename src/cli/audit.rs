@@ -62,10 +62,15 @@ async fn verify(service: &Service, operator: &Caller, id: Option<OrganizationId>
 
 fn told_of(name: &str, verdict: &Verdict) -> (Value, String) {
     match verdict {
-        Verdict::Whole { events, head } => (
-            json!({"organization": name, "whole": true, "events": events, "head": head}),
-            format!("{name}: whole, {events} events, head {}", head.as_deref().unwrap_or("(none)")),
-        ),
+        Verdict::Whole { events, head, gaps } => {
+            let lost: Vec<String> =
+                gaps.iter().map(|(first, last)| format!(", {first} to {last} declared lost")).collect();
+            let head_text = head.as_deref().unwrap_or("(none)");
+            (
+                json!({"organization": name, "whole": true, "events": events, "head": head, "declaredLost": gaps}),
+                format!("{name}: whole, {events} events, head {head_text}{}", lost.concat()),
+            )
+        }
         Verdict::Broken { sequence } => (
             json!({"organization": name, "whole": false, "brokenAt": sequence}),
             format!("{name}: BROKEN at event {sequence}"),

@@ -8,7 +8,7 @@ use scim::Resource;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Global, progress, stop, told, watchdog};
+use super::{Failure, Global, progress, stop, told};
 use crate::config::{LogFormat, MailTransport};
 use crate::domain::directory::DirectoryDraft;
 use crate::domain::organization::{Organization, OrganizationDraft};
@@ -91,9 +91,7 @@ impl Demo {
         let stop = stop::requested()?;
         let url = listening.public_url.clone();
         global.answer(&contract(&url, &ready), &introduction(&url, &ready))?;
-        watchdog::watch(tokio::runtime::Handle::current());
-        listening.serve(stop).await;
-        Ok(())
+        stop::serve_until(listening, stop).await
     }
 }
 

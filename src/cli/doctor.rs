@@ -1,5 +1,6 @@
 //! `rollcall doctor`
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Failure, Global, told};
@@ -39,18 +40,74 @@ fn found(what: impl Into<String>, state: State, advice: impl Into<String>) -> Fi
     Finding { what: what.into(), state, advice: advice.into() }
 }
 
-/// Looks at the settings, the store and every organization; says what to do about what is not as it should be.
-pub(super) async fn run(global: &Global) -> Result<(), Failure> {
-    let config = global.config()?;
-    let mut findings = vec![found("settings", State::Well, "")];
-    findings.extend(look_at_settings(&config));
-    match global.open().await {
-        Ok(service) => {
-            findings.push(found("store and keys", State::Well, ""));
-            findings.extend(look_at_organizations(&service).await?);
+#[derive(Args)]
+#[command(
+    after_help = "Looks at the settings, the store and every organization, and says what to do about what is not as it should be. \
+                  It reads every record: a million users take minutes.\n\n\
+                  --repair mends what a lost write left in the store: it rebuilds indexes, removes references to records that do not \
+                  exist, and marks missing audit events as lost. It prints its plan; with --yes it carries it out, and leaves an audit \
+                  event store.repaired. Make a copy of the store first. Exit code 1: something is broken."
+)]
+pub(super) struct Doctor {
+    /// Mend what a lost write left in the store
+    #[arg(long)]
+    repair: bool,
+    /// Carry the plan of --repair out
+    #[arg(long, requires = "repair")]
+    yes: bool,
+}
+
+impl Doctor {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let config = global.config()?;
+        let mut findings = vec![found("settings", State::Well, "")];
+        findings.extend(look_at_settings(&config));
+        match global.open().await {
+            Ok(service) => {
+                findings.push(found("store and keys", State::Well, ""));
+                findings.extend(look_at_organizations(&service).await?);
+                findings.extend(self.look_at_store(&service).await?);
+            }
+            Err(error) => findings.push(found("store and keys", State::Broken, error.to_string())),
         }
-        Err(error) => findings.push(found("store and keys", State::Broken, error.to_string())),
+        answer(global, &findings)
     }
+
+    /// Looks for contradictions in each database, and mends them if that is asked for.
+    async fn look_at_store(&self, service: &Service) -> Result<Vec<Finding>, Failure> {
+        let operator = Caller::operator(None);
+        let organizations = service.list_organizations(&operator).await.map_err(told)?;
+        let of_organizations = organizations.iter().map(|one| (Some(one.id), format!("records of {}", one.short_name)));
+        let mut findings = Vec::new();
+        let bar = super::progress(organizations.len() + 1, "databases");
+        for (organization, what) in std::iter::once((None, "records of accounts".to_owned())).chain(of_organizations) {
+            let checked = |part: &str| bar.set_message(format!("{what}: {part}"));
+            let damage = service.find_store_damage(&operator, organization, &checked).await.map_err(told)?;
+            if self.yes && !damage.is_empty() {
+                service.repair_store(&operator, organization, &damage).await.map_err(told)?;
+                let left = service.find_store_damage(&operator, organization, &checked).await.map_err(told)?;
+                findings.extend(
+                    damage.sentences().into_iter().map(|one| found(&what, State::Well, format!("mended: {one}"))),
+                );
+                findings.extend(left.sentences().into_iter().map(|one| found(&what, State::Broken, one)));
+            } else {
+                findings.extend(damage.sentences().into_iter().map(|one| found(&what, State::Broken, one)));
+                if damage.is_empty() {
+                    findings.push(found(&what, State::Well, ""));
+                }
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        if findings.iter().any(|finding| finding.state == State::Broken) {
+            let advice = "copy the store, then: rollcall doctor --repair --yes";
+            findings.push(found("repair", State::Doubtful, advice));
+        }
+        Ok(findings)
+    }
+}
+
+fn answer(global: &Global, findings: &[Finding]) -> Result<(), Failure> {
     let values: Vec<Value> = findings
         .iter()
         .map(|Finding { what, state, advice }| json!({"what": what, "state": state.as_str(), "advice": advice}))

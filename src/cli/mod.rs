@@ -10,11 +10,11 @@ mod export;
 mod extension;
 mod import;
 mod log;
+mod migrate;
 mod organization;
 mod serve;
 mod stop;
 mod user;
-mod watchdog;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::app::StartError;
 use crate::config::{Config, ConfigError, check_store_url, processors};
@@ -78,7 +78,7 @@ enum Command {
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Bring the store and the databases of all organizations up to date
-    Migrate,
+    Migrate(migrate::Migrate),
     /// Make and list organizations
     #[command(subcommand)]
     Organization(organization::OrganizationCommand),
@@ -102,7 +102,7 @@ enum Command {
     #[command(subcommand)]
     Log(log::LogCommand),
     /// Look at settings, store and organizations, and say what to do about what is not as it should be
-    Doctor,
+    Doctor(doctor::Doctor),
     /// Check that the audit trail is whole
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -164,7 +164,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(demo) => demo.run(&global).await,
         Command::Serve(serve) => serve.run(&global).await,
         Command::Config(command) => command.run(&global),
-        Command::Migrate => migrate(&global).await,
+        Command::Migrate(migrate) => migrate.run(&global).await,
         Command::Organization(command) => command.run(&global).await,
         Command::Directory(command) => command.run(&global).await,
         Command::Extension(command) => command.run(&global).await,
@@ -173,7 +173,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export(export) => export.run(&global).await,
         Command::Import(import) => import.run(&global).await,
         Command::Log(command) => command.run(&global).await,
-        Command::Doctor => doctor::run(&global).await,
+        Command::Doctor(doctor) => doctor.run(&global).await,
         Command::Audit(command) => command.run(&global).await,
         Command::Schema(SchemaCommand::Scim) => schema_scim(),
         Command::Schema(SchemaCommand::Graphql) => {
@@ -234,20 +234,6 @@ fn told(error: Error) -> Failure {
     }
 }
 
-async fn migrate(global: &Global) -> Result<(), Failure> {
-    let service = global.open().await?;
-    let operator = Caller::operator(None);
-    let organizations = service.list_organizations(&operator).await.map_err(told)?;
-    let bar = progress(organizations.len(), "organizations");
-    for organization in &organizations {
-        service.open_organization(&operator, organization.id).await.map_err(told)?;
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let count = organizations.len();
-    global.answer(&json!({ "organizations": count }), &format!("The store is up to date: {count} organizations."))
-}
-
 fn schema_scim() -> Result<(), Failure> {
     let schemas = serde_json::to_string_pretty(scim::schema::all())?;
     writeln!(std::io::stdout(), "{schemas}")?;
@@ -286,6 +272,8 @@ mod tests {
             "rollcall extension set acme hr.json --of user",
             "rollcall audit verify --organization acme",
             "rollcall doctor --json",
+            "rollcall doctor --repair --yes",
+            "rollcall migrate --convert --salvage",
             "rollcall log tail acme --outcome refused --since 24h --follow",
             "rollcall export acme --output acme.jsonl",
             "rollcall import acme acme.jsonl --directory Okta",

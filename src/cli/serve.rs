@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, Global, stop, watchdog};
+use super::{Failure, Global, stop};
 use crate::domain::Caller;
 use crate::{app, telemetry};
 
@@ -39,8 +39,6 @@ impl Serve {
                     "management": management}),
             &format!("Serving SCIM at {url}/scim/v2 and the account API at {url}/graphql"),
         )?;
-        watchdog::watch(tokio::runtime::Handle::current());
-        listening.serve(stop).await;
-        Ok(())
+        stop::serve_until(listening, stop).await
     }
 }

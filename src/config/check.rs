@@ -5,6 +5,7 @@ use super::{Config, ConfigError, MailTransport, PasswordConfig, TelemetryConfig}
 use crate::api::AdmissionSettings;
 use crate::crypto::password::Cost;
 use crate::domain::connection::is_private;
+use crate::store::DiskLocation;
 
 impl Config {
     /// # Errors
@@ -81,21 +82,28 @@ impl Config {
             }
             _ => {}
         }
+        if !(1..=MOST_WRITTEN_MEBIBYTES).contains(&self.store.written_mebibytes) {
+            let reason = format!("must be 1 to {MOST_WRITTEN_MEBIBYTES}");
+            return senseless("store.written_mebibytes", &reason);
+        }
         check_telemetry(&self.telemetry)?;
         check_store_url(&self.store.url)
     }
 }
 
+/// The largest memtable: up to five of them may be in memory at once.
+const MOST_WRITTEN_MEBIBYTES: u64 = 1_024;
+
 /// # Errors
 ///
-/// [`ConfigError::Senseless`] for a URL of no engine of this build.
+/// [`ConfigError::Senseless`] for a URL of no engine of this build, and for a parameter that a store on disk does not take.
 pub fn check_store_url(url: &str) -> Result<(), ConfigError> {
     let known = ["mem://", "surrealkv://", "rocksdb://", "ws://", "wss://"];
+    let senseless = |reason| ConfigError::Senseless { setting: "store.url", reason };
     if known.iter().any(|scheme| url.starts_with(scheme)) {
-        return Ok(());
+        return DiskLocation::parse(url).map(drop).map_err(senseless);
     }
-    let reason = format!("must begin with one of {}", known.join(", "));
-    Err(ConfigError::Senseless { setting: "store.url", reason })
+    Err(senseless(format!("must begin with one of {}", known.join(", "))))
 }
 
 /// # Errors

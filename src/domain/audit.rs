@@ -186,6 +186,8 @@ names! {
         OrganizationCreated = "organization.created",
         /// An organization's names or rules were changed.
         OrganizationUpdated = "organization.updated",
+        /// The operator mended what a lost write had left in the store.
+        StoreRepaired = "store.repaired",
         /// Ownership was given to somebody else.
         OwnershipTransferred = "organization.ownership_transferred",
         /// A mail domain is the organization's.

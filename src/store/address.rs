@@ -1,20 +1,9 @@
-//! Where the store is: what its URL says to the engine, and what it says to us.
+//! The URL of a store on a server.
 
 use super::StoreError;
 
-/// SurrealKV acknowledges a write only once it is on disk, unless the URL says otherwise.
-pub(super) fn endpoint(url: &str) -> String {
-    match url.strip_prefix("surrealkv://") {
-        Some(path) if !path.contains("sync=") => {
-            let separator = if path.contains('?') { '&' } else { '?' };
-            format!("{url}{separator}sync=every")
-        }
-        _ => without_credentials(url),
-    }
-}
-
 /// `ws://user:password@host` is signed in to, not sent.
-fn without_credentials(url: &str) -> String {
+pub(super) fn without_credentials(url: &str) -> String {
     match credentials(url) {
         Some((scheme, _, _, rest)) => format!("{scheme}://{rest}"),
         None => url.to_owned(),
@@ -52,16 +41,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d8_surrealkv_is_durable_unless_told_otherwise() {
-        assert_eq!(endpoint("surrealkv://data/x"), "surrealkv://data/x?sync=every");
-        assert_eq!(endpoint("surrealkv://data/x?sync=never"), "surrealkv://data/x?sync=never");
-        assert_eq!(endpoint("surrealkv://x?versioned=true"), "surrealkv://x?versioned=true&sync=every");
-        assert_eq!(endpoint("mem://"), "mem://");
-    }
-
-    #[test]
     fn credentials_leave_the_url_of_a_server() {
-        assert_eq!(endpoint("ws://root:p:w@127.0.0.1:8000"), "ws://127.0.0.1:8000");
+        assert_eq!(without_credentials("ws://root:p:w@127.0.0.1:8000"), "ws://127.0.0.1:8000");
         assert_eq!(credentials("wss://u:p@h"), Some(("wss", "u", "p", "h")));
         assert_eq!(credentials("ws://h"), None);
     }

@@ -7,10 +7,11 @@ use sha2::{Digest as _, Sha256};
 use std::sync::atomic::Ordering;
 use surrealdb::types::{Datetime, RecordId, SurrealValue, Variables};
 
+use super::consistency::AUDIT_GAP;
 use super::error::settle;
 use super::users::key;
 use super::{Bound, IdentityStore, OrganizationStore, StoreError};
-use crate::domain::audit::FieldChange;
+use crate::domain::audit::{EventKind, FieldChange};
 use crate::domain::{AuditEventId, UserId};
 
 /// How many events are read at a time.
@@ -216,6 +217,8 @@ pub enum Verdict {
         events: u64,
         /// The last hash.
         head: Option<String>,
+        /// Numbers, first and last, of events that a repair of the store declared lost.
+        gaps: Vec<(u64, u64)>,
     },
     /// The event with this number is missing or is not what was written.
     Broken {
@@ -320,8 +323,62 @@ impl Bound {
     }
 
     async fn verify_events(&self, seen: &(dyn Fn(u64) + Sync)) -> Result<Verdict, StoreError> {
+        let declared = self.declared_gaps().await?;
+        let mut gaps = Vec::new();
+        let end = self
+            .walk_trail(seen, |gap| {
+                gaps.push(gap);
+                declared.contains(&gap)
+            })
+            .await?;
+        let (last, previous) = match end {
+            TrailEnd::Broken { sequence } => return Ok(Verdict::Broken { sequence }),
+            TrailEnd::Reached { last, hash } => (last, hash),
+        };
+        let head: Option<HeadRow> = settle(self.query("SELECT * FROM ONLY audit_head:current").await?)?.take(0)?;
+        let known = head.map(|head| (super::counted(head.seq), Some(head.hash))).unwrap_or_default();
+        if known != (last, previous.clone()) {
+            return Ok(Verdict::Broken { sequence: last + 1 });
+        }
+        let lost: u64 = gaps.iter().map(|(first, last)| last - first + 1).sum();
+        Ok(Verdict::Whole { events: last - lost, head: previous, gaps })
+    }
+
+    /// Numbers, first and last, of events that are missing and that no repair has declared lost. It ends at the first event that is
+    /// not what was written: that is no loss.
+    pub(super) async fn find_audit_gaps(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        let declared = self.declared_gaps().await?;
+        let mut gaps = Vec::new();
+        self.walk_trail(&|_| (), |gap| {
+            if !declared.contains(&gap) {
+                gaps.push(gap);
+            }
+            true
+        })
+        .await?;
+        Ok(gaps)
+    }
+
+    /// Numbers of events that repairs of the store declared lost.
+    async fn declared_gaps(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        let query = self
+            .query("SELECT VALUE changes FROM audit_event WHERE kind = $kind")
+            .bind(("kind", EventKind::StoreRepaired.as_str().to_owned()));
+        let changes: Vec<Vec<Json>> = settle(query.await?)?.take(0)?;
+        let changes = changes.into_iter().flatten().filter_map(|change| serde_json::from_value(change).ok());
+        let gaps = changes.filter(|change: &FieldChange| change.field == AUDIT_GAP).filter_map(|change| change.after);
+        Ok(gaps.filter_map(|gap| Some((gap["first"].as_u64()?, gap["last"].as_u64()?))).collect())
+    }
+
+    /// Reads the whole trail, each event held against the one before. A gap is passed if `may_pass` says so: the link over it
+    /// cannot be checked.
+    async fn walk_trail(
+        &self,
+        seen: &(dyn Fn(u64) + Sync),
+        mut may_pass: impl FnMut((u64, u64)) -> bool,
+    ) -> Result<TrailEnd, StoreError> {
         while self.seal_events(SEALED_AT_ONCE).await? {}
-        let (mut last, mut previous): (u64, Option<String>) = (0, None);
+        let (mut last, mut hash): (u64, Option<String>) = (0, None);
         loop {
             let query = self
                 .query("SELECT * FROM audit_event WHERE seq > $after ORDER BY seq LIMIT $limit")
@@ -330,26 +387,32 @@ impl Bound {
             let rows: Vec<EventRow> = settle(query.await?)?.take(0)?;
             let full = rows.len() == CHUNK;
             for row in rows {
-                let expected = last + 1;
-                let is_next = row.seq == super::stored(expected);
-                let hash = row.hash(row.seq, previous.as_deref())?;
-                if !is_next || row.previous != previous || row.hash.as_deref() != Some(&hash) {
-                    return Ok(Verdict::Broken { sequence: expected });
+                let (expected, sequence) = (last + 1, super::counted(row.seq));
+                if sequence > expected && may_pass((expected, sequence - 1)) {
+                    hash.clone_from(&row.previous);
+                } else if sequence != expected {
+                    return Ok(TrailEnd::Broken { sequence: expected });
                 }
-                (last, previous) = (expected, Some(hash));
+                let computed = row.hash(row.seq, hash.as_deref())?;
+                if row.previous != hash || row.hash.as_deref() != Some(&computed) {
+                    return Ok(TrailEnd::Broken { sequence });
+                }
+                (last, hash) = (sequence, Some(computed));
             }
             seen(last);
             if !full {
-                break;
+                return Ok(TrailEnd::Reached { last, hash });
             }
         }
-        let head: Option<HeadRow> = settle(self.query("SELECT * FROM ONLY audit_head:current").await?)?.take(0)?;
-        let known = head.map(|head| (super::counted(head.seq), Some(head.hash))).unwrap_or_default();
-        if known != (last, previous.clone()) {
-            return Ok(Verdict::Broken { sequence: last + 1 });
-        }
-        Ok(Verdict::Whole { events: last, head: previous })
     }
+}
+
+/// How far a trail could be read.
+enum TrailEnd {
+    /// To its last event, which has this number and hash.
+    Reached { last: u64, hash: Option<String> },
+    /// To this number, whose event is missing or is not what was written.
+    Broken { sequence: u64 },
 }
 
 #[derive(SurrealValue)]

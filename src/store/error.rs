@@ -24,6 +24,18 @@ pub enum StoreError {
     /// The store cannot be reached. A write may or may not have happened.
     #[error("the store cannot be reached")]
     Unavailable(#[source] BoxError),
+    /// An earlier version of Rollcall wrote the folder. Nothing in it was touched.
+    #[error(
+        "an earlier version of Rollcall wrote the store in {}. It was not touched. Stop whatever uses it, then convert a copy \
+         of it with: rollcall migrate --convert", .0.display()
+    )]
+    FormerLayout(std::path::PathBuf),
+    /// Another program began to convert the folder in place.
+    #[error(
+        "a conversion of the store in {} was begun by another program and did not end. It was not touched: restore the folder \
+         from a backup, then convert a copy of it with: rollcall migrate --convert", .0.display()
+    )]
+    HalfConverted(std::path::PathBuf),
     /// Anything else. The engine's text is dropped, its kind is kept.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -96,7 +108,9 @@ impl From<StoreError> for Error {
             StoreError::LastOwner => Refusal::new(Code::LastOwner, "the organization would have no owner").into(),
             StoreError::Outdated | StoreError::Invited => Self::Busy,
             StoreError::Unavailable(cause) => Self::Unavailable(cause),
-            StoreError::Failed(_) => Self::Internal(Box::new(error)),
+            StoreError::FormerLayout(_) | StoreError::HalfConverted(_) | StoreError::Failed(_) => {
+                Self::Internal(Box::new(error))
+            }
         }
     }
 }
@@ -110,6 +124,9 @@ const INVITED: &str = "invited";
 /// What a batch throws when a service account has the name.
 const NAME_TAKEN: &str = "name taken";
 
+/// The words of a commit that may have happened, and of an engine that has stopped for good.
+const OUTCOME_UNKNOWN_OR_STOPPED: [&str; 2] = ["commit outcome is unknown", "was a problem with the datastore"];
+
 impl From<surrealdb::Error> for StoreError {
     fn from(error: surrealdb::Error) -> Self {
         sort(error)
@@ -122,6 +139,9 @@ fn sort(error: surrealdb::Error) -> StoreError {
         ErrorDetails::Query(Some(QueryError::TransactionConflict)) => StoreError::Outdated,
         // The commit of a grouped write reports some conflicts only in words.
         _ if text.contains("can be retried") => StoreError::Outdated,
+        _ if OUTCOME_UNKNOWN_OR_STOPPED.iter().any(|said| text.contains(said)) => {
+            StoreError::Unavailable(Box::new(error))
+        }
         ErrorDetails::Thrown if text.ends_with(OUTDATED) => StoreError::Outdated,
         ErrorDetails::Thrown if text.ends_with(LAST_OWNER) => StoreError::LastOwner,
         ErrorDetails::Thrown if text.ends_with(INVITED) => StoreError::Invited,

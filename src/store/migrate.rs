@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use surrealdb::types::{RecordId, Variables};
 
 use super::StoreError;
-use super::engine::Engine;
+use super::database::engine::Engine;
 use super::error::settle;
 
 /// Migrations of one kind of database, in order.

@@ -11,10 +11,11 @@ mod bearers;
 mod by_keys;
 mod connections;
 mod consequences;
+mod consistency;
+mod database;
 mod deleted_users;
 mod directories;
 mod emails;
-mod engine;
 mod error;
 mod extensions;
 mod filter;
@@ -64,11 +65,14 @@ pub use audit::{EventFilter, SEALED_AT_ONCE, StoredEvent, Verdict};
 pub(crate) use bearers::TokenChange;
 pub use bearers::TokenSession;
 pub(crate) use connections::{Arrival, Entry};
+pub(crate) use consistency::Damage;
+pub use database::engine::{
+    Conversion, ConversionError, DamagedLog, DiskLocation, DiskMemory, Started, close_stores, engine_stop_reason,
+};
 pub use deleted_users::DeletedUser;
 pub(crate) use deleted_users::{AccountEnd, Departure, Remains};
 pub(crate) use directories::DirectoryChange;
 pub(crate) use emails::EmailChange;
-pub use engine::{DiskMemory, close_stores};
 pub use error::{StoreError, UniqueIndex};
 pub(crate) use grants::GrantChange;
 pub(crate) use invitations::Joining;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::address::{endpoint, server_of};
-use super::engine::Engine;
+use super::address::{server_of, without_credentials};
+use super::database::engine::Engine;
 use super::session::DatabaseSession;
 use super::{StoreError, StoreSettings};
 
@@ -49,7 +49,7 @@ impl Reach {
     ///
     /// [`StoreError::Unavailable`] when it cannot be opened, and for the URL of a server that names no host.
     pub(super) async fn connect(settings: &StoreSettings) -> Result<Arc<Self>, StoreError> {
-        let server = server_of(&endpoint(&settings.url))?;
+        let server = server_of(&without_credentials(&settings.url))?;
         let connection = Engine::open(settings).await?;
         // A user of the namespace may not define it; then it is there already.
         let namespace = settings.namespace.replace('`', "");

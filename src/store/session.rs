@@ -10,7 +10,7 @@ use surrealdb::types::Variables;
 use tokio::sync::Mutex;
 use tracing::Instrument as _;
 
-use super::engine::{Bindings, Engine};
+use super::database::engine::{Bindings, Engine};
 use super::reach::Reach;
 use super::{DatabaseName, StoreError};
 use crate::telemetry::TRACE;

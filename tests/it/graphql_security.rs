@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use rollcall::clock::Clock;
 use rollcall::config::MailSecurity;
 use rollcall::domain::Caller;
 use serde_json::{Value, json};
+use surrealkv::{LSMIterator as _, Mode, TreeBuilder};
 
 use crate::graphql_mfa::{code, enrol};
 use crate::support::person::first_code;
@@ -348,28 +348,29 @@ async fn mf14_lg01_no_secret_is_found_in_logs_answers_or_the_database() {
     }
 }
 
-/// All databases of a store, as SurrealQL.
+/// Every key and value of a store on disk, as text: whatever its tables and indexes hold.
 pub async fn export(url: &str) -> String {
     drop(crate::support::app::reopened(url).await);
-    let mut all = String::new();
+    let folder = url.trim_start_matches("surrealkv://").split('?').next().expect("a path");
     for _ in 0..100 {
-        let Ok(database) = surrealdb::engine::any::connect(url).await else {
+        let Ok(tree) = TreeBuilder::new().with_path(folder.into()).build_async().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        database.use_ns("rollcall").await.expect("a namespace");
-        let info: Option<Value> = database.query("INFO FOR NS").await.expect("told").take(0).expect("read");
-        let names: Vec<String> =
-            info.expect("some")["databases"].as_object().expect("databases").keys().cloned().collect();
-        assert!(names.len() >= 2, "{names:?}");
-        for name in names {
-            database.use_ns("rollcall").use_db(&name).await.expect("a database");
-            let mut parts = database.export(()).await.expect("exported");
-            while let Some(part) = parts.next().await {
-                all.push_str(&String::from_utf8_lossy(&part.expect("a part")));
+        let mut all = Vec::new();
+        {
+            let transaction = tree.begin_with_mode(Mode::ReadOnly).expect("begun");
+            let mut rows = transaction.iter().expect("rows");
+            let mut is_valid = rows.seek_first().expect("read");
+            while is_valid {
+                all.extend_from_slice(rows.key().user_key());
+                all.extend_from_slice(&rows.value_ref().expect("a value"));
+                all.push(b'\n');
+                is_valid = rows.next().expect("read");
             }
         }
-        return all;
+        tree.close().await.expect("closed");
+        return String::from_utf8_lossy(&all).into_owned();
     }
     panic!("{url} stays open");
 }

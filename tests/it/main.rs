@@ -7,6 +7,7 @@ mod audit;
 mod catalogue;
 mod cli;
 mod conversations;
+mod former_store;
 mod graphql_access;
 mod graphql_capabilities;
 mod graphql_catalogue;

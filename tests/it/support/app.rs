@@ -1,12 +1,13 @@
 //! A server on a socket of its own, with a clock that tests move.
 
-use std::sync::atomic::AtomicU64;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use rollcall::app;
 use rollcall::clock::{Clock, Entropy};
-use rollcall::config::{Config, MailSecurity, MailTransport};
+use rollcall::config::{Config, MailSecurity, MailTransport, StoreConfig};
 use rollcall::crypto::seal::Sealer;
 use rollcall::domain::account::Edit;
 use rollcall::domain::directory::DirectoryDraft;
@@ -23,18 +24,38 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::smtp_sink::Received;
+use super::surreal::SurrealServer;
 use super::{Person, Scim, SmtpSink};
 
 /// Where a test keeps its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
+    /// In memory, unless the whole suite is run on another store: `ROLLCALL_TEST_STORE=disk` or `ROLLCALL_TEST_STORE=server`.
     Memory,
     Disk,
 }
 
 impl Engine {
     pub const BOTH: [Self; 2] = [Self::Memory, Self::Disk];
+
+    /// Puts the store of a test where this engine keeps it.
+    #[expect(clippy::disallowed_methods, reason = "whoever runs the suite says where it keeps its data")]
+    fn choose(self, folder: &Path, store: &mut StoreConfig) {
+        let on_disk = || format!("surrealkv://{}/store?sync=every", folder.display());
+        store.url = match (self, std::env::var("ROLLCALL_TEST_STORE").as_deref()) {
+            (Self::Disk, _) | (Self::Memory, Ok("disk")) => on_disk(),
+            (Self::Memory, Ok("server")) => {
+                static NAMESPACES: AtomicU64 = AtomicU64::new(0);
+                store.namespace = format!("test{}", NAMESPACES.fetch_add(1, Ordering::Relaxed));
+                SERVER.url()
+            }
+            (Self::Memory, _) => "mem://".to_owned(),
+        };
+    }
 }
+
+/// The server of a suite that is run on one. It ends with the process, which ends its standard input.
+static SERVER: LazyLock<SurrealServer> = LazyLock::new(|| SurrealServer::start().expect("a SurrealDB server is built"));
 
 pub struct TestApp {
     pub service: Arc<Service>,
@@ -107,12 +128,9 @@ impl TestApp {
     /// A server on this engine, with other settings.
     pub async fn start_changed(engine: Engine, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let url = match engine {
-            Engine::Memory => "mem://".to_owned(),
-            Engine::Disk => format!("surrealkv://{}/store?sync=every", folder.path().display()),
-        };
+        let path = folder.path().to_owned();
         let on_engine = |config: &mut Config| {
-            config.store.url = url;
+            engine.choose(&path, &mut config.store);
             change(config);
         };
         Self::start_with(folder, on_engine).await

@@ -1,0 +1,60 @@
+//! Checks whether the store contradicts itself, and mends it: the operator's alone.
+
+use crate::domain::audit::{AuditEvent, EventKind};
+use crate::domain::{Caller, Error, OrganizationId, Permission};
+use crate::store::Damage;
+
+use super::Service;
+
+/// The contradictions found in one database, and what a repair does about each.
+pub struct StoreDamage(Damage);
+
+impl StoreDamage {
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each contradiction in one sentence, with what a repair does about it.
+    pub fn sentences(&self) -> Vec<String> {
+        self.0.sentences()
+    }
+}
+
+impl Service {
+    /// Looks for contradictions: records that their indexes do not find, references to records that do not exist, missing audit
+    /// events. In the database of one organization, or with `None` in that of accounts. `checked` is told what is looked at.
+    ///
+    /// Reads every record of the database. Nobody else should write to the store meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for everyone but the operator.
+    pub async fn find_store_damage(
+        &self,
+        caller: &Caller,
+        organization: Option<OrganizationId>,
+        checked: &(dyn Fn(&str) + Sync),
+    ) -> Result<StoreDamage, Error> {
+        caller.require_operator(Permission::OrgManagement)?;
+        Ok(StoreDamage(self.store.find_damage(organization, checked).await?))
+    }
+
+    /// Mends what was found, and leaves one audit event `store.repaired` that says what.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for everyone but the operator.
+    pub async fn repair_store(
+        &self,
+        caller: &Caller,
+        organization: Option<OrganizationId>,
+        StoreDamage(damage): &StoreDamage,
+    ) -> Result<(), Error> {
+        caller.require_operator(Permission::OrgManagement)?;
+        let target = organization.map_or_else(|| "identity".to_owned(), |id| id.to_string());
+        let event =
+            AuditEvent { values: damage.changes(), ..self.event(caller, EventKind::StoreRepaired, ("store", target)) };
+        Ok(self.store.repair(organization, damage, &event).await?)
+    }
+}

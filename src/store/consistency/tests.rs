@@ -1,0 +1,155 @@
+//! Damage of each kind is made by hand, found and mended.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::DateTime;
+use surrealdb_kvs::{Key, KeyRange, TransactionBuilder as _, TransactionType};
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::audit::EventKind;
+use crate::domain::{AuditEventId, Caller};
+use crate::store::database::engine::{DiskMemory, open_engine};
+use crate::store::{StoreSettings, Verdict};
+
+const ORGANIZATION: Uuid = Uuid::from_u128(7);
+
+fn settings(url: &str) -> StoreSettings {
+    let memory = DiskMemory { read_bytes: 1 << 20, written_bytes: 1 << 20 };
+    StoreSettings { url: url.to_owned(), namespace: "rollcall".to_owned(), username: None, password: None, memory }
+}
+
+async fn ask(store: &Store, text: &str) {
+    let within = store.organization(organization()).await.expect("opens");
+    settle(within.0.query(text.to_owned()).await.expect("asked")).expect("done");
+}
+
+fn organization() -> OrganizationId {
+    OrganizationId::new(ORGANIZATION)
+}
+
+async fn found(store: &Store) -> Damage {
+    store.find_damage(Some(organization()), &|_| ()).await.expect("looked at")
+}
+
+async fn mend(store: &Store, damage: &Damage) {
+    static EVENTS: AtomicU64 = AtomicU64::new(1);
+    let id = AuditEventId::new(Uuid::from_u64_pair(1, EVENTS.fetch_add(1, Ordering::Relaxed)));
+    let at = DateTime::from_timestamp(1_767_225_600, 0).expect("2026");
+    let event = AuditEvent::new(id, at, &Caller::operator(None), EventKind::StoreRepaired, ("store", "x".to_owned()));
+    let event = AuditEvent { values: damage.changes(), ..event };
+    store.repair(Some(organization()), damage, &event).await.expect("mended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn references_to_nothing_are_found_and_removed_and_others_stay() {
+    let store = Store::connect(&settings("mem://")).await.expect("opens");
+    ask(
+        &store,
+        "CREATE group:u'00000000-0000-0000-0000-000000000001' SET display_name_key = 'g';
+         CREATE user:u'00000000-0000-0000-0000-000000000002' SET user_name_key = 'u',
+             position = u'00000000-0000-0000-0000-000000000002';
+         FOR $edge IN [[1, 2], [1, 3], [4, 2]] {
+             LET $group = type::uuid(string::concat('00000000-0000-0000-0000-00000000000', <string> $edge[0]));
+             LET $member = type::uuid(string::concat('00000000-0000-0000-0000-00000000000', <string> $edge[1]));
+             CREATE type::record('member', [$group, $member]) SET group = $group, member = $member, kind = 'user';
+         };
+         CREATE role_grant:[u'00000000-0000-0000-0000-000000000003', 'owner', 'DIRECT', ''] SET
+             holder = u'00000000-0000-0000-0000-000000000003', holder_kind = 'user', role = 'owner', source = 'DIRECT', created = time::now();
+         UPDATE user SET account = u'00000000-0000-0000-0000-000000000009';",
+    )
+    .await;
+    let damage = found(&store).await;
+    let sentences = damage.sentences();
+    assert_eq!(
+        sentences,
+        [
+            "1 users linked to accounts that do not exist: a repair takes the reference away",
+            "1 memberships of groups that do not exist: a repair deletes them",
+            "1 memberships of members that do not exist: a repair deletes them",
+            "1 role grants of holders that do not exist: a repair deletes them",
+        ]
+    );
+    mend(&store, &damage).await;
+    assert!(found(&store).await.is_empty(), "{:?}", found(&store).await);
+    let within = store.organization(organization()).await.expect("opens");
+    let left = ids(&within.0, "SELECT VALUE id FROM member").await.expect("read");
+    assert_eq!(left.len(), 1, "the membership of a user that exists in a group that exists stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_audit_events_are_declared_lost_and_changed_ones_are_not() {
+    let store = Store::connect(&settings("mem://")).await.expect("opens");
+    let event = "CREATE type::record('audit_event', rand::uuid::v7()) CONTENT { at: d'2026-01-01T00:00:00Z', actor: {}, door: 'CLI', request: NONE, \
+                 kind: 'user.created', target: {}, changed: [], changes: [], consequences: [], members_added: 0, \
+                 members_removed: 0, seq: -1 };";
+    ask(&store, &event.repeat(6)).await;
+    let within = store.organization(organization()).await.expect("opens");
+    while within.seal_audit_events(100).await.expect("sealed") {}
+    ask(&store, "DELETE audit_event WHERE seq = 3 OR seq = 4").await;
+    let verdict = async || within.verify_audit_events(&|_| ()).await.expect("read");
+    assert_eq!(verdict().await, Verdict::Broken { sequence: 3 });
+    let damage = found(&store).await;
+    assert_eq!(damage.audit_gaps, [(3, 4)]);
+    mend(&store, &damage).await;
+    assert!(found(&store).await.is_empty());
+    let Verdict::Whole { events: 5, gaps, .. } = verdict().await else { panic!("{:?}", verdict().await) };
+    assert_eq!(gaps, [(3, 4)], "what was lost is told apart from what was changed");
+    ask(&store, "UPDATE audit_event SET kind = 'user.deleted' WHERE seq = 2").await;
+    assert_eq!(verdict().await, Verdict::Broken { sequence: 2 });
+    assert!(found(&store).await.is_empty(), "a changed event is no loss: `rollcall audit verify` tells it");
+}
+
+/// Deletes index entries that hold a text, under the database.
+async fn delete_entries(folder: &Path, text: &str) -> usize {
+    let engine = open_engine(folder).await;
+    let (transaction, _) = engine.new_transaction(TransactionType::Write).await.expect("begun");
+    let all = KeyRange { start: Key::from(vec![0]), end: Key::from(vec![255]) };
+    let keys = transaction.keys(all, u32::MAX, 0, None).await.expect("read").keys;
+    let holding: Vec<Vec<u8>> =
+        keys.into_iter().filter(|key| key.windows(text.len()).any(|part| part == text.as_bytes())).collect();
+    for key in &holding {
+        transaction.del(Key::from(key.clone())).await.expect("deleted");
+    }
+    transaction.commit().await.expect("committed");
+    engine.shutdown().await.expect("closed");
+    holding.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_without_its_entries_is_found_and_rebuilt_unless_two_records_share_a_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store");
+    let open = async || Store::connect(&settings(&format!("surrealkv://{}", path.display()))).await.expect("opens");
+    let store = open().await;
+    let users = "FOR $i IN 0..100 { CREATE user SET user_name_key = string::concat('name', <string> $i, 'x'), \
+                 display_key = 'all alike', email_keys = [string::concat('mail', <string> $i, 'x'), 'shared'] };";
+    ask(&store, users).await;
+    assert!(found(&store).await.is_empty(), "{:?}", found(&store).await.sentences());
+    crate::store::close_stores().await;
+    drop(store);
+    assert_eq!(delete_entries(&path, "name7x").await, 1);
+    assert_eq!(delete_entries(&path, "mail8x").await, 1);
+
+    let store = open().await;
+    let damage = found(&store).await;
+    let mut sentences = damage.sentences();
+    sentences.sort();
+    assert_eq!(
+        sentences,
+        [
+            "index user_email: 1 records are missing, 0 entries are of no record: a repair rebuilds it",
+            "index user_user_name: 1 records are missing, 0 entries are of no record: a repair rebuilds it",
+        ]
+    );
+    ask(&store, "CREATE user SET user_name_key = 'name7x'").await;
+    let shared = found(&store).await;
+    assert!(shared.sentences().iter().any(|one| one.contains("It cannot be rebuilt while records share a value")));
+    mend(&store, &shared).await;
+    assert_eq!(found(&store).await.sentences().len(), 1, "what can be mended is");
+    ask(&store, "DELETE user WHERE user_name_key = 'name7x' AND display_key = NONE").await;
+    mend(&store, &found(&store).await).await;
+    assert!(found(&store).await.is_empty());
+    crate::store::close_stores().await;
+}

@@ -1,0 +1,158 @@
+//! Stores on disk: what their URL says, how they are opened, how they are closed.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use surrealdb::Surreal;
+use surrealdb::engine::local::Db;
+use surrealdb_core::kvs::Datastore;
+
+use super::conversion;
+use super::datastore::DiskEngineFactory;
+use super::layout::Layout;
+use crate::store::StoreError;
+
+/// The memory that a store on disk may use. The engine's own defaults do not know what else the process keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskMemory {
+    /// The size of the block cache, in bytes.
+    pub read_bytes: u64,
+    /// The size of a memtable, in bytes: what is written is kept there until it is flushed into a file.
+    pub written_bytes: u64,
+}
+
+/// When a commit is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitSync {
+    /// `sync=every`, the default: after the write-ahead log is on disk.
+    Every,
+    /// `sync=never`: after it is handed to the operating system. A power cut loses acknowledged writes.
+    Never,
+}
+
+/// A store on disk: `surrealkv://FOLDER[?sync=every|never]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskLocation {
+    /// The folder that holds its files.
+    pub folder: PathBuf,
+    /// When its commits are acknowledged.
+    pub sync: CommitSync,
+}
+
+const SCHEME: &str = "surrealkv://";
+
+impl DiskLocation {
+    /// Reads the URL of a store. `None`: the store is not on disk in this process.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the operator, when the URL names no folder or has a parameter other than `sync=every` and `sync=never`.
+    pub fn parse(url: &str) -> Result<Option<Self>, String> {
+        let Some(rest) = url.strip_prefix(SCHEME) else { return Ok(None) };
+        let (folder, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        if folder.is_empty() {
+            return Err(format!("{url} names no folder: write {SCHEME}PATH"));
+        }
+        let mut sync = CommitSync::Every;
+        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+            sync = match parameter {
+                "sync=every" => CommitSync::Every,
+                "sync=never" => CommitSync::Never,
+                other => {
+                    return Err(format!(
+                        "a store on disk takes sync=every or sync=never after its path, not '{other}'"
+                    ));
+                }
+            };
+        }
+        Ok(Some(Self { folder: folder.into(), sync }))
+    }
+}
+
+/// Opens a store on disk.
+///
+/// # Errors
+///
+/// [`StoreError::FormerLayout`] before anything is opened or written if an earlier version wrote the folder;
+/// [`StoreError::Unavailable`] with the engine's reason if it cannot be opened.
+pub(super) async fn open(location: &DiskLocation, memory: DiskMemory) -> Result<Surreal<Db>, StoreError> {
+    check_layout(&location.folder)?;
+    make_folder(&location.folder).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+    open_folder(location, memory).await.map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+fn check_layout(folder: &Path) -> Result<(), StoreError> {
+    match Layout::of(folder).map_err(|error| StoreError::Unavailable(Box::new(error)))? {
+        Layout::Absent if conversion::is_interrupted(folder) => Err(StoreError::FormerLayout(folder.to_owned())),
+        Layout::Absent | Layout::Current => Ok(()),
+        Layout::Former => Err(StoreError::FormerLayout(folder.to_owned())),
+        Layout::HalfConverted => Err(StoreError::HalfConverted(folder.to_owned())),
+        Layout::Foreign => {
+            let reason = "its folder holds files that are no whole store of Rollcall; nothing in it was touched";
+            Err(StoreError::Unavailable(reason.into()))
+        }
+    }
+}
+
+/// Makes the folder and the folders above it, and syncs what names them: a power cut right after the first start would otherwise
+/// leave files that no folder names.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_folder(parent)?;
+    fs::create_dir(folder)?;
+    File::open(parent)?.sync_all()
+}
+
+async fn open_folder(location: &DiskLocation, memory: DiskMemory) -> anyhow::Result<Surreal<Db>> {
+    let factory = DiskEngineFactory { folder: location.folder.clone(), sync: location.sync, memory };
+    let builder = Datastore::builder().without_maintenance_tasks();
+    let store = builder.build_with_factory_path(SCHEME, factory).await?;
+    open_stores().push(Arc::downgrade(&store));
+    // Before the first write, so that the store's version is recorded first.
+    store.check_version().await?;
+    store.bootstrap().await?;
+    store.start_maintenance_tasks();
+    Ok(Surreal::<Db>::unstable_from_datastore(store, None).await?)
+}
+
+/// The stores on disk that this process has open.
+static OPEN_STORES: Mutex<Vec<Weak<Datastore>>> = Mutex::new(Vec::new());
+
+fn open_stores() -> MutexGuard<'static, Vec<Weak<Datastore>>> {
+    OPEN_STORES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Closes the stores on disk that this process has open. Each flushes its memtable, so that the next start replays no log.
+pub async fn close_stores() {
+    let open = std::mem::take(&mut *open_stores());
+    for store in open.iter().filter_map(Weak::upgrade) {
+        if let Err(error) = store.shutdown().await {
+            tracing::warn!(error = %error, "store not closed cleanly");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_of_a_store_on_disk_says_its_folder_and_when_commits_are_acknowledged() {
+        let at = |folder: &str, sync| Ok(Some(DiskLocation { folder: folder.into(), sync }));
+        assert_eq!(DiskLocation::parse("surrealkv://data/x"), at("data/x", CommitSync::Every));
+        assert_eq!(DiskLocation::parse("surrealkv:///data/x?sync=every"), at("/data/x", CommitSync::Every));
+        assert_eq!(DiskLocation::parse("surrealkv://x?sync=never"), at("x", CommitSync::Never));
+        for url in ["mem://", "ws://localhost:8000", "rocksdb://x"] {
+            assert_eq!(DiskLocation::parse(url), Ok(None), "{url}");
+        }
+        for url in ["surrealkv://", "surrealkv://?sync=every", "surrealkv://x?sync=5s", "surrealkv://x?versioned=true"]
+        {
+            assert!(DiskLocation::parse(url).is_err(), "{url}");
+        }
+    }
+}

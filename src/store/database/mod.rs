@@ -1,0 +1,3 @@
+//! How Rollcall talks to SurrealDB: the engines it runs on, and the connection to them.
+
+pub(super) mod engine;
