@@ -117,7 +117,9 @@ def check(server, group, acknowledged, recent):
 
 
 def newest_log(store):
-    """The number of the newest segment of the write-ahead log; it grows by one when a memtable is replaced."""
+    """The number of the newest segment of the write-ahead log; it grows by one when a memtable is replaced. 0 without a log."""
+    if not os.path.isdir(os.path.join(store, "wal")):
+        return 0
     segments = [int(name[:-4]) for name in os.listdir(os.path.join(store, "wal")) if name.endswith(".wal")]
     return max(segments, default=0)
 
@@ -135,19 +137,22 @@ def arguments():
     parser.add_argument("--writes", type=int, default=0, help="go on until so many are acknowledged")
     parser.add_argument("--rotations", type=int, default=1, help="go on until so many memtables were replaced")
     parser.add_argument("--memtable", type=int, default=1, help="mebibytes of a memtable")
+    parser.add_argument("--store", default="surrealkv", help="surrealkv, or rocksdb, whose memtables are not seen")
     parser.add_argument("--most", type=int, default=1000, help="rounds after which it ends all the same")
     return parser.parse_args()
 
 
 def main():
     options = arguments()
+    if options.store != "surrealkv":
+        options.rotations = 0
     binary = options.binary
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     print(f"seed {seed}")
     acknowledged, slowest, number, rotations = {}, 0.0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        store = f"surrealkv://{folder}/store?sync=every"
+        store = f"{options.store}://{folder}/store?sync=every"
         server = Server(binary, store, options.memtable)
         body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Survivors"}
         status, created = server.request(server.connect(), "POST", "/Groups", body)
