@@ -58,6 +58,10 @@ pub async fn open(config: &Config) -> Result<Arc<Service>, StartError> {
 async fn open_at(config: &Config, public_url: String) -> Result<Arc<Service>, StartError> {
     crate::crypto::choose_tls_backend();
     let settings = config.store_settings()?;
+    // Before the key file is made: a folder that is refused is left as it is.
+    if let Ok(Some(location)) = DiskLocation::parse(&settings.url) {
+        location.check().map_err(|error| store_error(&config.store.url, &error))?;
+    }
     let sealer = secrets::sealer(config)?;
     let store = Store::connect(&settings).await.map_err(|error| store_error(&config.store.url, &error))?;
     let foundation =

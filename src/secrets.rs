@@ -34,7 +34,7 @@ pub fn sealer(config: &Config) -> Result<Sealer, StartError> {
         Some(("mem", _)) => from_keys(&[new_key()], Path::new("memory")),
         Some(("surrealkv" | "rocksdb", path)) => {
             let path = path.split('?').next().unwrap_or(path);
-            let file = PathBuf::from(format!("{}.key", path.trim_end_matches('/')));
+            let file = key_file_beside(Path::new(path));
             if !file.exists() {
                 make_key_file(&file)?;
             }
@@ -46,6 +46,11 @@ pub fn sealer(config: &Config) -> Result<Sealer, StartError> {
                 .to_owned(),
         )),
     }
+}
+
+/// The key file of a store on disk in this folder, unless `sign_in.key_file` names another.
+pub fn key_file_beside(folder: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.key", folder.display().to_string().trim_end_matches('/')))
 }
 
 fn new_key() -> Zeroizing<Vec<u8>> {

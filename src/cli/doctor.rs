@@ -41,18 +41,16 @@ fn found(what: impl Into<String>, state: State, advice: impl Into<String>) -> Fi
 }
 
 #[derive(Args)]
-#[command(
-    after_help = "Looks at the settings, the store and every organization, and says what to do about what is not as it should be. \
+#[command(after_help = "Checks settings, store and organizations, and suggests a fix for each problem. \
                   It reads every record: a million users take minutes.\n\n\
-                  --repair mends what a lost write left in the store: it rebuilds indexes, removes references to records that do not \
-                  exist, and marks missing audit events as lost. It prints its plan; with --yes it carries it out, and leaves an audit \
-                  event store.repaired. Make a copy of the store first. Exit code 1: something is broken."
-)]
+                  --repair repairs what a lost write left in the store: it rebuilds indexes, removes references to records that do not \
+                  exist, and declares missing audit events lost. Without --yes it prints its plan; with --yes it applies it, and leaves an audit \
+                  event store.repaired. Stop every server on the store and copy the store first. Exit code 1: something is broken.")]
 pub(super) struct Doctor {
-    /// Mend what a lost write left in the store
+    /// Repair what a lost write left in the store
     #[arg(long)]
     repair: bool,
-    /// Carry the plan of --repair out
+    /// Apply the repair plan
     #[arg(long, requires = "repair")]
     yes: bool,
 }
@@ -73,7 +71,7 @@ impl Doctor {
         answer(global, &findings)
     }
 
-    /// Looks for contradictions in each database, and mends them if that is asked for.
+    /// Looks for inconsistencies in each database, and repairs them if that is asked for.
     async fn look_at_store(&self, service: &Service) -> Result<Vec<Finding>, Failure> {
         let operator = Caller::operator(None);
         let organizations = service.list_organizations(&operator).await.map_err(told)?;
@@ -82,25 +80,24 @@ impl Doctor {
         let bar = super::progress(organizations.len() + 1, "databases");
         for (organization, what) in std::iter::once((None, "records of accounts".to_owned())).chain(of_organizations) {
             let checked = |part: &str| bar.set_message(format!("{what}: {part}"));
-            let damage = service.find_store_damage(&operator, organization, &checked).await.map_err(told)?;
+            let mut damage = service.find_store_damage(&operator, organization, &checked).await.map_err(told)?;
+            let before = damage.sentences();
             if self.yes && !damage.is_empty() {
-                service.repair_store(&operator, organization, &damage).await.map_err(told)?;
-                let left = service.find_store_damage(&operator, organization, &checked).await.map_err(told)?;
-                findings.extend(
-                    damage.sentences().into_iter().map(|one| found(&what, State::Well, format!("mended: {one}"))),
-                );
-                findings.extend(left.sentences().into_iter().map(|one| found(&what, State::Broken, one)));
-            } else {
-                findings.extend(damage.sentences().into_iter().map(|one| found(&what, State::Broken, one)));
-                if damage.is_empty() {
-                    findings.push(found(&what, State::Well, ""));
-                }
+                service.repair_store(&operator, organization, damage).await.map_err(told)?;
+                damage = service.find_store_damage(&operator, organization, &checked).await.map_err(told)?;
+            }
+            let after = damage.sentences();
+            let repaired = before.iter().filter(|one| !after.contains(one));
+            findings.extend(repaired.map(|one| found(&what, State::Well, format!("repaired: {one}"))));
+            findings.extend(after.iter().map(|one| found(&what, State::Broken, one)));
+            if before.is_empty() {
+                findings.push(found(&what, State::Well, ""));
             }
             bar.inc(1);
         }
         bar.finish_and_clear();
         if findings.iter().any(|finding| finding.state == State::Broken) {
-            let advice = "copy the store, then: rollcall doctor --repair --yes";
+            let advice = "stop every server on the store, copy the store, then: rollcall doctor --repair --yes";
             findings.push(found("repair", State::Doubtful, advice));
         }
         Ok(findings)

@@ -7,22 +7,24 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Failure, Global, progress, told};
-use crate::app::{Conversion, DamagedLog, DiskLocation, Started};
+use crate::app::{self, Conversion, DamagedLog, DiskLocation, Started};
+use crate::config::Config;
 use crate::domain::Caller;
+use crate::service::Verdict;
 
 #[derive(Args)]
 #[command(
     after_help = "Without flags: applies the migrations that a new version of Rollcall brings. A server does so too when it starts.\n\n\
                   --convert: a store on disk that was written before the engine was SurrealKV 1.2 is refused by every command. Stop \
                   the server that uses it, so that its log is short; then run `rollcall migrate --convert`. It copies the folder, \
-                  converts the copy, reads every value of it, checks indexes, members and audit trails, and changes places. The \
+                  converts the copy, reads every value of it, checks its indexes, references and audit trails, and swaps the two. The \
                   original is kept as FOLDER.before-1.2. It needs twice the size of the store as free space."
 )]
 pub(super) struct Migrate {
     /// Convert a store on disk that an earlier version wrote: a copy of it, which then takes its place
     #[arg(long)]
     convert: bool,
-    /// If the log of the store is damaged, convert what comes before the damage instead of nothing
+    /// If the log of the store is damaged, convert it without the damaged end of a file of the log
     #[arg(long, requires = "convert")]
     salvage: bool,
 }
@@ -42,7 +44,7 @@ impl Migrate {
         let conversion = match Conversion::begin(&location.folder)? {
             Started::Begun(conversion) => conversion,
             Started::Finished(original) => {
-                return told_of(global, &original, "An interrupted conversion was finished.", 0);
+                return report(global, &original, "An interrupted conversion was finished.", &[]);
             }
         };
         let bar = bytes_bar(conversion.bytes, "copying");
@@ -52,19 +54,53 @@ impl Migrate {
         let bar = ProgressBar::new_spinner().with_message("rows converted and read");
         let rows = conversion.convert(config.store_settings()?.memory, log, &|rows| bar.set_position(rows)).await?;
         bar.finish_and_clear();
-        let original = conversion.change_places()?;
-        told_of(global, &original, "Converted.", rows)
+        let found = check_copy(&config, &location, &conversion).await?;
+        let original = conversion.swap()?;
+        report(global, &original, &format!("Converted. {rows} rows were read."), &found)
     }
 }
 
-fn told_of(global: &Global, original: &Path, what: &str, rows: u64) -> Result<(), Failure> {
+/// Opens the copy, brings it up to date, and looks for what a fault of the former engine may have left: that is told, and is no
+/// reason not to convert.
+async fn check_copy(config: &Config, original: &DiskLocation, conversion: &Conversion) -> Result<Vec<String>, Failure> {
+    let mut config = config.clone();
+    if config.sign_in.key_file.as_os_str().is_empty() {
+        config.sign_in.key_file = crate::secrets::key_file_beside(&original.folder);
+    }
+    config.store.url = format!("surrealkv://{}", conversion.copy.display());
+    let service = app::open(&config).await?;
+    let operator = Caller::operator(None);
+    let organizations = service.list_organizations(&operator).await.map_err(told)?;
+    let bar = progress(organizations.len() + 1, "databases checked");
+    let mut found = Vec::new();
+    for id in std::iter::once(None).chain(organizations.iter().map(|organization| Some(organization.id))) {
+        found.extend(service.find_store_damage(&operator, id, &|_| ()).await.map_err(told)?.sentences());
+        if let Verdict::Broken { sequence } = service.verify_audit_trail(&operator, id, &|_| ()).await.map_err(told)? {
+            found.push(format!("an audit trail is not whole from event {sequence} on"));
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    drop(service);
+    app::close_stores().await;
+    Ok(found)
+}
+
+fn report(global: &Global, original: &Path, what: &str, found: &[String]) -> Result<(), Failure> {
     let original = original.display();
+    let found_text = if found.is_empty() {
+        "No inconsistency was found.".to_owned()
+    } else {
+        format!(
+            "A fault of the former engine left this, which `rollcall doctor --repair` repairs:\n  {}",
+            found.join("\n  ")
+        )
+    };
     global.answer(
-        &json!({"converted": true, "rows": rows, "original": original.to_string()}),
+        &json!({"converted": true, "found": found, "original": original.to_string()}),
         &format!(
-            "{what} {rows} rows were read.\nNext: `rollcall doctor` finds what a fault of the former engine may have left, and \
-             `rollcall doctor --repair` mends it.\nTo go back: stop the server, put {original} back under the name of the store, \
-             and run the former version. What was written since is lost by that. Delete {original} when you need no way back."
+            "{what} {found_text}\nTo go back: stop the server, put {original} back under the name of the store, and run the former \
+             version. Writes made since then are lost by that. Delete {original} when you need no way back."
         ),
     )
 }

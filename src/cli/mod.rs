@@ -101,7 +101,7 @@ enum Command {
     /// See what identity providers sent, what came of it and why
     #[command(subcommand)]
     Log(log::LogCommand),
-    /// Look at settings, store and organizations, and say what to do about what is not as it should be
+    /// Check settings, store and organizations, and suggest a fix for each problem
     Doctor(doctor::Doctor),
     /// Check that the audit trail is whole
     #[command(subcommand)]

@@ -1,5 +1,5 @@
-//! When a server stops: an interrupt or SIGTERM lets requests finish, a second one ends the process at once. A storage engine
-//! that has stopped for good ends the server too, so that whoever runs it starts it again.
+//! When a server stops: an interrupt or SIGTERM lets requests finish, a second one ends the process at once. A fatal error of the
+//! storage engine ends the server too, so that the service manager restarts it.
 
 use std::io;
 use std::sync::OnceLock;

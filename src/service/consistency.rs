@@ -1,4 +1,4 @@
-//! Checks whether the store contradicts itself, and mends it: the operator's alone.
+//! Checks the consistency of the store and repairs it. Only for the operator.
 
 use crate::domain::audit::{AuditEvent, EventKind};
 use crate::domain::{Caller, Error, OrganizationId, Permission};
@@ -6,7 +6,7 @@ use crate::store::Damage;
 
 use super::Service;
 
-/// The contradictions found in one database, and what a repair does about each.
+/// The inconsistencies of one database, and what a repair does about each.
 pub struct StoreDamage(Damage);
 
 impl StoreDamage {
@@ -15,14 +15,14 @@ impl StoreDamage {
         self.0.is_empty()
     }
 
-    /// Each contradiction in one sentence, with what a repair does about it.
+    /// Each inconsistency in one sentence, with what a repair does about it.
     pub fn sentences(&self) -> Vec<String> {
         self.0.sentences()
     }
 }
 
 impl Service {
-    /// Looks for contradictions: records that their indexes do not find, references to records that do not exist, missing audit
+    /// Looks for inconsistencies: records that their indexes do not find, references to records that do not exist, missing audit
     /// events. In the database of one organization, or with `None` in that of accounts. `checked` is told what is looked at.
     ///
     /// Reads every record of the database. Nobody else should write to the store meanwhile.
@@ -40,7 +40,8 @@ impl Service {
         Ok(StoreDamage(self.store.find_damage(organization, checked).await?))
     }
 
-    /// Mends what was found, and leaves one audit event `store.repaired` that says what.
+    /// Rebuilds indexes, repairs references, and declares missing audit events lost. Leaves one audit event `store.repaired` that
+    /// says what. Indexes come first, and the rest is looked for again: a record that its index does not find is not lost.
     ///
     /// # Errors
     ///
@@ -49,12 +50,18 @@ impl Service {
         &self,
         caller: &Caller,
         organization: Option<OrganizationId>,
-        StoreDamage(damage): &StoreDamage,
+        StoreDamage(found): StoreDamage,
     ) -> Result<(), Error> {
         caller.require_operator(Permission::OrgManagement)?;
+        self.store.rebuild_indexes(organization, &found).await?;
+        let left = self.store.find_damage(organization, &|_| ()).await?;
+        let repaired = Damage { indexes: found.indexes, ..left };
+        let values = repaired.changes();
+        if values.is_empty() {
+            return Ok(());
+        }
         let target = organization.map_or_else(|| "identity".to_owned(), |id| id.to_string());
-        let event =
-            AuditEvent { values: damage.changes(), ..self.event(caller, EventKind::StoreRepaired, ("store", target)) };
-        Ok(self.store.repair(organization, damage, &event).await?)
+        let event = AuditEvent { values, ..self.event(caller, EventKind::StoreRepaired, ("store", target)) };
+        Ok(self.store.repair_references(organization, &repaired, &event).await?)
     }
 }

@@ -2,6 +2,7 @@
 //! hashes, shortly after and in one order, so that writers do not wait for each other; and here they are read.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use std::sync::atomic::Ordering;
@@ -323,96 +324,123 @@ impl Bound {
     }
 
     async fn verify_events(&self, seen: &(dyn Fn(u64) + Sync)) -> Result<Verdict, StoreError> {
-        let declared = self.declared_gaps().await?;
-        let mut gaps = Vec::new();
-        let end = self
-            .walk_trail(seen, |gap| {
-                gaps.push(gap);
-                declared.contains(&gap)
-            })
-            .await?;
-        let (last, previous) = match end {
-            TrailEnd::Broken { sequence } => return Ok(Verdict::Broken { sequence }),
-            TrailEnd::Reached { last, hash } => (last, hash),
-        };
-        let head: Option<HeadRow> = settle(self.query("SELECT * FROM ONLY audit_head:current").await?)?.take(0)?;
-        let known = head.map(|head| (super::counted(head.seq), Some(head.hash))).unwrap_or_default();
-        if known != (last, previous.clone()) {
-            return Ok(Verdict::Broken { sequence: last + 1 });
-        }
-        let lost: u64 = gaps.iter().map(|(first, last)| last - first + 1).sum();
-        Ok(Verdict::Whole { events: last - lost, head: previous, gaps })
-    }
-
-    /// Numbers, first and last, of events that are missing and that no repair has declared lost. It ends at the first event that is
-    /// not what was written: that is no loss.
-    pub(super) async fn find_audit_gaps(&self) -> Result<Vec<(u64, u64)>, StoreError> {
-        let declared = self.declared_gaps().await?;
-        let mut gaps = Vec::new();
-        self.walk_trail(&|_| (), |gap| {
-            if !declared.contains(&gap) {
-                gaps.push(gap);
+        let trail = self.walk_trail(seen).await?;
+        let undeclared = trail.undeclared().next().map(|gap| gap.first);
+        let broken = [trail.broken_at, undeclared].into_iter().flatten().min();
+        Ok(match broken {
+            Some(sequence) => Verdict::Broken { sequence },
+            None => {
+                let lost: u64 = trail.gaps.iter().map(|gap| gap.last - gap.first + 1).sum();
+                let gaps = trail.gaps.iter().map(|gap| (gap.first, gap.last)).collect();
+                Verdict::Whole { events: trail.last - lost, head: trail.hash, gaps }
             }
-            true
         })
-        .await?;
-        Ok(gaps)
     }
 
-    /// Numbers of events that repairs of the store declared lost.
-    async fn declared_gaps(&self) -> Result<Vec<(u64, u64)>, StoreError> {
-        let query = self
-            .query("SELECT VALUE changes FROM audit_event WHERE kind = $kind")
-            .bind(("kind", EventKind::StoreRepaired.as_str().to_owned()));
-        let changes: Vec<Vec<Json>> = settle(query.await?)?.take(0)?;
-        let changes = changes.into_iter().flatten().filter_map(|change| serde_json::from_value(change).ok());
-        let gaps = changes.filter(|change: &FieldChange| change.field == AUDIT_GAP).filter_map(|change| change.after);
-        Ok(gaps.filter_map(|gap| Some((gap["first"].as_u64()?, gap["last"].as_u64()?))).collect())
+    /// Audit events that are missing and that no repair has declared lost. An event that is not what was written ends the search:
+    /// that is no loss.
+    pub(super) async fn find_audit_gaps(&self) -> Result<Vec<AuditGap>, StoreError> {
+        let trail = self.walk_trail(&|_| ()).await?;
+        Ok(trail.undeclared().cloned().collect())
     }
 
-    /// Reads the whole trail, each event held against the one before. A gap is passed if `may_pass` says so: the link over it
-    /// cannot be checked.
-    async fn walk_trail(
-        &self,
-        seen: &(dyn Fn(u64) + Sync),
-        mut may_pass: impl FnMut((u64, u64)) -> bool,
-    ) -> Result<TrailEnd, StoreError> {
+    /// Reads the whole trail, each event held against the one before.
+    async fn walk_trail(&self, seen: &(dyn Fn(u64) + Sync)) -> Result<Trail, StoreError> {
         while self.seal_events(SEALED_AT_ONCE).await? {}
-        let (mut last, mut hash): (u64, Option<String>) = (0, None);
+        let mut trail = Trail::default();
         loop {
             let query = self
                 .query("SELECT * FROM audit_event WHERE seq > $after ORDER BY seq LIMIT $limit")
-                .bind(("after", super::stored(last)))
+                .bind(("after", super::stored(trail.last)))
                 .bind(("limit", CHUNK));
             let rows: Vec<EventRow> = settle(query.await?)?.take(0)?;
             let full = rows.len() == CHUNK;
             for row in rows {
-                let (expected, sequence) = (last + 1, super::counted(row.seq));
-                if sequence > expected && may_pass((expected, sequence - 1)) {
-                    hash.clone_from(&row.previous);
-                } else if sequence != expected {
-                    return Ok(TrailEnd::Broken { sequence: expected });
+                if !trail.add(&row)? {
+                    return Ok(trail);
                 }
-                let computed = row.hash(row.seq, hash.as_deref())?;
-                if row.previous != hash || row.hash.as_deref() != Some(&computed) {
-                    return Ok(TrailEnd::Broken { sequence });
-                }
-                (last, hash) = (sequence, Some(computed));
             }
-            seen(last);
+            seen(trail.last);
             if !full {
-                return Ok(TrailEnd::Reached { last, hash });
+                break;
             }
         }
+        let head: Option<HeadRow> = settle(self.query("SELECT * FROM ONLY audit_head:current").await?)?.take(0)?;
+        trail.end_at(head);
+        Ok(trail)
     }
 }
 
-/// How far a trail could be read.
-enum TrailEnd {
-    /// To its last event, which has this number and hash.
-    Reached { last: u64, hash: Option<String> },
-    /// To this number, whose event is missing or is not what was written.
-    Broken { sequence: u64 },
+/// Audit events that are missing between two that are there. The hashes on both sides are part of it, so that a declaration holds
+/// for this gap and no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AuditGap {
+    /// The number of the first event that is missing.
+    pub(crate) first: u64,
+    /// The number of the last one.
+    pub(crate) last: u64,
+    /// The hash of the event before them.
+    before: Option<String>,
+    /// The hash of the last one, as the event after them has it.
+    after: Option<String>,
+}
+
+/// A trail as far as it was read.
+#[derive(Default)]
+struct Trail {
+    /// The number and the hash of the last event.
+    last: u64,
+    hash: Option<String>,
+    gaps: Vec<AuditGap>,
+    /// Gaps that events of the trail declare, each with the number of its event.
+    declared: Vec<(AuditGap, u64)>,
+    /// The number of an event that is not what was written.
+    broken_at: Option<u64>,
+}
+
+impl Trail {
+    /// Adds the next event; whether it is what was written.
+    fn add(&mut self, row: &EventRow) -> Result<bool, StoreError> {
+        let sequence = super::counted(row.seq);
+        if sequence > self.last + 1 {
+            self.pass_gap(sequence - 1, row.previous.clone());
+        }
+        let computed = row.hash(row.seq, self.hash.as_deref())?;
+        if sequence != self.last + 1 || row.previous != self.hash || row.hash.as_deref() != Some(&computed) {
+            self.broken_at = Some(sequence);
+            return Ok(false);
+        }
+        (self.last, self.hash) = (sequence, Some(computed));
+        if row.kind == EventKind::StoreRepaired.as_str() {
+            let changes = row.changes.iter().filter_map(|change| serde_json::from_value(change.clone()).ok());
+            let gaps =
+                changes.filter(|change: &FieldChange| change.field == AUDIT_GAP).filter_map(|change| change.after);
+            let gaps = gaps.filter_map(|gap| serde_json::from_value(gap).ok());
+            self.declared.extend(gaps.map(|gap| (gap, sequence)));
+        }
+        Ok(true)
+    }
+
+    fn pass_gap(&mut self, last: u64, after: Option<String>) {
+        self.gaps.push(AuditGap { first: self.last + 1, last, before: self.hash.clone(), after: after.clone() });
+        (self.last, self.hash) = (last, after);
+    }
+
+    /// Compares the end with what the trail says of itself.
+    fn end_at(&mut self, head: Option<HeadRow>) {
+        let (sequence, hash) = head.map(|head| (super::counted(head.seq), Some(head.hash))).unwrap_or_default();
+        if sequence > self.last {
+            self.pass_gap(sequence, hash);
+        } else if (sequence, &hash) != (self.last, &self.hash) {
+            self.broken_at = Some(self.last + 1);
+        }
+    }
+
+    /// Gaps that no later event of the trail declares.
+    fn undeclared(&self) -> impl Iterator<Item = &AuditGap> {
+        let is_declared = |gap: &AuditGap| self.declared.iter().any(|(declared, by)| declared == gap && *by > gap.last);
+        self.gaps.iter().filter(move |gap| !is_declared(gap))
+    }
 }
 
 #[derive(SurrealValue)]

@@ -24,18 +24,9 @@ pub enum StoreError {
     /// The store cannot be reached. A write may or may not have happened.
     #[error("the store cannot be reached")]
     Unavailable(#[source] BoxError),
-    /// An earlier version of Rollcall wrote the folder. Nothing in it was touched.
-    #[error(
-        "an earlier version of Rollcall wrote the store in {}. It was not touched. Stop whatever uses it, then convert a copy \
-         of it with: rollcall migrate --convert", .0.display()
-    )]
-    FormerLayout(std::path::PathBuf),
-    /// Another program began to convert the folder in place.
-    #[error(
-        "a conversion of the store in {} was begun by another program and did not end. It was not touched: restore the folder \
-         from a backup, then convert a copy of it with: rollcall migrate --convert", .0.display()
-    )]
-    HalfConverted(std::path::PathBuf),
+    /// The folder of a store on disk cannot be used as it is; nothing in it was touched. The sentence says what to do.
+    #[error("{0}")]
+    UnusableFolder(String),
     /// Anything else. The engine's text is dropped, its kind is kept.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -108,9 +99,7 @@ impl From<StoreError> for Error {
             StoreError::LastOwner => Refusal::new(Code::LastOwner, "the organization would have no owner").into(),
             StoreError::Outdated | StoreError::Invited => Self::Busy,
             StoreError::Unavailable(cause) => Self::Unavailable(cause),
-            StoreError::FormerLayout(_) | StoreError::HalfConverted(_) | StoreError::Failed(_) => {
-                Self::Internal(Box::new(error))
-            }
+            StoreError::UnusableFolder(_) | StoreError::Failed(_) => Self::Internal(Box::new(error)),
         }
     }
 }
@@ -124,8 +113,14 @@ const INVITED: &str = "invited";
 /// What a batch throws when a service account has the name.
 const NAME_TAKEN: &str = "name taken";
 
-/// The words of a commit that may have happened, and of an engine that has stopped for good.
-const OUTCOME_UNKNOWN_OR_STOPPED: [&str; 2] = ["commit outcome is unknown", "was a problem with the datastore"];
+/// How SurrealDB begins to tell of a commit that may have happened, and of an engine that has stopped for good. Only the
+/// beginning counts: the rest may quote a client's value.
+const OUTCOME_UNKNOWN_OR_STOPPED: [&str; 4] = [
+    "The transaction's commit outcome is unknown",
+    "Cannot COMMIT: The transaction's commit outcome is unknown",
+    "There was a problem with the datastore",
+    "Cannot COMMIT: There was a problem with the datastore",
+];
 
 impl From<surrealdb::Error> for StoreError {
     fn from(error: surrealdb::Error) -> Self {
@@ -137,9 +132,14 @@ fn sort(error: surrealdb::Error) -> StoreError {
     let text = error.message();
     match error.details() {
         ErrorDetails::Query(Some(QueryError::TransactionConflict)) => StoreError::Outdated,
+        // First, since it quotes a client's value.
+        ErrorDetails::Internal if text.starts_with(VIOLATION) => match violated_index(text) {
+            Some(index) => StoreError::Taken(index),
+            None => StoreError::Failed(redacted(&error)),
+        },
         // The commit of a grouped write reports some conflicts only in words.
-        _ if text.contains("can be retried") => StoreError::Outdated,
-        _ if OUTCOME_UNKNOWN_OR_STOPPED.iter().any(|said| text.contains(said)) => {
+        _ if text.ends_with("can be retried") => StoreError::Outdated,
+        _ if OUTCOME_UNKNOWN_OR_STOPPED.iter().any(|said| text.starts_with(said)) => {
             StoreError::Unavailable(Box::new(error))
         }
         ErrorDetails::Thrown if text.ends_with(OUTDATED) => StoreError::Outdated,
@@ -148,14 +148,10 @@ fn sort(error: surrealdb::Error) -> StoreError {
         ErrorDetails::Thrown if text.ends_with(NAME_TAKEN) => StoreError::Taken(UniqueIndex::UserName),
         ErrorDetails::AlreadyExists(Some(AlreadyExistsError::Record { .. })) => StoreError::Outdated,
         ErrorDetails::Connection(_) => StoreError::Unavailable(Box::new(error)),
-        ErrorDetails::Internal => match violated_index(text) {
-            Some(index) => StoreError::Taken(index),
-            // Not the table of that name.
-            None if text.contains("onnection") && !text.contains("'connection'") => {
-                StoreError::Unavailable(Box::new(error))
-            }
-            None => StoreError::Failed(redacted(&error)),
-        },
+        // Not the table of that name.
+        ErrorDetails::Internal if text.contains("onnection") && !text.contains("'connection'") => {
+            StoreError::Unavailable(Box::new(error))
+        }
         _ => StoreError::Failed(redacted(&error)),
     }
 }
@@ -167,9 +163,12 @@ fn redacted(error: &surrealdb::Error) -> String {
     format!("{}: {harmless}", error.kind_str())
 }
 
+/// How SurrealDB begins to tell of a violated UNIQUE index. The rest quotes the value.
+const VIOLATION: &str = "Database index `";
+
 /// "Database index `name` already contains …": the only sign of a UNIQUE violation.
 fn violated_index(text: &str) -> Option<UniqueIndex> {
-    let (name, rest) = text.strip_prefix("Database index `")?.split_once('`')?;
+    let (name, rest) = text.strip_prefix(VIOLATION)?.split_once('`')?;
     rest.starts_with(" already contains").then(|| UniqueIndex::by_name(name)).flatten()
 }
 
@@ -179,9 +178,14 @@ pub(super) fn settle(mut results: IndexedResults) -> Result<IndexedResults, Stor
     if errors.is_empty() {
         return Ok(results);
     }
-    errors.sort_by_key(|(index, error)| (is_echo(error), *index));
+    errors.sort_by_key(|(index, error)| (is_echo(error), !is_commit(error), *index));
     let (_, error) = errors.swap_remove(0);
     Err(sort(error))
+}
+
+/// The row of the commit says why it failed; those of its statements only say that they did not run.
+fn is_commit(error: &surrealdb::Error) -> bool {
+    error.message().starts_with("Cannot COMMIT")
 }
 
 fn is_echo(error: &surrealdb::Error) -> bool {

@@ -14,9 +14,11 @@ use super::session::DatabaseSession;
 use super::{StoreError, StoreSettings};
 
 /// How long a query may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a write may take: it may have much to write, and whoever gives up on it does not know what came of it.
-const PATIENCE_WITH_WRITES: Duration = Duration::from_secs(25);
+pub(super) const PATIENCE_WITH_WRITES: Duration = Duration::from_secs(25);
+/// How long a query of an operator's command may take that reads a whole table, or rebuilds an index.
+pub(super) const PATIENCE_OF_OPERATORS: Duration = Duration::from_secs(3_600);
 /// How long a query may take until it is looked whether anything listens where the server was, and how long that may take.
 const QUIET: Duration = Duration::from_millis(400);
 /// How long it may take until the store is asked whether it still answers at all, and how long that may take.
@@ -119,7 +121,7 @@ impl Reach {
         self.run_within(PATIENCE_WITH_WRITES, asking).await
     }
 
-    async fn run_within<T, E: Into<StoreError>>(
+    pub(super) async fn run_within<T, E: Into<StoreError>>(
         self: &Arc<Self>,
         patience: Duration,
         asking: impl Future<Output = Result<T, E>>,

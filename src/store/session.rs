@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use surrealdb::IndexedResults;
 use surrealdb::types::Variables;
@@ -11,7 +12,7 @@ use tokio::sync::Mutex;
 use tracing::Instrument as _;
 
 use super::database::engine::{Bindings, Engine};
-use super::reach::Reach;
+use super::reach::{PATIENCE, PATIENCE_OF_OPERATORS, PATIENCE_WITH_WRITES, Reach};
 use super::{DatabaseName, StoreError};
 use crate::telemetry::TRACE;
 
@@ -71,7 +72,7 @@ impl DatabaseSession {
 
     /// A query, which is asked when it is awaited.
     pub(super) fn query<'c>(&'c self, text: impl Into<Cow<'c, str>>) -> Asking<'c> {
-        Asking { session: self, text: text.into(), variables: Variables::new(), is_write: false }
+        Asking { session: self, text: text.into(), variables: Variables::new(), patience: PATIENCE }
     }
 }
 
@@ -88,13 +89,18 @@ pub(super) struct Asking<'c> {
     session: &'c DatabaseSession,
     text: Cow<'c, str>,
     variables: Variables,
-    is_write: bool,
+    patience: Duration,
 }
 
 impl Asking<'_> {
     /// It may take as long as a write.
     pub(super) fn patiently(self) -> Self {
-        Self { is_write: true, ..self }
+        Self { patience: PATIENCE_WITH_WRITES, ..self }
+    }
+
+    /// It may take as long as an operator's command that reads or rebuilds everything.
+    pub(super) fn unhurried(self) -> Self {
+        Self { patience: PATIENCE_OF_OPERATORS, ..self }
     }
 
     /// Adds statements.
@@ -117,12 +123,12 @@ impl<'c> IntoFuture for Asking<'c> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { session, text, variables, is_write } = self;
+        let Self { session, text, variables, patience } = self;
         let trace =
             tracing::info_span!(target: TRACE, "store.query", otel.kind = "client", db.system.name = "surrealdb");
         let asking = async move {
             let asking = async { session.engine().await?.query(text, variables).await.map_err(StoreError::from) };
-            if is_write { session.reach.run_patiently(asking).await } else { session.reach.run(asking).await }
+            session.reach.run_within(patience, asking).await
         };
         Box::pin(asking.instrument(trace))
     }

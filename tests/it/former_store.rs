@@ -92,11 +92,14 @@ fn every_command_refuses_a_store_of_a_former_version_and_touches_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_of_a_former_version_is_converted_and_what_its_fault_left_is_found_and_mended() {
+async fn a_store_of_a_former_version_is_converted_and_what_its_fault_left_is_found_and_repaired() {
     let store = FormerStore::unpacked();
     let before = store.contents("store");
     let converted = json(&store.run(&["migrate", "--convert", "--json"]));
-    assert!(converted["rows"].as_u64().is_some_and(|rows| rows > 1_000), "{converted}");
+    assert!(
+        converted["found"].as_array().is_some_and(|found| found.len() > 3),
+        "what is wrong is told before: {converted}"
+    );
     let without_lock = |files: Vec<(PathBuf, Vec<u8>)>| -> Vec<(PathBuf, Vec<u8>)> {
         files.into_iter().filter(|(path, _)| path != Path::new("LOCK")).collect()
     };
@@ -109,9 +112,9 @@ async fn a_store_of_a_former_version_is_converted_and_what_its_fault_left_is_fou
     assert!(found.iter().any(|one| one.starts_with("index user_position: 1 records are missing")), "{found:?}");
     assert!(found.iter().any(|one| one.starts_with("index user_user_name: 1 records are missing")), "{found:?}");
     assert_eq!(store.doctor(&["--repair"]), (false, found.clone()), "a plan changes nothing");
-    let (is_well, mended) = store.doctor(&["--repair", "--yes"]);
-    assert!(is_well, "{mended:?}");
-    assert_eq!(mended, found.iter().map(|one| format!("mended: {one}")).collect::<Vec<_>>());
+    let (is_well, repaired) = store.doctor(&["--repair", "--yes"]);
+    assert!(is_well, "{repaired:?}");
+    assert_eq!(repaired, found.iter().map(|one| format!("repaired: {one}")).collect::<Vec<_>>());
     assert_eq!(store.doctor(&[]), (true, vec![]));
     let audited = json(&store.run(&["audit", "verify", "--json"]));
     assert!(
@@ -168,6 +171,47 @@ fn a_conversion_that_was_killed_is_done_again_or_finished() {
     let refused = store.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(text(&refused.stderr).contains("migrate --convert"), "no new store is made in its place");
     json(&store.run(&["migrate", "--convert", "--json"]));
+    assert!(store.run(&["organization", "list"]).status.success());
+}
+
+/// Killed at any moment: the original is whole, under its name or as the backup, and the next run ends.
+#[test]
+fn a_conversion_that_is_killed_at_any_moment_leaves_the_original_whole() {
+    let store = FormerStore::unpacked();
+    let without_lock = |name: &str| -> Vec<(PathBuf, Vec<u8>)> {
+        store.contents(name).into_iter().filter(|(path, _)| path != Path::new("LOCK")).collect()
+    };
+    let before = without_lock("store");
+    let mut interrupted = 0;
+    for milliseconds in (0..400).step_by(20) {
+        let mut running = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+            .args(["migrate", "--convert", "--store", "surrealkv://store"])
+            .current_dir(store.folder.path())
+            .stderr(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("it starts");
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        interrupted += usize::from(running.try_wait().expect("asked").is_none());
+        running.kill().and_then(|()| running.wait()).expect("ended");
+        let backup = store.path("store.before-1.2");
+        let original = if backup.exists() {
+            "store.before-1.2"
+        } else if without_lock("store") == before {
+            "store"
+        } else {
+            "store.converting"
+        };
+        assert!(without_lock(original) == before, "killed after {milliseconds} ms");
+        if backup.exists() {
+            break;
+        }
+    }
+    assert!(interrupted > 3, "{interrupted} runs were killed");
+    if !store.path("store.before-1.2").exists() {
+        json(&store.run(&["migrate", "--convert", "--json"]));
+    }
+    assert!(without_lock("store.before-1.2") == before);
     assert!(store.run(&["organization", "list"]).status.success());
 }
 

@@ -1,4 +1,4 @@
-//! Indexes, held against the records that they are made of.
+//! Verifies each index against its table.
 #![expect(clippy::mutable_key_type, reason = "only a regular expression could change, and no column holds one")]
 
 use std::collections::{HashMap, HashSet};
@@ -20,7 +20,7 @@ pub(super) struct Index {
     is_unique: bool,
 }
 
-/// An index that does not say what the records say.
+/// An index that does not match its table.
 #[derive(Debug)]
 pub(crate) struct IndexDamage {
     table: String,
@@ -28,21 +28,21 @@ pub(crate) struct IndexDamage {
     pub(crate) name: String,
     /// Records that the index does not find.
     pub(crate) missing: u64,
-    /// Entries that are of no record.
-    pub(crate) surplus: u64,
+    /// Entries without a record.
+    pub(crate) orphaned: u64,
     /// Records that share a value that only one may have: as long as they do, the index cannot be rebuilt.
     shared: Vec<RecordId>,
 }
 
 impl IndexDamage {
     /// Whether the index can be rebuilt.
-    pub(super) fn can_be_mended(&self) -> bool {
+    pub(super) fn can_be_rebuilt(&self) -> bool {
         self.shared.is_empty()
     }
 
     pub(super) fn sentence(&self) -> String {
-        let Self { name, missing, surplus, shared, .. } = self;
-        let wrong = format!("index {name}: {missing} records are missing, {surplus} entries are of no record");
+        let Self { name, missing, orphaned, shared, .. } = self;
+        let wrong = format!("index {name}: {missing} records are missing, {orphaned} entries have no record");
         if shared.is_empty() {
             return format!("{wrong}: a repair rebuilds it");
         }
@@ -114,13 +114,13 @@ fn escaped(table: &str) -> String {
 
 /// Holds an index against its records.
 pub(super) async fn check(bound: &Bound, index: &Index) -> Result<Option<IndexDamage>, StoreError> {
-    let (missing, surplus, shared) = match &index.column {
+    let (missing, orphaned, shared) = match &index.column {
         None => check_count(bound, index).await?,
         Some(column) => check_column(bound, index, column).await?,
     };
     let (table, name) = (index.table.clone(), index.name.clone());
-    let is_damaged = missing > 0 || surplus > 0 || !shared.is_empty();
-    Ok(is_damaged.then_some(IndexDamage { table, name, missing, surplus, shared }))
+    let is_damaged = missing > 0 || orphaned > 0 || !shared.is_empty();
+    Ok(is_damaged.then_some(IndexDamage { table, name, missing, orphaned, shared }))
 }
 
 /// Records that the index lacks, entries that are of none, and records that must not share a value.
@@ -151,7 +151,7 @@ async fn check_column(bound: &Bound, index: &Index, column: &str) -> Result<Diff
         missing += (ids.len() as u64).saturating_sub(found);
     }
     let entries: u64 = records.values().map(|ids| ids.len() as u64).sum();
-    let surplus = match least_like(records.keys().next()) {
+    let orphaned = match least_like(records.keys().next()) {
         Some(least) if !is_list => {
             let text = format!("SELECT count() {from} >= {least} GROUP ALL");
             // An entry that is missing makes room for one that is too many.
@@ -160,7 +160,7 @@ async fn check_column(bound: &Bound, index: &Index, column: &str) -> Result<Diff
         _ => 0,
     };
     let shared = records.into_values().filter(|ids| index.is_unique && ids.len() > 1).flatten().collect();
-    Ok((missing, surplus, shared))
+    Ok((missing, orphaned, shared))
 }
 
 /// The records of each value of a column, and whether the column holds lists of values.
@@ -172,7 +172,7 @@ async fn records_by_value(
     let text = format!("SELECT id, {column} AS value FROM {} START $start LIMIT $limit", escaped(&index.table));
     let (mut records, mut is_list, mut start) = (HashMap::<Value, Vec<RecordId>>::new(), false, 0);
     loop {
-        let query = bound.query(text.clone()).bind(("start", start)).bind(("limit", ROWS_AT_A_TIME)).patiently();
+        let query = bound.query(text.clone()).bind(("start", start)).bind(("limit", ROWS_AT_A_TIME)).unhurried();
         let rows: Vec<ValueRow> = settle(query.await?)?.take(0)?;
         let read = rows.len();
         for ValueRow { id, value } in rows {
@@ -216,7 +216,7 @@ fn disjoint(values: Vec<Having<'_>>) -> Vec<Vec<Having<'_>>> {
 /// How many of the records of some values an index does not find.
 async fn not_found(bound: &Bound, query: &str, chunk: &[Having<'_>]) -> Result<u64, StoreError> {
     let values: Vec<Value> = chunk.iter().map(|(value, _)| (*value).clone()).collect();
-    let query = bound.query(query.to_owned()).bind(("values", values)).patiently();
+    let query = bound.query(query.to_owned()).bind(("values", values)).unhurried();
     let found: HashSet<RecordId> = settle(query.await?)?.take::<Vec<RecordId>>(0)?.into_iter().collect();
     let expected: HashSet<&RecordId> = chunk.iter().flat_map(|(_, ids)| ids.iter()).collect();
     Ok(expected.into_iter().filter(|id| !found.contains(*id)).count() as u64)
@@ -233,7 +233,7 @@ fn least_like(value: Option<&Value>) -> Option<&'static str> {
 }
 
 async fn count(bound: &Bound, text: String, value: Option<Value>) -> Result<u64, StoreError> {
-    let mut query = bound.query(text).patiently();
+    let mut query = bound.query(text).unhurried();
     if let Some(value) = value {
         query = query.bind(("value", value));
     }
@@ -244,5 +244,5 @@ async fn count(bound: &Bound, text: String, value: Option<Value>) -> Result<u64,
 /// Makes an index anew from the records of its table.
 pub(super) async fn rebuild(bound: &Bound, index: &IndexDamage) -> Result<(), StoreError> {
     let text = format!("REBUILD INDEX {} ON {}", index.name, escaped(&index.table));
-    settle(bound.query(text).patiently().await?).map(drop)
+    settle(bound.query(text).unhurried().await?).map(drop)
 }

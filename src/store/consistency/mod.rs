@@ -1,19 +1,20 @@
-//! Finds and mends contradictions within the store: what a lost write leaves behind.
+//! Finds and repairs inconsistencies that lost transactions leave behind.
 //!
 //! The former storage engine could lose a whole transaction out of the middle of history (SurrealKV 0.21). Later transactions that
 //! build on it survive, so that a record may be without its index entries, or refer to a record that does not exist. A repair
 //! rebuilds indexes and removes references to nothing. It invents nothing: what was lost stays lost, and one audit event says what
-//! was mended.
+//! was repaired.
 
 mod indexes;
 mod references;
 #[cfg(test)]
 mod tests;
 
-use serde_json::json;
-use surrealdb::types::RecordId;
+use std::sync::Arc;
 
-use super::error::settle;
+use serde_json::json;
+
+use super::audit::AuditGap;
 use super::write::Write;
 use super::{Bound, Store, StoreError};
 use crate::domain::OrganizationId;
@@ -22,15 +23,15 @@ use crate::domain::audit::{AuditEvent, FieldChange};
 pub(crate) use indexes::IndexDamage;
 pub(crate) use references::Dangling;
 
-/// The contradictions of one database.
-#[derive(Debug, Default)]
+/// The inconsistencies of one database.
+#[derive(Default)]
 pub(crate) struct Damage {
-    /// Indexes that do not say what the records say.
+    /// Indexes that do not match their table.
     pub(crate) indexes: Vec<IndexDamage>,
-    /// References to records that do not exist.
+    /// References to records that do not exist, and records that nothing refers to.
     pub(crate) dangling: Vec<Dangling>,
-    /// Numbers of audit events that are missing, first and last, and that no repair has declared.
-    pub(crate) audit_gaps: Vec<(u64, u64)>,
+    /// Audit events that are missing, and that no repair has declared lost.
+    pub(crate) audit_gaps: Vec<AuditGap>,
 }
 
 impl Damage {
@@ -39,13 +40,13 @@ impl Damage {
         self.indexes.is_empty() && self.dangling.is_empty() && self.audit_gaps.is_empty()
     }
 
-    /// Each contradiction in one sentence, with what a repair does about it.
+    /// Each inconsistency in one sentence, with what a repair does about it.
     pub(crate) fn sentences(&self) -> Vec<String> {
         let indexes = self.indexes.iter().map(IndexDamage::sentence);
         let dangling = self.dangling.iter().map(Dangling::sentence);
-        let gaps = self.audit_gaps.iter().map(|(first, last)| {
+        let gaps = self.audit_gaps.iter().map(|AuditGap { first, last, .. }| {
             format!(
-                "audit events {first} to {last} are missing: a repair marks the gap as lost, it cannot bring them back"
+                "audit events {first} to {last} are missing: a repair declares them lost, it cannot bring them back"
             )
         });
         indexes.chain(dangling).chain(gaps).collect()
@@ -54,18 +55,13 @@ impl Damage {
     /// What the event of a repair says: each index, reference and gap, as a change of a field.
     pub(crate) fn changes(&self) -> Vec<FieldChange> {
         let change = |field: String, before, after| FieldChange { field, before, after };
-        let indexes = self.indexes.iter().filter(|index| index.can_be_mended()).map(|index| {
-            let before = json!({"missing": index.missing, "surplus": index.surplus});
+        let indexes = self.indexes.iter().filter(|index| index.can_be_rebuilt()).map(|index| {
+            let before = json!({"missing": index.missing, "orphaned": index.orphaned});
             change(format!("index {}", index.name), Some(before), Some(json!("rebuilt")))
         });
-        let dangling = self
-            .dangling
-            .iter()
-            .map(|rows| change(rows.what.to_owned(), Some(json!(rows.records.len())), Some(json!(0))));
-        let gaps = self
-            .audit_gaps
-            .iter()
-            .map(|(first, last)| change(AUDIT_GAP.to_owned(), None, Some(json!({"first": first, "last": last}))));
+        let dangling =
+            self.dangling.iter().map(|rows| change(rows.what.to_owned(), Some(json!(rows.count)), Some(json!(0))));
+        let gaps = self.audit_gaps.iter().map(|gap| change(AUDIT_GAP.to_owned(), None, serde_json::to_value(gap).ok()));
         indexes.chain(dangling).chain(gaps).collect()
     }
 }
@@ -74,7 +70,7 @@ impl Damage {
 pub(super) const AUDIT_GAP: &str = "auditGap";
 
 impl Store {
-    /// Looks for contradictions in the database of an organization, or with `None` in that of accounts. `checked` is told what is
+    /// Looks for inconsistencies in the database of an organization, or with `None` in that of accounts. `checked` is told what is
     /// looked at.
     ///
     /// # Errors
@@ -93,28 +89,44 @@ impl Store {
         find(&within.0, references::OF_ORGANIZATION, between, checked).await
     }
 
-    /// Mends what [`Store::find_damage`] found, and leaves the event. Indexes are rebuilt first; references and the event are one
-    /// transaction.
+    /// Rebuilds the indexes that can be.
     ///
     /// # Errors
     ///
-    /// When the store fails. What was rebuilt by then stays so.
-    pub(crate) async fn repair(
+    /// When the store fails. Indexes that were rebuilt by then stay so.
+    pub(crate) async fn rebuild_indexes(
+        &self,
+        organization: Option<OrganizationId>,
+        damage: &Damage,
+    ) -> Result<(), StoreError> {
+        let bound = self.bound(organization).await?;
+        for index in damage.indexes.iter().filter(|index| index.can_be_rebuilt()) {
+            indexes::rebuild(&bound, index).await?;
+        }
+        Ok(())
+    }
+
+    /// Repairs references and leaves the event, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; nothing has changed then.
+    pub(crate) async fn repair_references(
         &self,
         organization: Option<OrganizationId>,
         damage: &Damage,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
-        let bound = match organization {
+        let mut write = Write::new(organization, event);
+        references::push_repair(&mut write, &damage.dangling);
+        write.commit(&self.bound(organization).await?).await
+    }
+
+    async fn bound(&self, organization: Option<OrganizationId>) -> Result<Arc<Bound>, StoreError> {
+        Ok(match organization {
             Some(id) => self.organization(id).await?.0,
             None => self.identity.0.clone(),
-        };
-        for index in damage.indexes.iter().filter(|index| index.can_be_mended()) {
-            indexes::rebuild(&bound, index).await?;
-        }
-        let mut write = Write::new(organization, event);
-        references::push_removal(&mut write, &damage.dangling);
-        write.commit(&bound).await
+        })
     }
 }
 
@@ -138,9 +150,4 @@ async fn find(
     checked("audit trail");
     damage.audit_gaps = bound.find_audit_gaps().await?;
     Ok(damage)
-}
-
-/// The ids that a query answers.
-async fn ids(bound: &Bound, query: &'static str) -> Result<Vec<RecordId>, StoreError> {
-    Ok(settle(bound.query(query).patiently().await?)?.take(0)?)
 }

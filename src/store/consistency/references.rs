@@ -4,127 +4,156 @@ use std::collections::HashSet;
 
 use surrealdb::types::{RecordId, SurrealValue, Uuid};
 
-use super::ids;
 use crate::domain::OrganizationId;
 use crate::store::error::settle;
 use crate::store::write::Write;
 use crate::store::{Bound, DatabaseName, StoreError, uuid};
 
-/// One kind of reference.
+/// One kind of reference: which records break it, and what a repair does.
 pub(super) struct Rule {
-    /// What is wrong where it does not hold.
+    /// The records that break it.
     pub(super) what: &'static str,
-    /// Answers the ids of the records that refer to nothing.
+    /// What a repair does with them.
+    action: &'static str,
+    /// Answers the ids of the records that break it.
     find: &'static str,
+    /// Repairs them. It asks the condition again, so that a record that was changed since it was found stays.
+    repair: &'static str,
 }
 
-/// References within the database of an organization.
+/// A rule whose records are deleted.
+macro_rules! delete {
+    ($what:literal, $table:literal, $condition:literal) => {
+        Rule {
+            what: $what,
+            action: "deletes them",
+            find: concat!("SELECT VALUE id FROM ", $table, " WHERE ", $condition),
+            repair: concat!("DELETE ", $table, " WHERE ", $condition, " RETURN NONE;"),
+        }
+    };
+}
+
+/// A rule of records that another record must name.
+macro_rules! name {
+    ($what:literal, $table:literal, $condition:literal, $repair:literal) => {
+        Rule {
+            what: $what,
+            action: "adds them",
+            find: concat!("SELECT VALUE id FROM ", $table, " WHERE ", $condition),
+            repair: concat!("FOR $row IN (SELECT * FROM ", $table, " WHERE ", $condition, ") { ", $repair, " };"),
+        }
+    };
+}
+
+/// References within the database of an organization. The grant `owner` of a user that was removed stays on purpose: it marks
+/// that the organization had an owner.
 pub(super) const OF_ORGANIZATION: &[Rule] = &[
-    Rule {
-        what: "memberships of groups that do not exist",
-        find: "SELECT VALUE id FROM member WHERE !record::exists(type::record('group', group))",
-    },
-    Rule {
-        what: "memberships of members that do not exist",
-        find: "SELECT VALUE id FROM member WHERE !record::exists(type::record(kind, member))",
-    },
-    Rule {
-        what: "role grants of holders that do not exist",
-        find: "SELECT VALUE id FROM role_grant WHERE !record::exists(type::record(holder_kind, holder))",
-    },
-    Rule {
-        what: "reserved names of service accounts that do not exist",
-        find: "SELECT VALUE id FROM service_account_name WHERE !record::exists(service_account)",
-    },
-    Rule {
-        what: "reserved addresses of invitations that do not exist",
-        find: "SELECT VALUE id FROM invited_address WHERE !record::exists(invitation)",
-    },
+    delete!("memberships of groups that do not exist", "member", "!record::exists(type::record('group', group))"),
+    delete!("memberships of members that do not exist", "member", "!record::exists(type::record(kind, member))"),
+    delete!(
+        "role grants of holders that do not exist",
+        "role_grant",
+        "!record::exists(type::record(holder_kind, holder)) AND !(role = 'owner' AND holder_kind = 'user')"
+    ),
+    delete!(
+        "reserved names of service accounts that do not exist",
+        "service_account_name",
+        "!record::exists(service_account)"
+    ),
+    delete!("reserved addresses of invitations that do not exist", "invited_address", "!record::exists(invitation)"),
+    name!(
+        "service accounts whose name is not reserved",
+        "service_account",
+        "!record::exists(type::record('service_account_name', user_name_key))",
+        "UPSERT type::record('service_account_name', $row.user_name_key) SET service_account = $row.id RETURN NONE"
+    ),
+    name!(
+        "pending invitations whose address is not reserved",
+        "invitation",
+        "pending_key != NONE AND !record::exists(type::record('invited_address', pending_key))",
+        "UPSERT type::record('invited_address', $row.pending_key) SET invitation = $row.id RETURN NONE"
+    ),
 ];
 
 /// References within the database of accounts.
 pub(super) const OF_ACCOUNTS: &[Rule] = &[
-    Rule {
-        what: "addresses of accounts that do not exist",
-        find: "SELECT VALUE id FROM email_address WHERE !record::exists(type::record('account', account))",
-    },
-    Rule {
-        what: "passwords of accounts that do not exist",
-        find: "SELECT VALUE id FROM password WHERE !record::exists(type::record('account', record::id(id)))",
-    },
-    Rule {
-        what: "authenticators of accounts that do not exist",
-        find: "SELECT VALUE id FROM totp WHERE !record::exists(type::record('account', account))",
-    },
-    Rule {
-        what: "recovery codes of accounts that do not exist",
-        find: "SELECT VALUE id FROM recovery_code WHERE !record::exists(type::record('account', account))",
-    },
-    Rule {
-        what: "logins of accounts that do not exist",
-        find: "SELECT VALUE id FROM login WHERE !record::exists(type::record('account', account))",
-    },
-    Rule {
-        what: "refresh tokens of logins that do not exist",
-        find: "SELECT VALUE id FROM refresh_token WHERE !record::exists(type::record('login', login))",
-    },
-    Rule {
-        what: "trusted devices of accounts that do not exist",
-        find: "SELECT VALUE id FROM trusted_device WHERE !record::exists(type::record('account', account))",
-    },
-    Rule {
-        what: "identities at login providers of accounts that do not exist",
-        find: "SELECT VALUE id FROM external_identity WHERE !record::exists(type::record('account', account))",
-    },
-    Rule {
-        what: "memberships of organizations of accounts that do not exist",
-        find: "SELECT VALUE id FROM membership WHERE !record::exists(type::record('account', account))",
-    },
-    Rule {
-        what: "personal tokens of accounts that do not exist",
-        find: "SELECT VALUE id FROM bearer WHERE account != NONE AND !record::exists(type::record('account', account))",
-    },
+    delete!(
+        "addresses of accounts that do not exist",
+        "email_address",
+        "!record::exists(type::record('account', account))"
+    ),
+    delete!(
+        "passwords of accounts that do not exist",
+        "password",
+        "!record::exists(type::record('account', record::id(id)))"
+    ),
+    delete!(
+        "authenticators of accounts that do not exist",
+        "totp",
+        "!record::exists(type::record('account', account))"
+    ),
+    delete!(
+        "recovery codes of accounts that do not exist",
+        "recovery_code",
+        "!record::exists(type::record('account', account))"
+    ),
+    delete!("logins of accounts that do not exist", "login", "!record::exists(type::record('account', account))"),
+    delete!(
+        "refresh tokens of logins that do not exist",
+        "refresh_token",
+        "!record::exists(type::record('login', login))"
+    ),
+    delete!(
+        "trusted devices of accounts that do not exist",
+        "trusted_device",
+        "!record::exists(type::record('account', account))"
+    ),
+    delete!(
+        "identities at login providers of accounts that do not exist",
+        "external_identity",
+        "!record::exists(type::record('account', account))"
+    ),
+    delete!(
+        "memberships of organizations of accounts that do not exist",
+        "membership",
+        "!record::exists(type::record('account', account))"
+    ),
+    delete!(
+        "personal tokens of accounts that do not exist",
+        "bearer",
+        "account != NONE AND !record::exists(type::record('account', account))"
+    ),
 ];
 
-/// Records that refer to nothing.
-#[derive(Debug)]
+/// Records that break a rule.
 pub(crate) struct Dangling {
-    /// Which references they are.
     pub(super) what: &'static str,
-    /// The records.
-    pub(super) records: Vec<RecordId>,
-    mend: Mend,
+    action: &'static str,
+    pub(super) count: usize,
+    repair: Repair,
 }
 
-/// What a repair does with a record that refers to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mend {
-    /// It is deleted.
-    Delete,
-    /// It stays, and the reference goes.
-    Unlink,
-    /// It is deleted from the database of accounts.
-    DeleteFromAccounts,
+enum Repair {
+    /// A statement in the database of the records.
+    Here(&'static str),
+    /// Users lose their link to these accounts.
+    Unlink(Vec<Uuid>),
+    /// Memberships of accounts as these users are deleted.
+    EndMembership(Vec<Uuid>),
 }
 
 impl Dangling {
     pub(super) fn sentence(&self) -> String {
-        let deed = if self.mend == Mend::Unlink { "takes the reference away" } else { "deletes them" };
-        format!("{} {}: a repair {deed}", self.records.len(), self.what)
+        format!("{} {}: a repair {}", self.count, self.what, self.action)
     }
 }
 
 /// Looks for records that break a rule.
 pub(super) async fn check(bound: &Bound, rule: &Rule) -> Result<Option<Dangling>, StoreError> {
-    let records = ids(bound, rule.find).await?;
-    Ok((!records.is_empty()).then_some(Dangling { what: rule.what, records, mend: Mend::Delete }))
-}
-
-#[derive(SurrealValue)]
-#[surreal(crate = "surrealdb::types")]
-struct LinkRow {
-    id: RecordId,
-    to: Uuid,
+    let ids: Vec<RecordId> = settle(bound.query(rule.find).unhurried().await?)?.take(0)?;
+    let Rule { what, action, repair, .. } = rule;
+    let found = Dangling { what, action, count: ids.len(), repair: Repair::Here(repair) };
+    Ok((!ids.is_empty()).then_some(found))
 }
 
 /// References between the users of an organization and the accounts.
@@ -133,54 +162,70 @@ pub(super) async fn between(
     within: &Bound,
     organization: OrganizationId,
 ) -> Result<Vec<Dangling>, StoreError> {
-    let query = within.query("SELECT id, account AS to FROM user WHERE account != NONE").patiently();
-    let linked: Vec<LinkRow> = settle(query.await?)?.take(0)?;
+    let query = within.query("SELECT VALUE account FROM user WHERE account != NONE").unhurried();
+    let linked: Vec<Uuid> = settle(query.await?)?.take(0)?;
     let query = accounts
-        .query("SELECT id, user AS to FROM membership WHERE organization = $organization")
+        .query("SELECT VALUE user FROM membership WHERE organization = $organization")
         .bind(("organization", uuid(organization.uuid())))
-        .patiently();
-    let memberships: Vec<LinkRow> = settle(query.await?)?.take(0)?;
-    let unlinked = without_target(accounts, "account", linked).await?;
-    let left = without_target(within, "user", memberships).await?;
+        .unhurried();
+    let users: Vec<Uuid> = settle(query.await?)?.take(0)?;
+    let (no_accounts, no_users) = (absent(accounts, "account", linked).await?, absent(within, "user", users).await?);
     let found = [
-        Dangling { what: "users linked to accounts that do not exist", records: unlinked, mend: Mend::Unlink },
+        Dangling {
+            what: "users linked to accounts that do not exist",
+            action: "clears the link",
+            count: no_accounts.len(),
+            repair: Repair::Unlink(no_accounts),
+        },
         Dangling {
             what: "memberships of accounts as users that do not exist",
-            records: left,
-            mend: Mend::DeleteFromAccounts,
+            action: "deletes them",
+            count: no_users.len(),
+            repair: Repair::EndMembership(no_users),
         },
     ];
-    Ok(found.into_iter().filter(|dangling| !dangling.records.is_empty()).collect())
+    Ok(found.into_iter().filter(|dangling| dangling.count > 0).collect())
 }
 
 /// How many records are asked for in one query.
 const RECORDS_AT_A_TIME: usize = 2_000;
 
-async fn without_target(bound: &Bound, table: &'static str, links: Vec<LinkRow>) -> Result<Vec<RecordId>, StoreError> {
-    let mut left = Vec::new();
-    for chunk in links.chunks(RECORDS_AT_A_TIME) {
-        let targets: Vec<RecordId> = chunk.iter().map(|link| RecordId::new(table, link.to)).collect();
-        let query = bound.query("SELECT VALUE id FROM $targets").bind(("targets", targets)).patiently();
-        let there: HashSet<RecordId> = settle(query.await?)?.take::<Vec<RecordId>>(0)?.into_iter().collect();
-        let missing = chunk.iter().filter(|link| !there.contains(&RecordId::new(table, link.to)));
-        left.extend(missing.map(|link| link.id.clone()));
-    }
-    Ok(left)
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct IdRow {
+    id: RecordId,
 }
 
-/// Adds the removal of references to a batch.
-pub(super) fn push_removal(write: &mut Write, dangling: &[Dangling]) {
-    let of = |mend: Mend| -> Vec<RecordId> {
-        let rows = dangling.iter().filter(|rows| rows.mend == mend);
-        rows.flat_map(|rows| rows.records.iter().cloned()).collect()
-    };
-    write.push("DELETE $dangling RETURN NONE; UPDATE $unlinked SET account = NONE RETURN NONE;");
-    write.bind("dangling", of(Mend::Delete));
-    write.bind("unlinked", of(Mend::Unlink));
-    if let Some(organization) = write.organization {
-        write.use_database(&DatabaseName::identity());
-        write.push("DELETE $dangling_accounts RETURN NONE;");
-        write.bind("dangling_accounts", of(Mend::DeleteFromAccounts));
-        write.use_database(&DatabaseName::of(organization));
+/// The ids of a table's records that do not exist.
+async fn absent(bound: &Bound, table: &'static str, ids: Vec<Uuid>) -> Result<Vec<Uuid>, StoreError> {
+    let mut absent = Vec::new();
+    for chunk in ids.chunks(RECORDS_AT_A_TIME) {
+        let records: Vec<RecordId> = chunk.iter().map(|id| RecordId::new(table, *id)).collect();
+        let query = bound.query("SELECT id FROM $records").bind(("records", records)).unhurried();
+        let rows: Vec<IdRow> = settle(query.await?)?.take(0)?;
+        let there: HashSet<RecordId> = rows.into_iter().map(|row| row.id).collect();
+        absent.extend(chunk.iter().filter(|id| !there.contains(&RecordId::new(table, **id))));
+    }
+    Ok(absent)
+}
+
+/// Adds the repair of references to a batch.
+pub(super) fn push_repair(write: &mut Write, dangling: &[Dangling]) {
+    for rows in dangling {
+        match &rows.repair {
+            Repair::Here(statement) => write.push(statement),
+            Repair::Unlink(accounts) => {
+                write.push("UPDATE user SET account = NONE WHERE account IN $no_accounts RETURN NONE;");
+                write.bind("no_accounts", accounts.clone());
+            }
+            Repair::EndMembership(users) => {
+                let Some(organization) = write.organization else { continue };
+                write.use_database(&DatabaseName::identity());
+                write.push("DELETE membership WHERE organization = $of AND user IN $no_users RETURN NONE;");
+                write.bind("of", uuid(organization.uuid()));
+                write.bind("no_users", users.clone());
+                write.use_database(&DatabaseName::of(organization));
+            }
+        }
     }
 }

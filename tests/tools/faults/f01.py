@@ -11,17 +11,17 @@ from pathlib import Path
 from rig import ROLLCALL, at_least, at_most, holds, told
 
 SCRIPT = Path(__file__).parents[1] / "kill_rounds.sh"
-COUNTS = r"(\d+) kills, (\d+) acknowledged writes of (\d+) users"
+COUNTS = r"(\d+) kills, \d+ replaced memtables, (\d+) acknowledged writes of (\d+) users"
 SUMMARY = re.compile(COUNTS + r", 0 lost, 0 half there; ready in ([\d.]+) s")
 READY_WITHIN = 5
 WRITES_A_KILL = 20  # in the short form: that there was something to lose
 
 
 def run(options):
-    kills, writes = (200, 50_000) if options.long else (5, 5 * WRITES_A_KILL)
+    kills, writes = (200, 300_000) if options.long else (5, 5 * WRITES_A_KILL)
     command = ["bash", SCRIPT, str(kills)]
     if options.long:
-        command += ["--writers", "16", "--longest", "3", "--writes", str(writes)]
+        command += ["--writers", "16", "--longest", "6", "--rotations", "400", "--writes", str(writes)]
     done = subprocess.run(command, env=os.environ | {"ROLLCALL_BIN": str(ROLLCALL)}, capture_output=True, text=True)
     seen = SUMMARY.search(done.stdout)
     if done.returncode != 0 or not seen:

@@ -1,15 +1,16 @@
-//! Converts a store that an earlier version wrote: it copies the folder, converts the copy, and changes places at the end.
+//! Converts a store that an earlier version wrote: copies the folder, converts the copy, and swaps the two at the end.
 //!
 //! The folder itself is never opened for writing, so that at any moment the earlier version can open what it wrote: under its own
-//! name before the change of places, and as `FOLDER.before-1.2` after it.
+//! name before the swap, and as `FOLDER.before-1.2` after it.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, statvfs};
+use rustix::io::Errno;
 
 use super::datastore::DiskEngine;
 use super::disk::DiskMemory;
@@ -37,13 +38,16 @@ pub enum ConversionError {
         /// Mebibytes.
         free: u64,
     },
-    /// Where the original is to be kept, something is.
+    /// The backup path already exists.
     #[error("{} exists already: it may be the original of an earlier conversion. Move it away first", .0.display())]
-    Occupied(PathBuf),
+    BackupExists(PathBuf),
+    /// The folder cannot be swapped with a copy beside it.
+    #[error("{} is a mount point or has no name: convert it where it is a folder of its parent's file system", .0.display())]
+    NotSwappable(PathBuf),
     /// The write-ahead log of the store is damaged.
     #[error(
-        "the log of the store is damaged: {0}. What comes before the damage can be converted with --salvage; the store itself \
-         was not touched"
+        "the log of the store is damaged: {0}. --salvage converts it without the records from the damage to the end of that file of \
+         the log, as the former version would have; the store itself was not touched"
     )]
     DamagedLog(String),
     /// The engine does not convert it.
@@ -64,15 +68,15 @@ pub enum ConversionError {
 pub enum DamagedLog {
     /// The conversion fails.
     Refuse,
-    /// Records from the damage to the end of its file are dropped.
+    /// Records from the damage to the end of its file are dropped; later files of the log are kept.
     Salvage,
 }
 
-/// What [`Conversion::begin`] came to.
+/// The result of [`Conversion::begin`].
 pub enum Started {
     /// The store is to be converted.
     Begun(Conversion),
-    /// An earlier conversion was interrupted at its end, which is done now. The original is here.
+    /// An interrupted conversion, which is finished now. The original is here.
     Finished(PathBuf),
 }
 
@@ -89,26 +93,27 @@ pub struct Conversion {
 }
 
 impl Conversion {
-    /// Looks at the store, takes its lock, and finishes a change of places that a kill interrupted.
+    /// Checks the store and takes its lock, or finishes a swap that a kill interrupted.
     ///
     /// # Errors
     ///
     /// [`ConversionError`]; nothing has been written then.
     pub fn begin(folder: &Path) -> Result<Started, ConversionError> {
+        // Without links: the copy belongs beside the folder itself.
+        let folder = &if folder.exists() { folder.canonicalize().map_err(at(folder))? } else { folder.to_owned() };
         let (copy, original) = (beside(folder, "converting"), beside(folder, "before-1.2"));
-        let layout = |path: &Path| Layout::of(path).map_err(at(path));
-        match (layout(folder)?, layout(&copy)?) {
-            (Layout::Former, _) => Self::lock(folder, copy, original).map(Started::Begun),
-            (Layout::Current, Layout::Former) if !original.exists() => {
+        match layout(folder)? {
+            Layout::Former => Self::lock(folder, copy, original).map(Started::Begun),
+            Layout::Current if !original.exists() && layout(&copy)? == Layout::Former => {
                 rename(&copy, &original)?;
                 Ok(Started::Finished(original))
             }
-            (Layout::Absent, Layout::Current) if original.exists() => {
+            Layout::Absent if original.exists() && layout(&copy)? == Layout::Current => {
                 rename(&copy, folder)?;
                 Ok(Started::Finished(original))
             }
-            (Layout::Current, _) => Err(ConversionError::NotNeeded(folder.to_owned())),
-            (Layout::Absent | Layout::HalfConverted | Layout::Foreign, _) => {
+            Layout::Current => Err(ConversionError::NotNeeded(folder.to_owned())),
+            Layout::Absent | Layout::HalfConverted | Layout::Foreign => {
                 Err(ConversionError::NoStore(folder.to_owned()))
             }
         }
@@ -116,12 +121,20 @@ impl Conversion {
 
     fn lock(folder: &Path, copy: PathBuf, original: PathBuf) -> Result<Self, ConversionError> {
         if original.exists() {
-            return Err(ConversionError::Occupied(original));
+            return Err(ConversionError::BackupExists(original));
+        }
+        let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).map_err(at(path));
+        if folder.file_name().is_none() || device(folder)? != device(parent(folder))? {
+            return Err(ConversionError::NotSwappable(folder.to_owned()));
         }
         let lock = lock(folder)?;
+        // Another conversion may have ended before the lock was free.
+        if layout(folder)? != Layout::Former {
+            return Err(ConversionError::NotNeeded(folder.to_owned()));
+        }
         let bytes = size(folder)?;
         let needed = bytes.saturating_mul(2) >> 20;
-        let free = free_bytes(folder)? >> 20;
+        let free = free_bytes(parent(folder))? >> 20;
         if free < needed {
             return Err(ConversionError::NoRoom { needed, free });
         }
@@ -162,16 +175,18 @@ impl Conversion {
         // What the engine keeps of the old files is no way back; the original is.
         let kept = self.copy.join("_surrealkv_v0_backup");
         fs::remove_dir_all(&kept).map_err(at(&kept))?;
+        let owner = fs::metadata(&self.folder).map_err(at(&self.folder))?;
+        give_to(&self.copy, owner.uid(), owner.gid())?;
         sync_folder(&self.copy)?;
         Ok(rows)
     }
 
-    /// Puts the copy in the place of the store. The original is at [`Conversion::original`] from then on.
+    /// Swaps the copy with the store. The original is at [`Conversion::original`] from then on.
     ///
     /// # Errors
     ///
     /// [`ConversionError::File`].
-    pub fn change_places(self) -> Result<PathBuf, ConversionError> {
+    pub fn swap(self) -> Result<PathBuf, ConversionError> {
         if renameat_with(CWD, &self.copy, CWD, &self.folder, RenameFlags::EXCHANGE).is_ok() {
             rename(&self.copy, &self.original)?;
         } else {
@@ -188,7 +203,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> ConversionError {
     move |cause| ConversionError::File { path, cause }
 }
 
-/// Whether a change of places was interrupted between its two steps: then there is nothing under the name of the store.
+/// Whether a swap was interrupted between its two steps: then there is nothing under the name of the store.
 pub(super) fn is_interrupted(folder: &Path) -> bool {
     !folder.exists() && beside(folder, "converting").exists() && beside(folder, "before-1.2").exists()
 }
@@ -210,7 +225,8 @@ fn lock(folder: &Path) -> Result<File, ConversionError> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(at(&path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(_) => Err(ConversionError::InUse(folder.to_owned())),
+        Err(Errno::WOULDBLOCK) => Err(ConversionError::InUse(folder.to_owned())),
+        Err(error) => Err(at(&path)(error.into())),
     }
 }
 
@@ -232,6 +248,8 @@ fn size(folder: &Path) -> Result<u64, ConversionError> {
 /// Copies files and folders, each synced to disk.
 fn copy_folder(from: &Path, to: &Path, copied: &dyn Fn(u64)) -> Result<(), ConversionError> {
     fs::create_dir(to).map_err(at(to))?;
+    let mode = fs::metadata(from).map_err(at(from))?.permissions();
+    fs::set_permissions(to, mode).map_err(at(to))?;
     for entry in fs::read_dir(from).map_err(at(from))? {
         let entry = entry.map_err(at(from))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
@@ -244,6 +262,24 @@ fn copy_folder(from: &Path, to: &Path, copied: &dyn Fn(u64)) -> Result<(), Conve
         }
     }
     sync_folder(to)
+}
+
+/// Gives a folder and everything in it to a user: whoever converts a store may be another one, `root` say.
+fn give_to(path: &Path, user: u32, group: u32) -> Result<(), ConversionError> {
+    let found = fs::symlink_metadata(path).map_err(at(path))?;
+    if (found.uid(), found.gid()) != (user, group) {
+        chown(path, Some(user), Some(group)).map_err(at(path))?;
+    }
+    if found.is_dir() {
+        for entry in fs::read_dir(path).map_err(at(path))? {
+            give_to(&entry.map_err(at(path))?.path(), user, group)?;
+        }
+    }
+    Ok(())
+}
+
+fn layout(folder: &Path) -> Result<Layout, ConversionError> {
+    Layout::of(folder).map_err(at(folder))
 }
 
 fn sync_folder(folder: &Path) -> Result<(), ConversionError> {

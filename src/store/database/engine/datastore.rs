@@ -26,9 +26,9 @@ const BLOCK_BYTES: usize = 16 << 10;
 /// stores that have.
 const VALUE_LOG_BYTES: usize = 4 << 10;
 
-/// A commit waits once so many memtables wait for their flush. Commits are slowed down from the second on, so that a flush that
-/// keeps up is not noticed; the engine's own limit of two leaves no room for that.
-const WAITING_MEMTABLES: usize = 4;
+/// Write stall threshold: commits wait while so many memtables wait for their flush. They are slowed down from the second on, so
+/// that a flush that keeps up is not noticed; the engine's own threshold of two leaves no room for that.
+const WRITE_STALL_MEMTABLES: usize = 4;
 
 /// The threads of the engine: it writes, syncs, flushes and compacts in tasks of the runtime it is opened in, and a flush or a
 /// compaction holds its thread until it is done. So they are not the threads that answer requests. One thread each for the task
@@ -54,9 +54,11 @@ fn open_trees() -> MutexGuard<'static, Vec<Weak<Tree>>> {
     open
 }
 
-/// Why an engine of this process has stopped for good: nothing is written until its store is opened again. `None`: none has. A
-/// full disk is no such reason, the engine goes on once there is room.
+/// Returns the fatal background error of an open store, if there is one: nothing is written until that store is opened again. A full
+/// disk is no such error: the engine goes on once there is room.
 pub fn engine_stop_reason() -> Option<String> {
+    // A tree whose last owner this becomes closes on these threads.
+    let _threads = STORAGE_THREADS.as_ref().ok()?.enter();
     let open: Vec<Arc<Tree>> = open_trees().iter().filter_map(Weak::upgrade).collect();
     let errors = open.iter().filter_map(|tree| tree.background_error());
     errors.into_iter().find(|error| error.severity >= ErrorSeverity::FatalError).map(|error| error.error.to_string())
@@ -93,9 +95,7 @@ impl DiskEngine {
             DamagedLog::Refuse => WalRecoveryMode::AbsoluteConsistency,
             DamagedLog::Salvage => WalRecoveryMode::SalvageValidPrefix,
         };
-        let options = options(folder, memory)
-            .with_wal_recovery_mode(recovery)
-            .with_vlog_checksum_verification(VLogChecksumLevel::Full);
+        let options = options(folder, memory).with_wal_recovery_mode(recovery);
         let tree = build(options).await.map_err(|error| match error {
             surrealkv::Error::WalCorruption { .. } => ConversionError::DamagedLog(error.to_string()),
             other => ConversionError::Engine(other.to_string()),
@@ -161,8 +161,9 @@ fn options(folder: &Path, memory: DiskMemory) -> Options {
         .with_block_size(BLOCK_BYTES)
         .with_block_cache_capacity(memory.read_bytes)
         .with_max_memtable_size(written)
-        .with_memtable_stall_threshold(WAITING_MEMTABLES)
+        .with_memtable_stall_threshold(WRITE_STALL_MEMTABLES)
         .with_vlog_value_threshold(VALUE_LOG_BYTES)
+        .with_vlog_checksum_verification(VLogChecksumLevel::Full)
         .with_wal_preallocation(true)
 }
 

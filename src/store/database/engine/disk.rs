@@ -71,33 +71,47 @@ impl DiskLocation {
     }
 }
 
-/// Opens a store on disk.
-///
-/// # Errors
-///
-/// [`StoreError::FormerLayout`] before anything is opened or written if an earlier version wrote the folder;
-/// [`StoreError::Unavailable`] with the engine's reason if it cannot be opened.
-pub(super) async fn open(location: &DiskLocation, memory: DiskMemory) -> Result<Surreal<Db>, StoreError> {
-    check_layout(&location.folder)?;
-    make_folder(&location.folder).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-    open_folder(location, memory).await.map_err(|error| StoreError::Unavailable(error.into()))
-}
-
-fn check_layout(folder: &Path) -> Result<(), StoreError> {
-    match Layout::of(folder).map_err(|error| StoreError::Unavailable(Box::new(error)))? {
-        Layout::Absent if conversion::is_interrupted(folder) => Err(StoreError::FormerLayout(folder.to_owned())),
-        Layout::Absent | Layout::Current => Ok(()),
-        Layout::Former => Err(StoreError::FormerLayout(folder.to_owned())),
-        Layout::HalfConverted => Err(StoreError::HalfConverted(folder.to_owned())),
-        Layout::Foreign => {
-            let reason = "its folder holds files that are no whole store of Rollcall; nothing in it was touched";
-            Err(StoreError::Unavailable(reason.into()))
+impl DiskLocation {
+    /// Checks that the folder holds a store of this version, or none. Reads only.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnusableFolder`] with a sentence that says what to do; [`StoreError::Unavailable`] if it cannot be read.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let folder = self.folder.display();
+        let unusable = |text: String| Err(StoreError::UnusableFolder(text));
+        match Layout::of(&self.folder).map_err(|error| StoreError::Unavailable(Box::new(error)))? {
+            Layout::Absent if !conversion::is_interrupted(&self.folder) => Ok(()),
+            Layout::Current => Ok(()),
+            Layout::Former | Layout::Absent => unusable(format!(
+                "an earlier version of Rollcall wrote the store in {folder}. It was not touched. Stop the server that uses it, then \
+                 convert a copy of it with: rollcall migrate --convert"
+            )),
+            Layout::HalfConverted => unusable(format!(
+                "another program began to convert the store in {folder} in place and did not finish. It was not touched: restore the \
+                 folder from a backup, then convert a copy of it with: rollcall migrate --convert"
+            )),
+            Layout::Foreign => unusable(format!(
+                "{folder} holds files that are no complete store of Rollcall. Nothing was touched: restore the folder from a backup, \
+                 or name another one in store.url"
+            )),
         }
     }
 }
 
-/// Makes the folder and the folders above it, and syncs what names them: a power cut right after the first start would otherwise
-/// leave files that no folder names.
+/// Opens a store on disk, or creates it.
+///
+/// # Errors
+///
+/// As [`DiskLocation::check`], before anything is opened or written; [`StoreError::Unavailable`] with the engine's reason.
+pub(super) async fn open(location: &DiskLocation, memory: DiskMemory) -> Result<Surreal<Db>, StoreError> {
+    location.check()?;
+    make_folder(&location.folder).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+    open_folder(location, memory).await.map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+/// Creates the folder and its missing parents, and syncs each parent: a power cut right after the first start would otherwise leave
+/// files without a folder.
 fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.exists() {
         return Ok(());

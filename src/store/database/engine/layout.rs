@@ -16,7 +16,7 @@ pub(in crate::store) enum Layout {
     Current,
     /// A store of SurrealKV 0.21, which earlier versions of Rollcall wrote.
     Former,
-    /// A conversion began in this very folder and did not end. Rollcall converts copies, so somebody else's program began it.
+    /// Another program began to convert the folder in place and did not finish. Rollcall converts copies.
     HalfConverted,
     /// Files of a store without the one that lists them, or of another database.
     Foreign,
@@ -62,7 +62,11 @@ impl Layout {
 fn manifest_version(manifest: &Path) -> io::Result<Option<u16>> {
     let mut version = [0; 2];
     match File::open(manifest) {
-        Ok(mut file) => file.read_exact(&mut version)?,
+        Ok(mut file) => match file.read_exact(&mut version) {
+            // A file that a crash left short, in a copy say.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(0)),
+            read => read?,
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     }
@@ -130,7 +134,7 @@ mod tests {
         former_table[192..].copy_from_slice(&FOOTER_MAGIC);
         let mut table = former_table.clone();
         table[150] = 2;
-        let cases: [(Files<'_>, Layout); 10] = [
+        let cases: [(Files<'_>, Layout); 11] = [
             (&[], Layout::Absent),
             (&[("LOCK", b"1\n")], Layout::Absent),
             (&[(MANIFEST, &[0, 1, 0])], Layout::Former),
@@ -139,6 +143,7 @@ mod tests {
             (&[(MANIFEST, &[0, 3, 0]), ("sstables/1.sst", &former_table)], Layout::HalfConverted),
             (&[(MANIFEST, &[0, 1, 0]), ("MIGRATING", b"")], Layout::HalfConverted),
             (&[(MANIFEST, &[0, 9, 0])], Layout::Foreign),
+            (&[(MANIFEST, &[0])], Layout::Foreign),
             (&[("sstables/1.sst", &table)], Layout::Foreign),
             (&[("CURRENT", b"MANIFEST-000005")], Layout::Foreign),
         ];
