@@ -91,6 +91,7 @@ async fn au09_an_address_of_somebody_else_is_not_told() {
         (app.token_in_mail("free@globex.example", 1).await, app.token_in_mail("free@globex.example", 2).await);
     other.done("verifyEmail", json!({"token": yours}), "email { id }").await;
     assert_eq!(owner.refused("verifyEmail", json!({"token": mine})).await, "EMAIL_TAKEN");
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,6 +127,7 @@ async fn addresses_are_ten_at_most() {
         assert_eq!(answer.code().as_deref(), Some(code));
         assert!(answer.body["data"]["me"]["accountId"].is_string(), "its siblings answer");
     }
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,6 +164,7 @@ async fn c06_a_new_primary_address_counts_once_it_is_verified() {
     }
     let trail = app.events(acme.id).await;
     assert!(trail.iter().any(|event| event.kind == "user.email_changed"), "S3-16");
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,6 +239,7 @@ async fn s0_28_nobody_changes_anothers_password_without_knowing_it() {
     let done = owner.done("changePassword", input(&babs.password), "loginsRevoked session { accessToken }").await;
     assert!(done["session"].is_null() && !other.is_in().await);
     assert!(babs.login_payload(json!({ "password": NEW })).await["session"].is_object());
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -415,6 +419,7 @@ async fn an_invitation_may_wait_for_a_user_that_a_directory_made() {
     assert_eq!(field("displayName")["isEditable"], true);
     let declined = app.token_in_mail("ada@acme.example", 1).await;
     assert_eq!(ada.refused("declineInvitation", json!({"token": declined})).await, "TOKEN_USED");
+    app.assert_consistent().await;
 }
 
 /// A browser without scripts: opens pages and sends their forms.
@@ -500,6 +505,7 @@ async fn em05_in10_the_links_of_mails_land_on_pages_that_use_nothing_up_by_being
         let (status, page) = browser.open(&format!("{}/verify-email{bad}", app.url)).await;
         assert!(status == 400 && !page.contains("<script"), "{bad}: {page}");
     }
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -540,4 +546,5 @@ async fn d04_mails_wait_for_the_server_and_are_sent_at_least_once() {
     }
     assert!(app.smtp.refusals_left() == 0, "it was refused first");
     assert!(app.token_in_mail(&acme.owner.email, 1).await.starts_with("rcp_"));
+    app.assert_consistent().await;
 }

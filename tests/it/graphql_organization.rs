@@ -77,6 +77,7 @@ async fn s1_21_s1_22_c09_a_connection_left_out_is_not_a_connection_of_null() {
     assert_eq!(first_code(&results[3]), "VALIDATION_FAILED");
     let policy = owner.ask("{ accountPolicy { connections { name strategy displayName } } }", json!({})).await.data();
     assert_eq!(policy["accountPolicy"]["connections"][0]["name"], "google-oauth2", "S1-22");
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,6 +182,7 @@ async fn in06_an_invitation_gives_no_more_than_its_inviter_could_when_it_is_acce
     let accept = json!({"token": token, "password": "vK9 pl2 mQz wX7 vals"});
     let code = owner.signed_out().refused("acceptInvitation", accept).await;
     assert!(["INVITATION_NOT_PENDING", "INSUFFICIENT_RANK"].contains(&code.as_str()), "{code}");
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

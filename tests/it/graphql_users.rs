@@ -254,6 +254,7 @@ async fn s0_23_s1_13_s3_08_s3_09_s3_10_s4_05_one_user_by_any_reference() {
     assert!(find_code(&plain, json!({"userName": "plain@acme.example"})).await.is_none(), "oneself");
     assert_eq!(find_code(&plain, json!({"id": id["id"]})).await.as_deref(), Some("FORBIDDEN"));
     assert_eq!(list_code(&plain).await.as_deref(), Some("FORBIDDEN"));
+    app.assert_consistent().await;
 }
 
 async fn list_code(who: &Person) -> Option<String> {
@@ -457,4 +458,5 @@ async fn s2_16_superusers_are_made_by_superusers_only() {
     assert!(babs.ask("{ users { totalCount } }", json!({})).await.code().is_none(), "may everything from now on");
     let own = json!({"user": {"email": acme.owner.email}, "isSuperuser": false});
     assert!(!owner.refused("setSuperuser", own).await.is_empty(), "never oneself");
+    app.assert_consistent().await;
 }

@@ -62,6 +62,7 @@ async fn c102_the_strict_dialect_refuses_a_value_on_remove() {
     let operations = json!([{"op": "remove", "path": "members", "value": [{"value": id}]}]);
     strict.patch(&format!("/Groups/{group}"), operations).await.refused(400, Some("invalidSyntax"));
     assert_eq!(tenant.scim.member_ids(&group).await, [id]);
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,6 +136,7 @@ async fn c107_unknown_members_are_skipped_or_refused_and_foreign_ones_are_unknow
         }
         assert_eq!(answers[0], answers[1], "TN-03: the same answer for unknown and foreign");
     }
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,6 +188,7 @@ async fn c111_groups_nest_in_circles_unless_switched_off() {
     let mut nested = group("C");
     nested["members"] = members(&[&b]);
     flat.post("/Groups", &nested).await.refused(400, Some("invalidValue"));
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

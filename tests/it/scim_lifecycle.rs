@@ -27,6 +27,7 @@ async fn c115_deactivation_ends_access_in_the_same_transaction_and_says_so_once(
         events.iter().map(|event| (event.kind.as_str(), event.consequences.clone())).collect();
     assert_eq!(kinds, [("user.created", vec![]), ("user.disabled", vec!["access_ended".to_owned()])]);
     assert_eq!(events[1].changed, ["active"]);
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,6 +43,7 @@ async fn c115_a_removed_flag_lets_nobody_in_and_put_does_not_bring_it_back() {
         assert_eq!(tenant.scim.count("/Users", filter).await, count, "{filter}");
     }
     assert_eq!(tenant.scim.put(&path, &user("ada")).await.expect(200)["active"], false);
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,6 +63,7 @@ async fn c116_reactivation_keeps_id_attributes_and_memberships() {
     assert_eq!(tenant.scim.member_ids(&group).await, [id]);
     let last = events(&app, &tenant).await.pop().expect("an event");
     assert_eq!((last.kind.as_str(), last.consequences), ("user.enabled", vec!["access_returned".to_owned()]));
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,6 +85,7 @@ async fn c117_deleted_is_gone_everywhere_and_the_name_is_free() {
     scim.delete(&format!("/Groups/{group}")).await.expect(204);
     scim.delete(&format!("/Groups/{group}")).await.refused(404, None);
     scim.make_group("G", &[]).await;
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,6 +99,7 @@ async fn c118_the_audit_trail_keeps_a_tombstone_without_the_person() {
     assert_eq!((last.kind.as_str(), &last.target["id"]), ("user.deleted", &json!(id)));
     assert_eq!(last.consequences, ["access_ended"]);
     assert!(!format!("{events:?}").contains("canary"));
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +122,7 @@ async fn c122_the_same_change_through_another_door_is_the_same_change() {
     let told: Vec<(String, Vec<String>)> =
         events(&app, &tenant).await.into_iter().map(|event| (event.kind, event.changed)).collect();
     assert_eq!(told[0], told[1]);
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,6 +146,7 @@ async fn c120_the_last_owner_loses_access_like_anyone_and_the_organization_is_fl
     assert!(!ownerless().await);
     scim.delete(&path).await.expect(204);
     assert!(ownerless().await);
+    app.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,4 +169,5 @@ async fn c120_sc08_a_protected_user_is_not_touched_by_its_directory() {
     assert_eq!(tenant.scim.get(&path).await.expect(200), before);
     app.service.set_user_protected(&operator, "breakglass", false).await.expect("lifted");
     tenant.scim.delete(&path).await.expect(204);
+    app.assert_consistent().await;
 }

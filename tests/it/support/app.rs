@@ -202,6 +202,16 @@ impl TestApp {
         self.stop.send(()).expect("it was running");
     }
 
+    /// Every index, reference and audit number matches its records: what `rollcall doctor` checks.
+    pub async fn assert_consistent(&self) {
+        let operator = Caller::operator(None);
+        let organizations = self.service.list_organizations(&operator).await.expect("listed");
+        for id in std::iter::once(None).chain(organizations.iter().map(|organization| Some(organization.id))) {
+            let damage = self.service.find_store_damage(&operator, id, &|_| ()).await.expect("checked");
+            assert!(damage.is_empty(), "{:?}", damage.sentences());
+        }
+    }
+
     /// An organization with a directory that may do everything a directory may.
     pub async fn tenant(&self, short_name: &str) -> Tenant {
         self.tenant_with(short_name, DirectoryDraft::named("Test")).await
