@@ -327,14 +327,12 @@ impl Bound {
         let trail = self.walk_trail(seen).await?;
         let undeclared = trail.undeclared().next().map(|gap| gap.first);
         let broken = [trail.broken_at, undeclared].into_iter().flatten().min();
-        Ok(match broken {
-            Some(sequence) => Verdict::Broken { sequence },
-            None => {
-                let lost: u64 = trail.gaps.iter().map(|gap| gap.last - gap.first + 1).sum();
-                let gaps = trail.gaps.iter().map(|gap| (gap.first, gap.last)).collect();
-                Verdict::Whole { events: trail.last - lost, head: trail.hash, gaps }
-            }
-        })
+        if let Some(sequence) = broken {
+            return Ok(Verdict::Broken { sequence });
+        }
+        let lost: u64 = trail.gaps.iter().map(|gap| gap.last - gap.first + 1).sum();
+        let gaps = trail.gaps.iter().map(|gap| (gap.first, gap.last)).collect();
+        Ok(Verdict::Whole { events: trail.last - lost, head: trail.hash, gaps })
     }
 
     /// Audit events that are missing and that no repair has declared lost. An event that is not what was written ends the search:
