@@ -296,7 +296,7 @@ async fn values_and_batches_larger_than_the_memtable_are_kept_and_survive_reopen
     assert_eq!(transaction.count(range("row", "rox"), None).await.expect("counted"), 5_000);
 }
 
-/// Any byte of a table file that is not what was written is an error, never another value (F-04).
+/// A changed byte of a table file is an error or changes no answer, never another value (F-04).
 #[tokio::test]
 async fn f04_a_byte_that_changed_in_a_file_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -479,7 +479,7 @@ async fn pages(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Up to three transactions at once, any operations in any order.
     #[test]
