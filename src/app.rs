@@ -74,7 +74,7 @@ pub async fn close_stores() {
     crate::store::close_stores().await;
 }
 
-/// Why a store on disk of this process has stopped for good: nothing can be written until it is opened again. `None`: none has.
+/// Returns the fatal error of a store on disk, if there is one: nothing can be written until that store is opened again.
 pub fn engine_stop_reason() -> Option<String> {
     crate::store::engine_stop_reason()
 }

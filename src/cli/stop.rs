@@ -25,7 +25,7 @@ pub(super) async fn serve_until(listening: Listening, requested: impl Future<Out
             () = requested => {}
             reason = engine_stop() => {
                 tracing::error!(error = %reason, "storage engine stopped");
-                // Nobody else sets it.
+                // It is set once, here.
                 let _ = stopped.set(reason);
             }
         }

@@ -52,7 +52,7 @@ impl Damage {
         indexes.chain(dangling).chain(gaps).collect()
     }
 
-    /// What the event of a repair says: each index, reference and gap, as a change of a field.
+    /// Lists each repaired index, reference and gap as a change of a field, for the event of the repair.
     pub(crate) fn changes(&self) -> Vec<FieldChange> {
         let change = |field: String, before, after| FieldChange { field, before, after };
         let indexes = self.indexes.iter().filter(|index| index.can_be_rebuilt()).map(|index| {

@@ -13,7 +13,7 @@ use crate::store::{Bound, DatabaseName, StoreError, uuid};
 pub(super) struct Rule {
     /// The records that break it.
     pub(super) what: &'static str,
-    /// What a repair does with them.
+    /// The action of a repair, for people.
     action: &'static str,
     /// Answers the ids of the records that break it.
     find: &'static str,

@@ -63,7 +63,7 @@ pub enum ConversionError {
     },
 }
 
-/// What happens to a damaged log.
+/// The policy for a damaged log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DamagedLog {
     /// The conversion fails.
@@ -83,9 +83,9 @@ pub enum Started {
 /// A conversion that has begun: the original is locked.
 pub struct Conversion {
     folder: PathBuf,
-    /// What is converted: a copy, beside the original.
+    /// The copy that is converted, beside the original.
     pub copy: PathBuf,
-    /// Where the original is in the end.
+    /// The path of the original after the swap.
     pub original: PathBuf,
     /// Bytes to copy.
     pub bytes: u64,
@@ -148,7 +148,7 @@ impl Conversion {
     /// [`ConversionError::File`].
     pub fn copy(&self, copied: &dyn Fn(u64)) -> Result<(), ConversionError> {
         if self.copy.exists() {
-            // What a kill left of an earlier attempt.
+            // An earlier attempt was killed.
             fs::remove_dir_all(&self.copy).map_err(at(&self.copy))?;
         }
         copy_folder(&self.folder, &self.copy, copied)?;
@@ -172,7 +172,7 @@ impl Conversion {
         let failed = |error: surrealdb_kvs::Error| ConversionError::Engine(error.to_string());
         let rows = rows.map_err(failed)?;
         closed.map_err(failed)?;
-        // What the engine keeps of the old files is no way back; the original is.
+        // The engine keeps old files in the copy; the way back is the original.
         let kept = self.copy.join("_surrealkv_v0_backup");
         fs::remove_dir_all(&kept).map_err(at(&kept))?;
         let owner = fs::metadata(&self.folder).map_err(at(&self.folder))?;

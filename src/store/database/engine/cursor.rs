@@ -61,7 +61,7 @@ impl<'r> Row<'r> {
 /// A position in a range, and buffers that are used again for each batch.
 pub(super) struct Cursor<'a> {
     transaction: &'a DiskTransaction,
-    /// What is left of the range. Empty once the end was reached.
+    /// The rest of the range. Empty once the end was reached.
     range: KeyRange<'a>,
     direction: Direction,
     skip: u32,

@@ -62,7 +62,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// That it could not ask. What a statement says is in the results.
+    /// The engine could not be asked. Errors of statements are in the results.
     pub(in crate::store) async fn query(
         &self,
         text: impl Into<Cow<'_, str>>,
@@ -130,7 +130,7 @@ async fn choose<C: Connection>(
     Ok(())
 }
 
-/// What gives parameters their values: nothing, one with its name, or all of them.
+/// Values of parameters: none, one with its name, or all of them.
 pub(in crate::store) trait Bindings {
     fn into_variables(self) -> Variables;
 }
