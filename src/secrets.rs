@@ -105,7 +105,7 @@ pub fn mailer(config: &Config, public_url: &str) -> Result<Mailer, StartError> {
     let mail = &config.mail;
     let senseless = |setting, reason: String| ConfigError::Senseless { setting, reason };
     let folder = Some(mail.templates_folder.as_path()).filter(|folder| !folder.as_os_str().is_empty());
-    let templates = Templates::new(public_url, &config.sign_in.product_name, folder)
+    let templates = Templates::new(public_url, config.brand(), folder)
         .map_err(|reason| senseless("mail.templates_folder", reason))?;
     let from = mail.from.parse().map_err(|error| senseless("mail.from", format!("{error}")))?;
     let transport = match mail.transport {

@@ -27,6 +27,7 @@ pub use admission::{Admission, AdmissionSettings, LaneSettings};
 use ipnet::IpNet;
 pub use limits::{DirectoryRates, PublicRates};
 
+use crate::domain::brand::Brand;
 use crate::service::Service;
 
 /// What handlers can reach.
@@ -73,6 +74,8 @@ pub struct ApiSettings {
     pub browser_origins: Vec<HeaderValue>,
     /// Where people read about the server.
     pub documentation_url: Option<String>,
+    /// The operator's product, as pages show it.
+    pub brand: Brand,
 }
 
 /// What those who run the server ask, on a listener of its own.

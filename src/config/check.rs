@@ -1,7 +1,7 @@
 //! What makes no sense is refused at the start, by name.
 
 use super::derived::read_network;
-use super::{Config, ConfigError, MailTransport, PasswordConfig, TelemetryConfig};
+use super::{Config, ConfigError, MailTransport, PasswordConfig, SignInConfig, TelemetryConfig};
 use crate::api::AdmissionSettings;
 use crate::crypto::password::Cost;
 use crate::domain::connection::is_private;
@@ -41,6 +41,7 @@ impl Config {
                 return senseless("front_ends", &format!("{id}: '{url}' must be an https URL, or one of this machine"));
             }
         }
+        check_brand(&self.sign_in)?;
         if self.sign_in.step_up_seconds > 3_600 {
             return senseless("sign_in.step_up_seconds", "must be at most 3600");
         }
@@ -104,6 +105,24 @@ pub fn check_store_url(url: &str) -> Result<(), ConfigError> {
         return DiskLocation::parse(url).map(drop).map_err(senseless);
     }
     Err(senseless(format!("must begin with one of {}", known.join(", "))))
+}
+
+/// Checks the addresses that mails and pages show.
+///
+/// # Errors
+///
+/// [`ConfigError::Senseless`] for a logo that is not at an `https` address, and an application at no web address.
+fn check_brand(settings: &SignInConfig) -> Result<(), ConfigError> {
+    let is_at =
+        |text: &str, schemes: &[&str]| reqwest::Url::parse(text).is_ok_and(|url| schemes.contains(&url.scheme()));
+    let senseless = |setting, reason: &str| Err(ConfigError::Senseless { setting, reason: reason.to_owned() });
+    if !settings.logo_url.is_empty() && !is_at(&settings.logo_url, &["https"]) {
+        return senseless("sign_in.logo_url", "must be an https address, such as https://www.example.com/logo.png");
+    }
+    if !settings.application_url.is_empty() && !is_at(&settings.application_url, &["https", "http"]) {
+        return senseless("sign_in.application_url", "must be a web address, such as https://app.example.com");
+    }
+    Ok(())
 }
 
 /// # Errors

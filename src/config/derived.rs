@@ -13,6 +13,7 @@ use super::{
 use crate::api::graphql::GraphqlSettings;
 use crate::api::{AdmissionSettings, ApiSettings, DirectoryRates, PublicRates, server::ServerSettings};
 use crate::crypto::password::Cost;
+use crate::domain::brand::Brand;
 use crate::domain::login::Lifetimes;
 use crate::service::{HashingLimits, Limits, LockoutLimits, ProvisioningLogLimits, SignInSettings};
 use crate::store::{DiskMemory, StoreSettings, is_on_server};
@@ -65,6 +66,16 @@ impl Config {
             reserved_names: self.sign_in.reserved_user_names.clone(),
             front_ends: self.front_ends.clone(),
             mails_per_hour: NonZeroU32::new(self.limits.mails_per_hour),
+        }
+    }
+
+    /// The operator's product, as mails and pages show it. Addresses are normalized: they hold no quotes or angle brackets.
+    pub fn brand(&self) -> Brand {
+        let set = |url: &str| reqwest::Url::parse(url).ok().map(String::from);
+        Brand {
+            product: self.sign_in.product_name.clone(),
+            logo_url: set(&self.sign_in.logo_url),
+            application_url: set(&self.sign_in.application_url),
         }
     }
 
@@ -125,6 +136,7 @@ impl Config {
             slow: Duration::from_millis(self.log.slow_milliseconds),
             browser_origins: self.scim.browser_origins.iter().filter_map(|text| text.parse().ok()).collect(),
             documentation_url: Some(self.server.documentation_url.clone()).filter(|url| !url.is_empty()),
+            brand: self.brand(),
         }
     }
 

@@ -106,6 +106,8 @@ pub struct GraphqlConfig {
 #[expect(missing_docs, reason = "config/default.toml says what each setting does")]
 pub struct SignInConfig {
     pub product_name: String,
+    pub logo_url: String,
+    pub application_url: String,
     pub key_file: PathBuf,
     pub access_token_seconds: u64,
     pub idle_seconds: u64,

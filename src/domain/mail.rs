@@ -1,6 +1,9 @@
 //! A mail that is decided but not yet sent: whom it goes to and what it is about. How it reads is up to templates.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use super::login::Origin;
 
 /// One mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +14,27 @@ pub struct Mail {
     pub name: String,
     /// What it is about.
     pub letter: Letter,
+    /// When it was decided; `None` in mails of earlier versions.
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
+    /// The request that caused it; `None` where no request of a client did.
+    #[serde(default)]
+    pub cause: Option<Cause>,
+}
+
+/// The request that caused a mail, so that its reader can tell whose it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The address it came from.
+    pub ip: Option<String>,
+    /// Its `User-Agent` header.
+    pub user_agent: Option<String>,
+}
+
+impl From<&Origin> for Cause {
+    fn from(origin: &Origin) -> Self {
+        Self { ip: origin.remote_ip(), user_agent: origin.user_agent.clone() }
+    }
 }
 
 /// What a mail is about. Links are made of the configured public URL when it is written, never of a request.

@@ -5,6 +5,7 @@ pub mod actor;
 pub mod api_token;
 pub mod audit;
 pub mod author;
+pub mod brand;
 pub mod caller;
 pub mod connection;
 pub mod cursor;

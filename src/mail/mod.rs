@@ -2,6 +2,7 @@
 
 mod render;
 mod transport;
+mod wording;
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
@@ -79,11 +80,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::mail::Letter;
+    use crate::domain::brand::Brand;
+    use crate::domain::mail::{Cause, Letter};
 
     fn message(name: &str, organization: &str) -> String {
         let from = "Rollcall <no-reply@id.example>".parse().expect("a mailbox");
-        let templates = Templates::new("https://id.example", "Rollcall", None).expect("templates");
+        let templates = Templates::new("https://id.example", Brand::named("Rollcall"), None).expect("templates");
         let mailer = Mailer::new(templates, Transport::Log, from);
         let letter = Letter::Invitation {
             token: "rci_secret".to_owned(),
@@ -92,7 +94,7 @@ mod tests {
             days: 7,
             message: None,
         };
-        let mail = Mail { to: "babs@example.com".to_owned(), name: name.to_owned(), letter };
+        let mail = Mail { to: "babs@example.com".to_owned(), name: name.to_owned(), letter, at: None, cause: None };
         let message = mailer.message(MailId::new(Uuid::nil()), &mail).expect("a message");
         String::from_utf8(message.formatted()).expect("ASCII")
     }
@@ -120,5 +122,64 @@ mod tests {
         assert!(!html.contains("href=\"https://evil"), "{html}");
         assert!(html.contains("&lt;a href"), "{html}");
         assert!(html.contains("https://id.example/invitation?token=rci_secret"), "{html}");
+    }
+
+    fn letters() -> Vec<Letter> {
+        use crate::domain::mail::Notice;
+        let notices = [
+            Notice::PasswordChanged,
+            Notice::AuthenticatorAdded,
+            Notice::AuthenticatorRemoved,
+            Notice::MfaReset,
+            Notice::RecoveryCodesMade,
+            Notice::RecoveryCodeUsed { remaining: 3 },
+            Notice::RecoveryCodeUsed { remaining: 0 },
+            Notice::PrimaryEmailChanged { to: "b…@example.com".to_owned() },
+            Notice::ProfileChanged,
+            Notice::PasswordReset,
+            Notice::NewDevice { user_agent: Some("curl/8.5".to_owned()), ip: Some("192.0.2.7".to_owned()) },
+            Notice::Locked,
+            Notice::ProviderLinked { provider: "Google".to_owned() },
+            Notice::CopyNoticed,
+        ];
+        let token = || "rcx_secret".to_owned();
+        let invitation = Letter::Invitation {
+            token: token(),
+            organization: "Acme".to_owned(),
+            inviter: Some("Ada Lovelace".to_owned()),
+            days: 7,
+            message: Some("See you on Monday.".to_owned()),
+        };
+        let others =
+            [Letter::VerifyEmail { token: token() }, Letter::EmailInUse, Letter::ResetPassword { token: token() }];
+        notices.into_iter().map(|notice| Letter::Notice { notice }).chain(others).chain([invitation]).collect()
+    }
+
+    #[test]
+    fn every_mail_tells_the_same_in_text_and_html_with_when_where_from_and_a_way_on() {
+        let brand = Brand {
+            product: "Example".to_owned(),
+            logo_url: Some("https://www.example.com/logo.png".to_owned()),
+            application_url: Some("https://app.example.com/".to_owned()),
+        };
+        let templates = Templates::new("https://id.example", brand, None).expect("templates");
+        let at = Some("2026-03-01T08:05:00Z".parse().expect("a time"));
+        for letter in letters() {
+            let has_link = !matches!(letter, Letter::Notice { .. } | Letter::EmailInUse);
+            let cause = Some(Cause { ip: Some("192.0.2.7".to_owned()), user_agent: Some("curl/8.5".to_owned()) });
+            let mail = Mail { to: "babs@example.com".to_owned(), name: "Babs".to_owned(), letter, at, cause };
+            let rendered = templates.render(&mail).expect("rendered");
+            assert!(!rendered.subject.is_empty() && rendered.subject.len() <= 78, "{}", rendered.subject);
+            for body in [&rendered.text, &rendered.html] {
+                assert!(body.contains("1 March 2026 at 08:05 UTC"), "when: {body}");
+                assert!(body.contains("babs@example.com") && body.contains("https://app.example.com/"), "{body}");
+                assert_eq!(body.contains("token=rcx_secret"), has_link, "{body}");
+                assert!(!body.contains("{{") && !body.contains("{%"), "{body}");
+            }
+            if matches!(mail.letter, Letter::Notice { .. }) {
+                assert!(rendered.text.contains("192.0.2.7") && rendered.html.contains("192.0.2.7"), "where from");
+            }
+            assert!(rendered.html.contains("src=\"https://www.example.com/logo.png\""), "{}", rendered.html);
+        }
     }
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use minijinja::{AutoEscape, Environment, context};
 use rust_embed::RustEmbed;
 
-use crate::domain::mail::{Letter, Mail, Notice};
+use super::wording::words;
+use crate::domain::brand::Brand;
+use crate::domain::mail::{Cause, Letter, Mail, Notice};
 
 /// The templates that come with the server: `NAME.txt`, whose first line is the subject, and `NAME.html`.
 #[derive(RustEmbed)]
@@ -20,11 +22,11 @@ pub(super) struct Rendered {
     pub(super) html: String,
 }
 
-/// Templates with what they all know: the origin for links, and what the server is called.
+/// Templates with the values that all of them share: the origin for links, and the operator's product.
 pub struct Templates {
     environment: Environment<'static>,
     public_url: String,
-    product: String,
+    brand: Brand,
 }
 
 impl Templates {
@@ -33,7 +35,7 @@ impl Templates {
     /// # Errors
     ///
     /// A sentence about the template that cannot be read.
-    pub fn new(public_url: &str, product: &str, folder: Option<&Path>) -> Result<Self, String> {
+    pub fn new(public_url: &str, brand: Brand, folder: Option<&Path>) -> Result<Self, String> {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|name| match Path::new(name).extension().and_then(OsStr::to_str) {
             Some("html") => AutoEscape::Html,
@@ -49,7 +51,7 @@ impl Templates {
             };
             environment.add_template_owned(name.to_string(), text).map_err(|error| format!("{name}: {error}"))?;
         }
-        Ok(Self { environment, public_url: public_url.to_owned(), product: product.to_owned() })
+        Ok(Self { environment, public_url: public_url.to_owned(), brand })
     }
 
     pub(super) fn render(&self, mail: &Mail) -> Result<Rendered, String> {
@@ -65,10 +67,15 @@ impl Templates {
 
     fn fill(&self, template: &str, mail: &Mail) -> Result<String, String> {
         let template = self.environment.get_template(template).map_err(|error| error.to_string())?;
-        let (link, sentence) = (self.link(&mail.letter), sentence(&mail.letter));
+        let notice = match &mail.letter {
+            Letter::Notice { notice } => Some(words(notice)),
+            _ => None,
+        };
+        let link = self.link(&mail.letter);
         let values = context! {
-            product => self.product, name => unlinkable(&mail.name), link => link, sentence => sentence,
-            letter => unlinkable_names(&mail.letter),
+            name => unlinkable(&mail.name), to => mail.to, link => link, notice => notice,
+            at => mail.at.map(|at| at.format("%-d %B %Y at %H:%M UTC").to_string()), cause => shown_cause(mail),
+            letter => unlinkable_names(&mail.letter), ..minijinja::Value::from_serialize(&self.brand)
         };
         template.render(values).map_err(|error| error.to_string())
     }
@@ -102,45 +109,24 @@ fn unlinkable_names(letter: &Letter) -> Letter {
     }
 }
 
-/// A notice in one sentence.
-fn sentence(letter: &Letter) -> Option<String> {
-    let Letter::Notice { notice } = letter else { return None };
-    Some(match notice {
-        Notice::PasswordChanged => "The password of your account was changed.".to_owned(),
-        Notice::AuthenticatorAdded => "An authenticator app was added to your account.".to_owned(),
-        Notice::AuthenticatorRemoved => "The authenticator app was removed from your account.".to_owned(),
-        Notice::MfaReset => {
-            "An administrator removed the second factors of your account and ended all sign-ins.".to_owned()
+/// The request that caused a mail, as its reader knows it: an address, and a program such as "Firefox 130 on Linux".
+fn shown_cause(mail: &Mail) -> Option<minijinja::Value> {
+    let cause = match &mail.letter {
+        Letter::Notice { notice: Notice::NewDevice { user_agent, ip } } => {
+            Some(Cause { ip: ip.clone(), user_agent: user_agent.clone() })
         }
-        Notice::RecoveryCodesMade => {
-            "New recovery codes were made for your account; the earlier ones stopped working.".to_owned()
-        }
-        Notice::RecoveryCodeUsed { remaining: 0 } => {
-            "The last recovery code of your account was used: make new ones now.".to_owned()
-        }
-        Notice::RecoveryCodeUsed { remaining } => {
-            format!("A recovery code of your account was used; {remaining} are left.")
-        }
-        Notice::PrimaryEmailChanged { to } => format!("The primary address of your account is now {to}."),
-        Notice::ProfileChanged => "An administrator changed the profile of your account.".to_owned(),
-        Notice::PasswordReset => {
-            "An administrator set a temporary password for your account and ended all sign-ins.".to_owned()
-        }
-        Notice::NewDevice { user_agent, ip } => format!(
-            "Your account was used on a device not seen before: {} from {}.",
-            user_agent.as_deref().unwrap_or("an unknown program"),
-            ip.as_deref().unwrap_or("an unknown address"),
-        ),
-        Notice::Locked => {
-            "After too many failed sign-ins your account is locked. Set a new password by mail to open it again."
-                .to_owned()
-        }
-        Notice::ProviderLinked { provider } => {
-            format!("You can sign in to your account with {provider} from now on.")
-        }
-        Notice::CopyNoticed => {
-            "A secret of one of your sign-ins was used twice: somebody may have a copy. That sign-in was ended."
-                .to_owned()
-        }
-    })
+        _ => mail.cause.clone(),
+    }?;
+    let program = cause.user_agent.as_deref().map(|raw| unlinkable(&program(raw)));
+    Some(context! { ip => cause.ip, program })
+}
+
+/// Names the program and the system of a `User-Agent` header; the header itself if they are not known.
+fn program(raw: &str) -> String {
+    let parsed = woothee::parser::Parser::new().parse(raw);
+    match parsed.filter(|agent| agent.name != woothee::woothee::VALUE_UNKNOWN) {
+        Some(agent) if agent.os != woothee::woothee::VALUE_UNKNOWN => format!("{} on {}", agent.name, agent.os),
+        Some(agent) => agent.name.to_owned(),
+        None => raw.to_owned(),
+    }
 }

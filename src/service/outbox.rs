@@ -9,8 +9,8 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::Service;
 use crate::domain::account::Account;
-use crate::domain::login::Login;
-use crate::domain::mail::{Letter, Mail, Notice};
+use crate::domain::login::{Login, Origin};
+use crate::domain::mail::{Cause, Letter, Mail, Notice};
 use crate::domain::{AccountId, Code, Error, MailId, Refusal};
 use crate::mail::{Mailer, SendError};
 use crate::store::{SealedMail, WaitingMail};
@@ -57,7 +57,19 @@ impl MailRates {
 impl Service {
     /// A mail as the store keeps it.
     pub(super) fn seal_mail(&self, to: &str, name: &str, letter: Letter) -> Result<SealedMail, Error> {
-        let mail = Mail { to: to.to_owned(), name: name.to_owned(), letter };
+        self.seal_caused_mail(to, name, letter, None)
+    }
+
+    /// Seals a mail that a request of a client caused: the mail tells when and where it came from.
+    pub(super) fn seal_caused_mail(
+        &self,
+        to: &str,
+        name: &str,
+        letter: Letter,
+        origin: Option<&Origin>,
+    ) -> Result<SealedMail, Error> {
+        let (at, cause) = (Some(self.clock.now()), origin.map(Cause::from));
+        let mail = Mail { to: to.to_owned(), name: name.to_owned(), letter, at, cause };
         let id = MailId::new(self.entropy.id(self.clock.now()));
         let text = serde_json::to_vec(&mail).map_err(|error| Error::Internal(error.into()))?;
         Ok(SealedMail { id, sealed: self.sealer.seal(&context(id), &text, self.entropy.bytes())? })

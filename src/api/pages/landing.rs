@@ -14,13 +14,20 @@ use crate::api::Api;
 use crate::api::forms::{field, form, query};
 use crate::domain::account::Edit;
 use crate::domain::actor::Nobody;
+use crate::domain::brand::Brand;
 use crate::domain::profile::ProfileEdit;
 use crate::domain::{Caller, Code, Error};
 use crate::service::Acceptor;
 
-/// Nothing but our own style sheet, and forms to ourselves.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Allows our own style sheet, the operator's logo, and forms to ourselves.
+fn policy(brand: &Brand) -> String {
+    let logo = brand.logo_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
+    let images = logo.map_or_else(|| "'none'".to_owned(), |url| url.origin().ascii_serialization());
+    format!(
+        "default-src 'none'; style-src 'self'; img-src {images}; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'"
+    )
+}
 
 #[derive(RustEmbed)]
 #[folder = "src/api/pages/templates/"]
@@ -41,18 +48,20 @@ pub(super) async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")], style).into_response()
 }
 
-fn show(status: StatusCode, template: &str, values: Value) -> Response {
+fn show(api: &Api, status: StatusCode, template: &str, values: Value) -> Response {
+    let brand = &api.settings.brand;
+    let values = context! { ..values, ..Value::from_serialize(brand) };
     match PAGES.get_template(template).and_then(|template| template.render(values)) {
-        Ok(html) => page(status, html, POLICY),
+        Ok(html) => page(status, html, &policy(brand)),
         Err(error) => {
-            tracing::error!(%error, template, "a page could not be written");
-            page(StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned(), POLICY)
+            tracing::error!(%error, template, "page not rendered");
+            page(StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned(), &policy(brand))
         }
     }
 }
 
-/// A link that is no good, or a store that is away.
-pub(super) fn failed(error: &Error) -> Response {
+/// Shows why a link or a form did not work, and what to do.
+pub(super) fn failed(api: &Api, error: &Error) -> Response {
     let status = match error {
         Error::Refused(_) => StatusCode::BAD_REQUEST,
         Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -67,11 +76,17 @@ pub(super) fn failed(error: &Error) -> Response {
         }
         error => sentence(&error.to_string()),
     };
-    show(status, "done.html", context! { title => "That did not work", text })
+    let title = match error {
+        Error::Unauthenticated => "You have an account already",
+        Error::Refused(_) => "This link does not work",
+        Error::RateLimited { .. } => "Too many attempts",
+        _ => "Something went wrong",
+    };
+    show(api, status, "done.html", context! { title, text, is_problem => true })
 }
 
-fn done(title: &str, text: &str) -> Response {
-    show(StatusCode::OK, "done.html", context! { title, text })
+fn done(api: &Api, title: &str, text: &str) -> Response {
+    show(api, StatusCode::OK, "done.html", context! { title, text })
 }
 
 /// Our messages begin small and end without a full stop.
@@ -85,8 +100,8 @@ pub(super) async fn verify_email(State(api): State<Api>, request: Request) -> Re
     let fields = query(&request);
     let token = field(&fields, "token");
     match api.service.check_verification_link(token).await {
-        Ok(email) => show(StatusCode::OK, "verify_email.html", context! { token, address => email.address }),
-        Err(error) => failed(&error),
+        Ok(email) => show(&api, StatusCode::OK, "verify_email.html", context! { token, address => email.address }),
+        Err(error) => failed(&api, &error),
     }
 }
 
@@ -96,8 +111,10 @@ pub(super) async fn verified(State(api): State<Api>, request: Request) -> Respon
         api.service.verify_email(field(&fields, "token"), &origin).await
     };
     match outcome.await {
-        Ok(email) => done("Address verified", &format!("{} is verified. You can close this page.", email.address)),
-        Err(error) => failed(&error),
+        Ok(email) => {
+            done(&api, "Address confirmed", &format!("{} is verified: you can sign in with it.", email.address))
+        }
+        Err(error) => failed(&api, &error),
     }
 }
 
@@ -105,24 +122,26 @@ pub(super) async fn reset_password(State(api): State<Api>, request: Request) -> 
     let fields = query(&request);
     let token = field(&fields, "token");
     match api.service.check_reset_link(token).await {
-        Ok(()) => show(StatusCode::OK, "reset_password.html", context! { token }),
-        Err(error) => failed(&error),
+        Ok(()) => show(&api, StatusCode::OK, "reset_password.html", context! { token }),
+        Err(error) => failed(&api, &error),
     }
 }
 
 pub(super) async fn password_set(State(api): State<Api>, request: Request) -> Response {
     let (fields, origin) = match form(&api, request).await {
         Ok(read) => read,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(&api, &error),
     };
     let token = field(&fields, "token");
     match api.service.complete_password_reset(token, field(&fields, "password"), &origin).await {
-        Ok(_) => done("Password set", "Sign in with your new password. All other sign-ins were ended."),
+        Ok(_) => {
+            done(&api, "Password set", "You can sign in with your new password. You were signed out everywhere else.")
+        }
         Err(error) if is_about_password(&error) => {
             let problem = sentence(&error.to_string());
-            show(StatusCode::BAD_REQUEST, "reset_password.html", context! { token, problem })
+            show(&api, StatusCode::BAD_REQUEST, "reset_password.html", context! { token, problem })
         }
-        Err(error) => failed(&error),
+        Err(error) => failed(&api, &error),
     }
 }
 
@@ -138,7 +157,7 @@ pub(super) async fn invitation(State(api): State<Api>, request: Request) -> Resp
 
 async fn show_invitation(api: &Api, token: &str, status: StatusCode, problem: Option<String>) -> Response {
     match api.service.preview_invitation(token).await {
-        Ok(preview) if preview.is_sign_in_required => failed(&Error::Unauthenticated),
+        Ok(preview) if preview.is_sign_in_required => failed(api, &Error::Unauthenticated),
         Ok(preview) => {
             let values = context! {
                 token, problem,
@@ -150,22 +169,22 @@ async fn show_invitation(api: &Api, token: &str, status: StatusCode, problem: Op
                 provider => preview.connection.map(|connection| connection.display_name),
                 min_length => preview.policy.password_min_length,
             };
-            show(status, "invitation.html", values)
+            show(api, status, "invitation.html", values)
         }
-        Err(error) => failed(&error),
+        Err(error) => failed(api, &error),
     }
 }
 
 pub(super) async fn answered(State(api): State<Api>, request: Request) -> Response {
     let (fields, origin) = match form(&api, request).await {
         Ok(read) => read,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(&api, &error),
     };
     let token = field(&fields, "token");
     if field(&fields, "answer") == "decline" {
         return match api.service.decline_invitation(token, &origin).await {
-            Ok(_) => done("Invitation declined", "You will not be asked again by this invitation."),
-            Err(error) => failed(&error),
+            Ok(_) => done(&api, "Invitation declined", "The invitation has ended. You can close this page."),
+            Err(error) => failed(&api, &error),
         };
     }
     let name = Some(field(&fields, "name").trim()).filter(|name| !name.is_empty());
@@ -186,14 +205,18 @@ pub(super) async fn answered(State(api): State<Api>, request: Request) -> Respon
                 drop(api.service.sign_out(None, Some(&refresh), caller.origin()).await);
             }
             done(
+                &api,
                 "Welcome",
-                &format!("You belong to {} now. Sign in with your address and password.", joined.organization.name),
+                &format!(
+                    "You are now a member of {}. Sign in with your address and password.",
+                    joined.organization.name
+                ),
             )
         }
         Err(error) if is_about_password(&error) => {
             let problem = sentence(&error.to_string());
             show_invitation(&api, token, StatusCode::BAD_REQUEST, Some(problem)).await
         }
-        Err(error) => failed(&error),
+        Err(error) => failed(&api, &error),
     }
 }

@@ -28,12 +28,11 @@ pub(super) fn routes() -> Router<Api> {
 }
 
 /// A page that may load what `policy` says from this origin, is in no frame, and tells nobody where one came from.
-fn page(status: StatusCode, html: String, policy: &'static str) -> Response {
+fn page(status: StatusCode, html: String, policy: &str) -> Response {
     let mut response = (status, html).into_response();
     let headers = response.headers_mut();
     for (name, value) in [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, policy),
         (REFERRER_POLICY, "no-referrer"),
         (X_FRAME_OPTIONS, "DENY"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -42,5 +41,7 @@ fn page(status: StatusCode, html: String, policy: &'static str) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    let strictest = HeaderValue::from_static("default-src 'none'");
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_str(policy).unwrap_or(strictest));
     response
 }

@@ -34,7 +34,7 @@ pub(super) async fn authorize(State(api): State<Api>, request: Request) -> Respo
         counted?;
         api.service.begin_provider_sign_in(&wanted).await
     };
-    send_on(outcome.await)
+    send_on(&api, outcome.await)
 }
 
 /// `GET /oauth/callback/{organization}/{connection}`
@@ -57,7 +57,7 @@ pub(super) async fn callback(
     };
     let counted = counted(&api, &request);
     let outcome = async { api.service.finish_provider_sign_in(&answer, &counted?).await };
-    send_on(outcome.await)
+    send_on(&api, outcome.await)
 }
 
 /// Where the request comes from; it counts as an attempt of its address.
@@ -67,7 +67,7 @@ fn counted(api: &Api, request: &Request) -> Result<Origin, Error> {
     Ok(origin)
 }
 
-fn send_on(outcome: Result<String, Error>) -> Response {
+fn send_on(api: &Api, outcome: Result<String, Error>) -> Response {
     let location = match outcome {
         Ok(url) => HeaderValue::try_from(url).map_err(|error| Error::Internal(error.into())),
         Err(error) => Err(error),
@@ -81,6 +81,6 @@ fn send_on(outcome: Result<String, Error>) -> Response {
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
             response
         }
-        Err(error) => failed(&error),
+        Err(error) => failed(api, &error),
     }
 }
