@@ -1,6 +1,6 @@
 //! Where a request comes from, and the credential it carries.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::Request;
 use axum::http::HeaderMap;
@@ -14,24 +14,42 @@ use crate::domain::login::Origin;
 /// The longest `User-Agent` that is kept, in characters.
 const USER_AGENT_LENGTH: usize = 512;
 
-/// The peer, or whom a trusted proxy speaks for: the last address in `X-Forwarded-For` that is not a trusted proxy
-/// itself. What anybody else writes there is not looked at (AU-06).
+/// Returns the peer, or the client that a trusted proxy speaks for (AU-06).
 pub(super) fn origin(api: &Api, request: &Request, id: &str) -> Origin {
-    let trusted = |ip: IpAddr| api.settings.trusted_proxies.iter().any(|network| network.contains(&ip.to_canonical()));
+    let trusted = |ip: IpAddr| api.settings.trusted_proxies.iter().any(|network| network.contains(&ip));
     let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip().to_canonical());
-    let ip = match peer {
-        Some(peer) if trusted(peer) => {
-            let values = request.headers().get_all("x-forwarded-for");
-            let text: Vec<&str> = values.iter().filter_map(|value| value.to_str().ok()).collect();
-            let joined = text.join(",");
-            let hops: Vec<IpAddr> = joined.split(',').filter_map(|hop| hop.trim().parse().ok()).collect();
-            hops.into_iter().rev().find(|hop| !trusted(*hop)).or(Some(peer))
-        }
-        peer => peer,
-    };
+    // From the right: the proxy nearest to us wrote last. A value that is no text is one hop that cannot be read.
+    let values = request.headers().get_all("x-forwarded-for").iter().rev();
+    let hops = values.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+    let ip = peer.map(|peer| client_address(peer, hops, trusted));
     let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
     let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect();
     Origin { ip, user_agent: user_agent.map(plain), request: Some(id.to_owned()) }
+}
+
+/// Follows the hops of `X-Forwarded-For`, nearest first, as long as each is a trusted proxy, and returns the last address
+/// that was read.
+///
+/// A hop that cannot be read ends the walk: everything behind it is the word of a client.
+fn client_address<'h>(
+    peer: IpAddr,
+    mut hops: impl Iterator<Item = &'h str>,
+    trusted: impl Fn(IpAddr) -> bool,
+) -> IpAddr {
+    let mut address = peer;
+    while trusted(address) {
+        let Some(hop) = hops.next().and_then(read_hop) else { break };
+        address = hop;
+    }
+    address
+}
+
+/// Reads one hop: `203.0.113.7`, `203.0.113.7:4431`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4431`.
+fn read_hop(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::from);
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    text.parse().ok().or_else(bracketed).or_else(with_port).map(|ip: IpAddr| ip.to_canonical())
 }
 
 /// The bearer token, if one is sent; whatever else is in the header is none.
@@ -49,4 +67,81 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, ()> {
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     let is_bearer = scheme.eq_ignore_ascii_case("bearer");
     Ok(Some(SecretString::from(if is_bearer { token.trim() } else { "" })))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PROXY: [u8; 4] = [10, 0, 0, 1];
+
+    fn trusted(ip: IpAddr) -> bool {
+        matches!(ip, IpAddr::V4(v4) if v4.octets()[0] == 10)
+    }
+
+    fn client(header: &str) -> String {
+        client_address(PROXY.into(), header.rsplit(','), trusted).to_string()
+    }
+
+    /// S-14.
+    #[test]
+    fn a_hop_with_a_port_is_the_client() {
+        for (header, expected) in [
+            ("9.9.9.9, 203.0.113.7", "203.0.113.7"),
+            ("9.9.9.9, 203.0.113.7:4431", "203.0.113.7"),
+            ("9.9.9.9, [2001:db8::1]", "2001:db8::1"),
+            ("9.9.9.9, [2001:db8::1]:443", "2001:db8::1"),
+            ("9.9.9.9, 2001:db8::1", "2001:db8::1"),
+            ("9.9.9.9, ::ffff:203.0.113.7", "203.0.113.7"),
+            ("9.9.9.9, 203.0.113.7, 10.0.0.2:80, ::ffff:10.0.0.3", "203.0.113.7"),
+            ("10.0.0.4, 10.0.0.3", "10.0.0.4"),
+        ] {
+            assert_eq!(client(header), expected, "{header}");
+        }
+    }
+
+    /// S-14.
+    #[test]
+    fn behind_a_hop_that_cannot_be_read_nothing_is_believed() {
+        for (header, expected) in [
+            ("9.9.9.9, unknown", "10.0.0.1"),
+            ("9.9.9.9, unknown, 10.0.0.2", "10.0.0.2"),
+            ("9.9.9.9,", "10.0.0.1"),
+            ("9.9.9.9, 203.0.113.7:99999", "10.0.0.1"),
+            ("9.9.9.9, [203.0.113.7]", "10.0.0.1"),
+            ("9.9.9.9, _hidden, 10.0.0.2", "10.0.0.2"),
+            ("", "10.0.0.1"),
+        ] {
+            assert_eq!(client(header), expected, "{header}");
+        }
+    }
+
+    proptest! {
+        /// S-14: a client writes what it likes; its proxy appends the address it sees, in any form.
+        #[test]
+        fn no_client_chooses_its_address(
+            said in "[0-9a-f.:, \\[\\]x]{0,60}",
+            seen in prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)],
+            port in prop::option::of(any::<u16>()),
+            proxies in 0_u8..4,
+        ) {
+            let seen = seen.to_canonical();
+            prop_assume!(!trusted(seen));
+            let appended = match (seen, port) {
+                (ip, Some(port)) => SocketAddr::new(ip, port).to_string(),
+                (ip, None) => ip.to_string(),
+            };
+            let hops: String = (0..proxies).map(|number| format!(", 10.0.1.{number}:80")).collect();
+            prop_assert_eq!(client(&format!("{said}, {appended}{hops}")), seen.to_string());
+        }
+
+        /// S-14: without a word of a trusted proxy the peer is the client.
+        #[test]
+        fn a_peer_that_is_no_proxy_is_the_client(said in ".{0,60}") {
+            let peer = IpAddr::from([203, 0, 113, 7]);
+            prop_assert_eq!(client_address(peer, said.rsplit(','), trusted), peer);
+        }
+    }
 }
