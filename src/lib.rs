@@ -24,6 +24,7 @@ pub mod crypto;
 pub mod domain;
 pub mod mail;
 pub mod openid;
+mod rates;
 mod secrets;
 pub mod service;
 pub mod store;

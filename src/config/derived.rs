@@ -15,7 +15,7 @@ use crate::api::{AdmissionSettings, ApiSettings, DirectoryRates, PublicRates, se
 use crate::crypto::password::Cost;
 use crate::domain::brand::Brand;
 use crate::domain::login::Lifetimes;
-use crate::service::{HashingLimits, Limits, LockoutLimits, ProvisioningLogLimits, SignInSettings};
+use crate::service::{HashingLimits, Limits, LockoutLimits, MailLimits, ProvisioningLogLimits, SignInSettings};
 use crate::store::{DiskMemory, StoreSettings, is_on_server};
 
 /// Writes at once for each processor, where the store is in this process: some of them wait for the disk.
@@ -65,7 +65,11 @@ impl Config {
             },
             reserved_names: self.sign_in.reserved_user_names.clone(),
             front_ends: self.front_ends.clone(),
-            mails_per_hour: NonZeroU32::new(self.limits.mails_per_hour),
+            mails: MailLimits {
+                to_address_per_hour: NonZeroU32::new(self.limits.mails_per_hour),
+                of_organization_per_day: NonZeroU32::new(self.limits.organization_mails_per_day),
+                invitations_per_day: NonZeroU32::new(self.limits.organization_invitations_per_day),
+            },
         }
     }
 

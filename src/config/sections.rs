@@ -74,6 +74,8 @@ pub struct LimitsConfig {
     pub caller_requests_per_minute: u32,
     pub sign_in_attempts_per_minute: u32,
     pub mails_per_hour: u32,
+    pub organization_mails_per_day: u32,
+    pub organization_invitations_per_day: u32,
     pub trusted_proxies: Vec<String>,
 }
 

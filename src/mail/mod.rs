@@ -2,6 +2,7 @@
 
 mod render;
 mod transport;
+mod unlinkable;
 mod wording;
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};

@@ -6,6 +6,7 @@ use std::path::Path;
 use minijinja::{AutoEscape, Environment, context};
 use rust_embed::RustEmbed;
 
+use super::unlinkable::unlinkable;
 use super::wording::words;
 use crate::domain::brand::Brand;
 use crate::domain::mail::{Cause, Letter, Mail, Notice};
@@ -89,11 +90,6 @@ impl Templates {
         };
         Some(format!("{}/{path}?token={token}", self.public_url))
     }
-}
-
-/// A name that no mail program makes a link of (EM-03).
-fn unlinkable(name: &str) -> String {
-    name.replace("://", ": //").replace("www.", "www .")
 }
 
 fn unlinkable_names(letter: &Letter) -> Letter {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::unlinkable::unlinkable;
 use crate::domain::mail::Notice;
 
 /// A notice in words. The headline is the subject, too.
@@ -66,7 +67,7 @@ pub(super) fn words(notice: &Notice) -> Words {
             "There were too many failed sign-ins to your account, so it is locked.".to_owned(),
         ),
         Notice::ProviderLinked { provider } => {
-            ("You can sign in in a new way", format!("You can sign in to your account with {provider} from now on."))
+            ("You can sign in in a new way", format!("You can sign in to your account with {} from now on.", unlinkable(provider)))
         }
         Notice::CopyNoticed => (
             "One of your sign-ins was ended",

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Service;
 use super::attempts::Attempts;
 use super::emails::NewAddress;
+use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::masked;
 use super::profile::UpdateMe;
 use super::references::{UserRef, check_version};
@@ -119,9 +120,6 @@ impl Service {
             }
         }
         let email = update.email.as_deref().map(Email::parse).transpose()?;
-        if let Some(email) = &email {
-            self.mail_rates.check(email.key())?;
-        }
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             match self.try_update_user(caller, who, &update, email.as_ref()).await {
@@ -176,6 +174,9 @@ impl Service {
             Some(email) => self.plan_switch(&store, &before, account.as_ref(), &known, email).await?,
             None => Switch::Stays,
         };
+        if let (Switch::New(_), Some(email)) = (&plan, email) {
+            self.mail_rates.take(MailPurpose::Verification, &MailAsker::managing(caller), email.key())?;
+        }
         if let Some(address) = plan.address(email) {
             let edit = ProfileEdit { email: Some(address.to_owned()), ..ProfileEdit::default() };
             after = after.edited(&edit, writer)?;

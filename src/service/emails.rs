@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Service;
 use super::attempts::Attempts;
 use super::editing::managed_by_connection;
+use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::{bad_link, home_of, masked};
 use super::references::UserRef;
 use crate::domain::account::{Account, EmailAddress, EmailSource, MOST_EMAILS};
@@ -87,15 +88,15 @@ impl Service {
         let person = caller.require_login()?.0.clone();
         let email = Email::parse(address)?;
         let user = self.find_target(caller, who, Permission::UserAccessManage).await?;
-        let (account, source) = if user.id == person.user.id {
-            (person.account.id, EmailSource::Oneself)
+        let (account, source, asker) = if user.id == person.user.id {
+            (person.account.id, EmailSource::Oneself, MailAsker::Account(person.account.id))
         } else {
             let account = self.managed_account(caller, &user).await?;
             let missing = || Refusal::new(Code::IllegalTransition, "that user has no account yet").at("user");
             self.check_address_free(&self.store.organization(person.organization.id).await?, &email).await?;
-            (account.ok_or_else(missing)?, EmailSource::Admin)
+            (account.ok_or_else(missing)?, EmailSource::Admin, MailAsker::managing(caller))
         };
-        self.mail_rates.check(email.key())?;
+        self.mail_rates.take(MailPurpose::Verification, &asker, email.key())?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             match self.try_add_email(caller, account, &user, &email, source).await {
@@ -215,7 +216,7 @@ impl Service {
         if email.verified.is_some() {
             return Err(Refusal::new(Code::IllegalTransition, "that address is verified already").at("emailId").into());
         }
-        self.mail_rates.check(&email.key)?;
+        self.mail_rates.take(MailPurpose::Verification, &MailAsker::Account(person.account.id), &email.key)?;
         let secret = self.secret(SecretKind::Verify);
         let taken = self.store.identity().find_verified_email(&email.key).await?;
         let letter = match &taken {

@@ -36,6 +36,7 @@ impl Service {
             {
                 tracing::warn!(error = %error, "deleted users could not be destroyed");
             }
+            self.mail_rates.forget_unused();
             tokio::time::sleep(EVERY).await;
         }
     }

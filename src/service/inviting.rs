@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
+use super::mail_rates::{MailAsker, MailPurpose};
 use super::references::{GroupRef, RoleRef, UserRef, check_count, check_may_give};
 use super::roles::role_keys;
 use crate::domain::account::{Edit, check_locale};
@@ -224,7 +225,7 @@ impl Service {
             return Err(refusal.with("max", MESSAGE).into());
         }
         let connection = self.wanted_connection(sending, &draft.connection).await?;
-        self.mail_rates.check(draft.email.key())?;
+        self.mail_rates.take(MailPurpose::Invitation, &MailAsker::managing(caller), draft.email.key())?;
         let writer = self.writer(caller);
         let days = draft.days.unwrap_or(sending.policy.invitation_days);
         let invitation = Invitation {
@@ -428,7 +429,7 @@ impl Service {
             }
             let references: Vec<RoleRef> = before.roles.iter().cloned().map(RoleRef::Key).collect();
             check_may_give(caller, &self.find_roles_by(&sending.store, &references).await?, "invitationId")?;
-            self.mail_rates.check(&before.email_key)?;
+            self.mail_rates.take(MailPurpose::Invitation, &MailAsker::managing(caller), &before.email_key)?;
             let writer = self.writer(caller);
             let days = days.unwrap_or(sending.policy.invitation_days);
             let after = Invitation {

@@ -6,6 +6,7 @@ use super::Service;
 use super::attempts::Attempts;
 use super::connecting::{Declined, denied};
 use super::login::Arriving;
+use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::masked;
 use crate::domain::account::{Account, EmailAddress, EmailSource, Joined, Membership, MembershipSource, Settings};
 use crate::domain::audit::{AuditEvent, Change, EventKind};
@@ -248,7 +249,7 @@ impl Service {
         if self.store.identity().find_domain(domain).await?.is_some() {
             return Err(denied("your address belongs to another organization: sign in there"));
         }
-        self.mail_rates.check(&address.key)?;
+        self.mail_rates.take(MailPurpose::Verification, &MailAsker::Visitor(visit.organization), &address.key)?;
         Ok(self.verification_mail(address, user.display_name())?)
     }
 

@@ -26,6 +26,7 @@ mod local_groups;
 mod lockout;
 mod login;
 mod logins;
+mod mail_rates;
 mod mappings;
 mod me;
 mod members;
@@ -52,7 +53,6 @@ mod user_list;
 mod users;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use scim::filter::{self, Filter};
@@ -79,6 +79,7 @@ pub use local_groups::{LocalGroupDraft, LocalGroupEdit};
 pub use lockout::LockoutLimits;
 pub use login::{IssuedChallenge, PasswordSignIn, SignInOutcome, SignedIn, Who};
 pub use logins::{Switched, TrustEnded};
+pub use mail_rates::MailLimits;
 pub use mappings::{MappingWish, MappingsSet};
 pub use me::MfaState;
 pub use organizations::NewOwner;
@@ -116,7 +117,7 @@ use attempts::Lanes;
 use hashing::Hashing;
 use keys::Keys;
 use known::KnownAnswers;
-use outbox::MailRates;
+use mail_rates::MailRates;
 use session::KnownPeople;
 use signing_in::KnownTokens;
 
@@ -165,8 +166,8 @@ pub struct SignInSettings {
     pub reserved_names: Vec<String>,
     /// Front ends that may sign people in through login providers: where each may be sent back, by its id.
     pub front_ends: BTreeMap<String, Vec<String>>,
-    /// Mails to one address an hour; none: no limit.
-    pub mails_per_hour: Option<NonZeroU32>,
+    /// How many mails may be asked for.
+    pub mails: MailLimits,
 }
 
 /// What a service stands on.
@@ -226,7 +227,7 @@ impl Service {
     pub fn new(foundation: Foundation, limits: Limits, settings: SignInSettings) -> Self {
         let Foundation { store, clock, entropy, sealer } = foundation;
         let hashing = Hashing::new(settings.hashing, entropy.bytes());
-        let mail_rates = MailRates::new(settings.mails_per_hour);
+        let mail_rates = MailRates::new(settings.mails);
         Self {
             store,
             clock,

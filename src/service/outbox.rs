@@ -1,17 +1,14 @@
 //! Mails: sealed into the change they are about, sent later, at least once, with longer and longer waits (D-04).
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::Service;
 use crate::domain::account::Account;
 use crate::domain::login::{Login, Origin};
 use crate::domain::mail::{Cause, Letter, Mail, Notice};
-use crate::domain::{AccountId, Code, Error, MailId, Refusal};
+use crate::domain::{AccountId, Error, MailId};
 use crate::mail::{Mailer, SendError};
 use crate::store::{SealedMail, WaitingMail};
 
@@ -26,33 +23,6 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::hours(6);
 const GIVE_UP: TimeDelta = TimeDelta::hours(24);
 /// How long to sleep when nothing is said to be due: another node may have written a mail.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
-
-/// Mails to one address, whoever asks for them (IN-09).
-pub(super) struct MailRates {
-    limiter: Option<DefaultKeyedRateLimiter<String>>,
-    clock: DefaultClock,
-}
-
-impl MailRates {
-    /// So many an hour, with bursts of as many; none: no limit.
-    pub(super) fn new(per_hour: Option<NonZeroU32>) -> Self {
-        Self { limiter: per_hour.map(|rate| RateLimiter::keyed(Quota::per_hour(rate))), clock: DefaultClock::default() }
-    }
-
-    /// Counts a mail to this address.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] with `RATE_LIMITED` and how long to wait.
-    pub(super) fn check(&self, address: &str) -> Result<(), Error> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
-        limiter.check_key(&address.to_owned()).map_err(|until| {
-            let wait = until.wait_time_from(self.clock.now()).as_secs() + 1;
-            let refusal = Refusal::new(Code::RateLimited, "too many mails to that address: wait and try again");
-            refusal.with("retryAfterSeconds", wait).into()
-        })
-    }
-}
 
 impl Service {
     /// A mail as the store keeps it.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
+use super::mail_rates::{MailAsker, MailPurpose};
 use super::references::UserRef;
 use super::session::NewSession;
 use crate::domain::account::{ChangeReason, PasswordRecord};
@@ -220,7 +221,8 @@ impl Service {
     /// [`Error::Refused`] with `INVALID_EMAIL`, `RATE_LIMITED`.
     pub fn request_password_reset(self: &std::sync::Arc<Self>, address: &str, origin: &Origin) -> Result<(), Error> {
         let email = Email::parse(address)?;
-        self.mail_rates.check(email.key())?;
+        let asker = MailAsker::Anonymous(origin.network());
+        self.mail_rates.take(MailPurpose::PasswordReset, &asker, email.key())?;
         let (service, origin) = (self.clone(), origin.clone());
         let wait = self.entropy.jitter(RESET_WAITS);
         tokio::spawn(async move {
@@ -236,6 +238,10 @@ impl Service {
         let Some(found) = self.store.identity().find_verified_email(email.key()).await? else { return Ok(()) };
         let Some(credentials) = self.store.identity().find_credentials(found.account).await? else { return Ok(()) };
         if credentials.password.is_none() {
+            return Ok(());
+        }
+        if !self.mail_rates.may_send_anonymously(email.key()) {
+            tracing::warn!(account = %found.account, "too many reset links were asked for from many networks: none is sent");
             return Ok(());
         }
         let (secret, link) = self.reset_link(found.account);
@@ -441,7 +447,7 @@ impl Service {
         let emails = self.store.identity().list_emails(account).await?;
         let verified = emails.iter().filter(|email| email.verified.is_some());
         let email = verified.max_by_key(|email| email.is_primary).ok_or_else(unverified)?;
-        self.mail_rates.check(&email.key)?;
+        self.mail_rates.take(MailPurpose::PasswordReset, &MailAsker::managing(caller), &email.key)?;
         let (secret, link) = self.reset_link(account);
         let letter = Letter::ResetPassword { token: secret.expose().to_owned() };
         let mail = self.seal_mail(&email.address, user.display_name(), letter)?;

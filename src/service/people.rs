@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Service;
 use super::attempts::Attempts;
 use super::inviting::PreparedInvitation;
+use super::mail_rates::{MailAsker, MailPurpose};
 use super::references::{GroupRef, RoleRef, check_may_give};
 use super::roles::role_keys;
 use crate::crypto::password as hashes;
@@ -112,9 +113,6 @@ impl Service {
         let name = name.ok_or_else(|| combination("give an email, a userName, or both"))?;
         let name = UserName::parse(name, &self.settings.reserved_names)?;
         wanted.profile.check()?;
-        if let Some(email) = email.as_ref().filter(|_| wanted.credentials.is_some()) {
-            self.mail_rates.check(email.key())?;
-        }
         let store = self.store.organization(organization).await?;
         let roles = self.find_roles_by(&store, &wanted.roles).await?;
         check_may_give(caller, &roles, "roles")?;
@@ -124,6 +122,9 @@ impl Service {
         let user = self.person(caller, &wanted, &name, email.as_ref())?;
         let entry = self.entry(organization, &store, &user, &wanted, email.as_ref()).await?;
         let user = User { account: entry.as_ref().map(|entry| entry.account.id), ..user };
+        if let Some(email) = email.as_ref().filter(|_| entry.is_some()) {
+            self.mail_rates.take(MailPurpose::Verification, &MailAsker::managing(caller), email.key())?;
+        }
         let prepared = if wanted.send_invitation { Some(self.prepare_for(caller, &user).await?) } else { None };
         loop {
             if let Some(email) = &email {

@@ -16,6 +16,7 @@ use crate::domain::{Actor, Author, Caller, Code, Error, OrganizationId, Permissi
 use crate::store::{AccountEnd, Departure, EmailChange, OwnerWatch, Remains};
 
 use super::emails::NewAddress;
+use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::masked;
 use super::references::check_version;
 
@@ -95,9 +96,8 @@ impl Service {
         caller.require(Permission::UserSelfProfileWrite)?;
         let update = self.checked(caller, update)?;
         let email = update.email.as_deref().map(Email::parse).transpose()?;
-        if let Some(email) = &email {
+        if email.is_some() {
             caller.require_login()?;
-            self.mail_rates.check(email.key())?;
         }
         let mut attempts = Attempts::new(&self.entropy);
         loop {
@@ -289,6 +289,8 @@ impl Service {
             Some(own) if own.verified.is_some() => return Ok(EmailPlan::Known(own)),
             _ => {}
         }
+        let asker = MailAsker::Account(person.account.id);
+        self.mail_rates.take(MailPurpose::Verification, &asker, email.key())?;
         let new = self.plan_address(person.account.id, &person.user, email, EmailSource::Oneself, true).await?;
         Ok(if person.policy.email_change_is_immediate {
             EmailPlan::AtOnce(new.primary())

@@ -30,6 +30,7 @@ mod graphql_sessions;
 mod graphql_users;
 mod hostile;
 mod layers;
+mod limits;
 mod nodes;
 mod operations;
 mod parity;

@@ -1,0 +1,78 @@
+//! Bounds that one client, one person or one organization meets, and that nobody else feels.
+
+use serde_json::{Value, json};
+
+use crate::support::person::first_code;
+use crate::support::{Person, TestApp};
+
+fn invitation(email: &str) -> Value {
+    json!({"invitations": [{"email": email, "name": "New Hire", "roles": [], "connection": null}]})
+}
+
+/// The code with which an invitation of this address is refused; empty, if it is sent.
+async fn invited(person: &Person, email: &str) -> String {
+    let payload = person.done("invite", invitation(email), "results { userErrors { code } }").await;
+    first_code(&payload["results"][0]).to_owned()
+}
+
+/// S-12.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_signed_in_keeps_no_administrator_from_sending_mail() {
+    let app = TestApp::start_configured(|config| config.limits.mails_per_hour = 2).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    let member = app.member(acme.id, "member@acme.example", &[]).await;
+    for email in ["new.hire@acme.example", "member@acme.example"] {
+        let ask = json!({ "email": email });
+        for _ in 0..2 {
+            owner.signed_out().done("requestPasswordReset", ask.clone(), "clientMutationId").await;
+        }
+        assert_eq!(owner.signed_out().refused("requestPasswordReset", ask).await, "RATE_LIMITED");
+    }
+    assert_eq!(invited(&owner, "new.hire@acme.example").await, "");
+    let user = json!({"user": {"email": member.email}});
+    owner.done("sendPasswordReset", user, "clientMutationId").await;
+    owner
+        .done("updateUser", json!({"user": {"email": member.email}, "email": "new.hire@else.example"}), "user { id }")
+        .await;
+}
+
+/// S-12: each mail purpose has its own bucket, and so has each organization.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_organization_uses_up_nothing_of_another() {
+    let app = TestApp::start_configured(|config| config.limits.mails_per_hour = 1).await;
+    let (acme, globex) = (app.owned("acme").await, app.owned("globex").await);
+    let (acme, globex) = (acme.owner.sign_in().await, globex.owner.sign_in().await);
+    assert_eq!(invited(&acme, "guest@else.example").await, "");
+    assert_eq!(invited(&globex, "guest@else.example").await, "");
+}
+
+/// S-12: what is refused before a mail is sent counts for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_change_an_address_takes_nothing_from_those_who_may() {
+    let app = TestApp::start_configured(|config| config.limits.mails_per_hour = 1).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    let member = app.member(acme.id, "member@acme.example", &[]).await;
+    let other = app.member(acme.id, "other@acme.example", &[]).await.sign_in().await;
+    let change = json!({"user": {"email": member.email}, "email": "new@acme.example"});
+    for _ in 0..3 {
+        other.try_mutate("updateUser", change.clone(), "user { id }").await;
+    }
+    owner.done("updateUser", change, "user { id }").await;
+}
+
+/// L-10.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_sends_so_many_invitations_a_day() {
+    let app = TestApp::start_configured(|config| config.limits.organization_invitations_per_day = 2).await;
+    let (acme, globex) = (app.owned("acme").await, app.owned("globex").await);
+    let (acme, globex) = (acme.owner.sign_in().await, globex.owner.sign_in().await);
+    let sent = [
+        invited(&acme, "a@else.example").await,
+        invited(&acme, "b@else.example").await,
+        invited(&acme, "c@else.example").await,
+        invited(&globex, "c@else.example").await,
+    ];
+    assert_eq!(sent, ["", "", "RATE_LIMITED", ""]);
+}
