@@ -14,7 +14,7 @@ use crate::domain::Error;
 use crate::domain::login::Origin;
 
 /// A form has a secret, a password and a few names.
-const FORM_BYTES: usize = 16 * 1024;
+pub(super) const FORM_BYTES: usize = 16 * 1024;
 
 /// Fields by name; of several with one name the last.
 pub(super) type Fields = HashMap<String, String>;

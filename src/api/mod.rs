@@ -1,6 +1,7 @@
 //! The faces: HTTP in, service calls, HTTP out. Translation only; a rule written here is in the wrong place.
 
 mod admission;
+mod bodies;
 mod connection;
 mod forms;
 pub mod graphql;
@@ -80,7 +81,7 @@ pub struct ApiSettings {
 
 /// What those who run the server ask, on a listener of its own.
 pub fn management(api: Api) -> Router {
-    management::routes().merge(health::routes()).with_state(api)
+    management::routes().merge(health::routes()).layer(from_fn(bodies::announce_close)).with_state(api)
 }
 
 /// The router with everything around it.
@@ -97,5 +98,6 @@ pub fn router(api: Api) -> Router {
         .layer(CatchPanicLayer::custom(scim::panicked))
         .layer(from_fn(scim::render_failures))
         .layer(from_fn_with_state(api.clone(), requests::log_request))
+        .layer(from_fn(bodies::announce_close))
         .with_state(api)
 }

@@ -47,6 +47,7 @@ mod scim_extensions;
 mod scim_filters;
 mod scim_groups;
 mod scim_lifecycle;
+mod scim_limits;
 mod scim_patch;
 mod scim_put;
 mod scim_read;

@@ -24,6 +24,7 @@ use super::request::Asked;
 use super::scan::{self, Kind, Scanned};
 use super::schema::PROVING;
 use super::{Graphql, Introspection, variables};
+use crate::api::bodies::is_declared_larger;
 use crate::api::origin::{bearer, origin};
 use crate::api::requests::RequestId;
 use crate::api::{Api, admission};
@@ -148,13 +149,17 @@ fn acceptable(headers: &HeaderMap) -> Result<Media, Refused> {
 
 async fn read_body(api: &Api, request: Request) -> Result<Bytes, Refused> {
     let limit = api.graphql.settings.body_bytes;
+    let too_large = || {
+        let failure = Failure::new("DOCUMENT_TOO_LARGE", format!("the body is larger than {limit} bytes"));
+        Refused(StatusCode::PAYLOAD_TOO_LARGE, failure.with("limit", limit))
+    };
+    if is_declared_larger(request.body(), limit) {
+        return Err(too_large());
+    }
     let read = Limited::new(request.into_body(), limit).collect();
     match tokio::time::timeout(api.settings.body_time, read).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let failure = Failure::new("DOCUMENT_TOO_LARGE", format!("the body is larger than {limit} bytes"));
-            Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, failure.with("limit", limit)))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => {
             Err(Refused(StatusCode::BAD_REQUEST, Failure::new("BAD_USER_INPUT", "the body could not be read")))
         }

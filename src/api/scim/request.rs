@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::record::Record;
 use crate::api::Api;
 use crate::api::admission::{Admitted, Kind};
+use crate::api::bodies::is_declared_larger;
 use crate::api::requests::RequestId;
 use crate::domain::{Caller, Error};
 use crate::service::Conditions;
@@ -185,13 +186,17 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 
 async fn read_body(body: Body, api: &Api) -> Result<Vec<u8>, Failure> {
     let settings = &api.settings;
+    let too_large = || {
+        let detail = format!("the body is larger than {} bytes", settings.body_bytes);
+        Failure::status(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    if is_declared_larger(&body, settings.body_bytes) {
+        return Err(too_large());
+    }
     let limited = Limited::new(body, settings.body_bytes).collect();
     match tokio::time::timeout(settings.body_time, limited).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {} bytes", settings.body_bytes);
-            Err(Failure::status(StatusCode::PAYLOAD_TOO_LARGE, detail))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Failure::status(StatusCode::BAD_REQUEST, "the body ended early")),
         Err(_) => {
             let detail = format!("the body did not arrive within {} seconds", settings.body_time.as_secs());
