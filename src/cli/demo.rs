@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use scim::Resource;
+use scim::{ListRequest, Reading, Resource};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use crate::domain::directory::DirectoryDraft;
 use crate::domain::organization::{Organization, OrganizationDraft};
 use crate::domain::token::BearerSecret;
 use crate::domain::{Caller, Error};
-use crate::service::Service;
+use crate::service::{Conditions, Service};
 use crate::{app, telemetry};
 
 #[derive(Args)]
@@ -36,6 +36,8 @@ pub(super) struct Demo {
 
 const SHORT_NAMES: [&str; 6] = ["acme", "globex", "initech", "umbrella", "hooli", "vehement"];
 const DIRECTORY: &str = "Demo directory";
+/// The owner: given name, family name, title.
+const OWNER: (&str, &str, &str) = ("Hedy", "Lamarr", "Inventor");
 const PEOPLE: [(&str, &str, &str, &str); 8] = [
     ("Ada", "Lovelace", "Countess of Computing", "Engineering"),
     ("Grace", "Hopper", "Rear Admiral", "Engineering"),
@@ -131,6 +133,7 @@ async fn make(service: &Service, short_name: &str, email: String) -> Result<Read
     let (organization, owner) = service.create_organization(&Caller::operator(None), draft).await?;
     let within = Caller::operator(Some(organization.id));
     service.update_policy(&within, |policy| policy.trusted_devices = true).await?;
+    name_owner(service, &within, &email).await?;
     let mut groups: Vec<(&str, Vec<Value>)> = Vec::new();
     for (given, family, title, group) in PEOPLE {
         let id = make_person(service, &within, short_name, (given, family, title)).await?;
@@ -141,7 +144,7 @@ async fn make(service: &Service, short_name: &str, email: String) -> Result<Read
     }
     for (group, members) in groups {
         let attributes = attributes(&json!({"displayName": group, "members": members}));
-        service.create_group(&within, attributes, &mut scim::Reading::default()).await?;
+        service.create_group(&within, attributes, &mut Reading::default()).await?;
     }
     let (.., token) = service.create_directory(&within, DirectoryDraft::named(DIRECTORY), None).await?;
     let password = owner.map(|owner| owner.password).unwrap_or_default();
@@ -155,13 +158,28 @@ async fn make_person(
     (given, family, title): (&str, &str, &str),
 ) -> Result<String, Error> {
     let user_name = format!("{}@{short_name}.example", given.to_lowercase());
-    let attributes = attributes(&json!({
+    let saved = service.create_user(within, person(&user_name, (given, family, title))).await?;
+    Ok(saved.view.user.id.to_string())
+}
+
+/// Gives the owner a complete name: it is the first user of every list, and Okta's first test wants its names.
+async fn name_owner(service: &Service, within: &Caller, email: &str) -> Result<(), Error> {
+    let request = ListRequest { filter: Some(format!("userName eq \"{email}\"")), ..ListRequest::default() };
+    let found = service.list_users(within, &request, &mut Reading::default()).await?;
+    for view in found.views {
+        let (named, conditions) = (person(email, OWNER), Conditions::default());
+        service.replace_user(within, view.user.id, &named, &conditions, &mut Reading::default()).await?;
+    }
+    Ok(())
+}
+
+/// The attributes of a person of the demo.
+fn person(user_name: &str, (given, family, title): (&str, &str, &str)) -> Resource {
+    attributes(&json!({
         "userName": user_name, "displayName": format!("{given} {family}"), "title": title,
         "name": {"givenName": given, "familyName": family},
         "emails": [{"value": user_name, "type": "work", "primary": true}],
-    }));
-    let saved = service.create_user(within, attributes).await?;
-    Ok(saved.view.user.id.to_string())
+    }))
 }
 
 fn attributes(value: &Value) -> Resource {
