@@ -112,6 +112,10 @@ impl Projection {
                 let Some(value) = container.get_mut(&attribute.name) else {
                     return;
                 };
+                if value.as_array().is_some_and(Vec::is_empty) {
+                    // A list without elements is shown as such: there was nothing to leave out.
+                    return;
+                }
                 self.reduce_subs(extension, attribute, value);
                 let emptied = match &*value {
                     Value::Object(object) => object.is_empty(),

@@ -121,6 +121,12 @@ tolerances! {
     /// PUT of a group without `members` keeps them (C70).
     AbsentMembersKept => "absent_members_kept":
         "members were not sent, and were kept",
+    /// `/users` for `/Users`: a type of resources spelled in another case.
+    TypeNameCase => "type_name_case":
+        "the type of resources in the address was spelled in another case",
+    /// A body without `Content-Type` (Okta's SPEC test).
+    MissingContentType => "missing_content_type":
+        "the body came without Content-Type: it was read as SCIM JSON",
     /// `Operations` in another case (C73).
     OperationsKeyCase => "operations_key_case":
         "'Operations' was spelled in another case",
@@ -145,6 +151,9 @@ tolerances! {
     /// A filter on an attribute no schema has matches as if nobody had a value (C54).
     UnknownAttributeInFilter => "unknown_attribute_in_filter":
         "the filter names an attribute that no schema has: nobody has a value for it",
+    /// A word or a date without quotation marks in the filter of a search (authentik, Microsoft's reference collection).
+    UnquotedValue => "unquoted_value":
+        "a value in the filter had no quotation marks: it was read up to the next space or bracket",
     /// `sortBy` an attribute no schema has is ignored (C57).
     UnknownSortBy => "unknown_sort_by":
         "the list was to be sorted by an attribute that no schema has: it was not sorted",

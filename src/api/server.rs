@@ -114,6 +114,7 @@ fn hyper_service(
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(Peer(peer));
         trim_trailing_slash(&mut request);
+        super::scim::spell_types(&mut request);
         request
     }))
 }

@@ -97,6 +97,9 @@ struct Switches {
     /// Answer PATCH of a user with 204 instead of the user
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     patch_user_without_body: Option<bool>,
+    /// Answer PATCH of a group with 200 and the group instead of 204
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    patch_group_with_body: Option<bool>,
     /// Refuse user names and addresses outside the organization's own domains
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     verified_domains_only: Option<bool>,
@@ -112,6 +115,7 @@ impl Switches {
             nested_groups: nested.unwrap_or(settings.nested_groups),
             require_if_match: self.require_if_match.unwrap_or(settings.require_if_match),
             patch_user_without_body: self.patch_user_without_body.unwrap_or(settings.patch_user_without_body),
+            patch_group_with_body: self.patch_group_with_body.unwrap_or(settings.patch_group_with_body),
             verified_domains_only: self.verified_domains_only.unwrap_or(settings.verified_domains_only),
             ..settings
         }

@@ -94,6 +94,8 @@ pub struct DirectorySettings {
     pub require_if_match: bool,
     /// PATCH of a user answers 204 without the resource (C76).
     pub patch_user_without_body: bool,
+    /// PATCH of a group answers 200 with the group instead of 204.
+    pub patch_group_with_body: bool,
     /// Which attributes it takes over.
     pub attribute_authority: AttributeAuthority,
     /// What DELETE does.
@@ -114,6 +116,7 @@ impl Default for DirectorySettings {
             nested_groups: true,
             require_if_match: false,
             patch_user_without_body: false,
+            patch_group_with_body: false,
             attribute_authority: AttributeAuthority::Requested,
             deprovision_mode: DeprovisionMode::Disable,
             last_owner_policy: LastOwnerPolicy::SuspendAndAlert,

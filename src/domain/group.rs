@@ -245,10 +245,8 @@ impl GroupView {
         let group = &self.group;
         let mut object = group.searchable();
         if let Some(members) = &self.members {
-            let members: Vec<Value> = members.iter().filter_map(|member| member.to_scim(base)).collect();
-            if !members.is_empty() {
-                object.insert("members".to_owned(), members.into());
-            }
+            // Shown without members too: a client that finds no list, as authentik does, adds nobody.
+            object.insert("members".to_owned(), members.iter().filter_map(|member| member.to_scim(base)).collect());
         }
         if let Some(meta) = object.get_mut("meta") {
             meta["location"] = json!(format!("{base}/Groups/{}", group.id));

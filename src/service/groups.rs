@@ -221,7 +221,7 @@ impl Service {
 
     async fn view_group(&self, store: &OrganizationStore, group: Group, with: Members) -> Result<GroupView, Error> {
         let members = match with {
-            Members::Read => store.members_of(&[group.id]).await?.remove(&group.id),
+            Members::Read => Some(store.members_of(&[group.id]).await?.remove(&group.id).unwrap_or_default()),
             Members::Left => None,
         };
         Ok(GroupView { group, members })

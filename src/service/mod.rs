@@ -295,7 +295,7 @@ impl Service {
         reading: &mut Reading,
     ) -> Result<ReadList<'s>, Error> {
         let (page, paging) = self.read_place(caller, kind, request)?;
-        let filter = request.filter.as_deref().map(filter::parse).transpose()?;
+        let filter = request.filter.as_deref().map(|text| filter::parse_search(text, reading)).transpose()?;
         let filter = filter.as_ref().map(|filter: &Filter| filter::resolve(filter, kind, reading)).transpose()?;
         let sort = Sort::read(kind, request.sort_by.as_deref(), request.sort_order.as_deref(), reading)?;
         if sort.is_some_and(|sort| kind.is_edge(sort.target.attribute)) {

@@ -39,6 +39,7 @@ mod races;
 mod remembered;
 mod schema_files;
 mod scim_bulk;
+mod scim_clients;
 mod scim_conditions;
 mod scim_create;
 mod scim_cursor;

@@ -46,9 +46,7 @@ async fn c3_bodies_are_scim_json_or_json_in_utf8() {
     {
         scim.send("POST", "/Users", Some((media_type, body(&format!("u{index}"))))).await.expect(201);
     }
-    for media_type in
-        ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "", "json"]
-    {
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "json"] {
         scim.send("POST", "/Users", Some((media_type, body("x")))).await.refused(415, None);
     }
     let zipped = scim.with_header("content-encoding", "gzip");
@@ -146,7 +144,7 @@ async fn c8_a_token_of_another_scope_is_403_before_anything_is_looked_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c9_unknown_paths_404_wrong_methods_405_and_head_mirrors_get() {
     let scim = TestApp::start().await.scim(Dialect::Auto).await;
-    for path in ["/nothing", "/Users/a/b", "/users", "/Mine", "/"] {
+    for path in ["/nothing", "/Users/a/b", "/Mine"] {
         scim.get(path).await.refused(404, None);
     }
     for (method, path, allowed) in [

@@ -9,7 +9,7 @@ use serde_json::Number;
 
 pub(crate) use matches::{is_present, values};
 pub(crate) use parse::parse_path;
-pub use parse::{MAX_DEPTH, MAX_LENGTH, MAX_TERMS, parse};
+pub use parse::{MAX_DEPTH, MAX_LENGTH, MAX_TERMS, parse, parse_search};
 pub use resolve::{Check, Operand, Resolved, Test, resolve};
 pub(crate) use resolve::{boolean, comparable, instant, is_instant, resolve_element};
 

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use serde_json::{Number, Value};
 
 use super::{Filter, Literal, Operator};
-use crate::Error;
 use crate::path::{AttributePath, PatchPath};
+use crate::{Error, Reading, Tolerance};
 
 /// The longest filter, in bytes.
 pub const MAX_LENGTH: usize = 8 * 1024;
@@ -14,6 +14,8 @@ pub const MAX_LENGTH: usize = 8 * 1024;
 pub const MAX_DEPTH: usize = 32;
 /// How many comparisons one filter may have.
 pub const MAX_TERMS: usize = 100;
+/// What ends a value that is not text in quotation marks.
+const END_OF_WORD: [char; 8] = [' ', '\t', '\r', '\n', '(', ')', '[', ']'];
 
 /// Parses a filter (RFC 7644 §3.4.2.2).
 ///
@@ -36,6 +38,23 @@ pub fn parse(text: &str) -> Result<Filter, Error> {
     Ok(filter)
 }
 
+/// Parses the filter of a search as its reading allows: the lenient dialects take a value without quotation marks.
+///
+/// The path of a PATCH operation is never read so: there a value that was cut short would decide what a write touches.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_search(text: &str, reading: &mut Reading) -> Result<Filter, Error> {
+    let mut parser = Parser { unquoted: Unquoted::Taken, ..Parser::new(text)? };
+    let filter = parser.disjunction(0)?;
+    parser.end()?;
+    if parser.unquoted == Unquoted::Met && !reading.tolerates(Tolerance::UnquotedValue) {
+        return parse(text);
+    }
+    Ok(filter)
+}
+
 /// Parses the path of a PATCH operation: `name`, `name.sub`, `name[filter]`, `name[filter].sub`.
 pub(crate) fn parse_path(text: &str) -> Result<PatchPath, Error> {
     let as_path = |error: Error| Error::path(format!("path: {error}"));
@@ -49,6 +68,18 @@ struct Parser<'t> {
     text: &'t str,
     at: usize,
     terms: usize,
+    unquoted: Unquoted,
+}
+
+/// Values without quotation marks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unquoted {
+    /// They are an error.
+    Refused,
+    /// They are taken as text.
+    Taken,
+    /// They are taken as text, and there was one.
+    Met,
 }
 
 impl<'t> Parser<'t> {
@@ -56,7 +87,7 @@ impl<'t> Parser<'t> {
         if text.len() > MAX_LENGTH {
             return Err(Error::filter(format!("longer than {MAX_LENGTH} bytes")));
         }
-        Ok(Self { text, at: 0, terms: 0 })
+        Ok(Self { text, at: 0, terms: 0, unquoted: Unquoted::Refused })
     }
 
     fn expected<T>(&self, what: &str) -> Result<T, Error> {
@@ -222,15 +253,26 @@ impl<'t> Parser<'t> {
         if self.rest().starts_with('"') {
             return self.text_literal();
         }
-        let word = self.peek_word();
+        let word = self.rest().split(END_OF_WORD).next().unwrap_or_default();
         let literal = match Value::from_str(word) {
             Ok(Value::Bool(value)) => Literal::Boolean(value),
             Ok(Value::Null) => Literal::Null,
             Ok(Value::Number(number)) => Literal::Number(nearest(word, number)),
-            _ => return self.expected("a JSON string, number, true, false or null"),
+            _ => self.unquoted_literal(word)?,
         };
         self.at += word.len();
         Ok(literal)
+    }
+
+    /// A word that is no JSON value, where it is taken as text. A keyword is none: the value before it is missing.
+    fn unquoted_literal(&mut self, word: &str) -> Result<Literal, Error> {
+        let is_keyword = ["and", "or", "not"].iter().any(|keyword| keyword.eq_ignore_ascii_case(word));
+        let is_quoted = word.starts_with('\'') || word.contains(['"', '\\', '\0']);
+        if self.unquoted == Unquoted::Refused || word.is_empty() || is_keyword || is_quoted {
+            return self.expected("a JSON string, number, true, false or null");
+        }
+        self.unquoted = Unquoted::Met;
+        Ok(Literal::Text(word.to_owned()))
     }
 
     fn text_literal(&mut self) -> Result<Literal, Error> {
@@ -276,7 +318,7 @@ fn nearest(text: &str, number: Number) -> Number {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ScimType;
+    use crate::{Dialect, ScimType};
 
     fn printed(text: &str) -> String {
         parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).to_string()
@@ -352,6 +394,48 @@ mod tests {
         ] {
             refused(text);
         }
+    }
+
+    /// A17.
+    #[test]
+    fn a_search_may_leave_out_quotation_marks_in_the_lenient_dialects() {
+        for (sent, meant) in [
+            ("userName eq ren0", r#"userName eq "ren0""#),
+            ("userName sw O", r#"userName sw "O""#),
+            ("userName eq ada@b.example", r#"userName eq "ada@b.example""#),
+            ("userName eq 5@b.example", r#"userName eq "5@b.example""#),
+            ("name.familyName eq O'Malley", r#"name.familyName eq "O'Malley""#),
+            ("meta.created gt 2015-05-13T04:42:34Z", r#"meta.created gt "2015-05-13T04:42:34Z""#),
+            (
+                "(title eq a or title eq b) and not (title eq c)",
+                r#"(title eq "a" or title eq "b") and not (title eq "c")"#,
+            ),
+            ("emails[type eq work]", r#"emails[type eq "work"]"#),
+        ] {
+            let mut reading = Reading::new(Dialect::Auto);
+            let read = parse_search(sent, &mut reading).unwrap_or_else(|error| panic!("{sent}: {error}"));
+            assert_eq!(read.to_string(), meant);
+            assert!(reading.used().contains(&Tolerance::UnquotedValue), "{sent}");
+            assert!(parse_search(sent, &mut Reading::new(Dialect::Rfc)).is_err(), "{sent}");
+            refused(sent);
+        }
+        for sent in ["active eq true", "logins ge 3", "manager eq null", r#"userName eq "ren0""#] {
+            let mut reading = Reading::new(Dialect::Auto);
+            assert_eq!(parse_search(sent, &mut reading), parse(sent));
+            assert!(reading.used().is_empty(), "{sent}");
+        }
+        for sent in [
+            "userName eq",
+            "userName eq and title pr",
+            "userName eq 'a'",
+            r#"userName eq a"b"#,
+            "userName eq ren0 ren1",
+            "userName eq ren0)",
+            "not userName eq a",
+        ] {
+            assert!(parse_search(sent, &mut Reading::new(Dialect::Auto)).is_err(), "{sent}");
+        }
+        assert!(PatchPath::parse("emails[type eq work]").is_err(), "a path decides what a write touches");
     }
 
     #[test]

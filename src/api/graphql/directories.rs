@@ -219,6 +219,8 @@ pub(super) struct DirectorySettings {
     unique_group_names: bool,
     /// Whether it may only use addresses in `Organization.verifiedDomains`. Default false.
     verified_domains_only: bool,
+    /// Whether PATCH of a group answers 200 with the group instead of 204. Default false.
+    patch_group_with_body: bool,
 }
 
 impl From<Settings> for DirectorySettings {
@@ -242,6 +244,7 @@ impl From<Settings> for DirectorySettings {
             restore_on_create: settings.restore_inactive,
             unique_group_names: true,
             verified_domains_only: settings.verified_domains_only,
+            patch_group_with_body: settings.patch_group_with_body,
         }
     }
 }

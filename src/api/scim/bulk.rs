@@ -19,6 +19,7 @@ use super::failure::{Failure, SCIM_JSON};
 use super::record::{Record, refused};
 use super::request::{ClientWithBody, Counted, bearer};
 use super::response::{learned, scim_json};
+use super::{Respelled, spelled};
 use crate::api::Api;
 use crate::api::requests::{RequestId, Started};
 use crate::domain::Caller;
@@ -154,10 +155,11 @@ impl<'a> Running<'a> {
     }
 
     async fn send(&self, sound: &Sound) -> Outcome {
-        let place =
-            (sound.method != bulk::Method::Post).then(|| format!("{}{}", self.api.settings.scim_base, sound.path));
+        let respelled = spelled(&sound.path);
+        let path = respelled.as_deref().unwrap_or(&sound.path);
+        let place = (sound.method != bulk::Method::Post).then(|| format!("{}{path}", self.api.settings.scim_base));
         let late = || Failure::retry_later("the time for one request is over: send this again", Duration::from_secs(1));
-        let refused = |failure: &Failure| self.refused(sound.method.as_str(), &sound.path, failure, place.clone());
+        let refused = |failure: &Failure| self.refused(sound.method.as_str(), path, failure, place.clone());
         let directory = self.caller.directory_id();
         let turn = async {
             if let Some(directory) = directory {
@@ -170,7 +172,7 @@ impl<'a> Running<'a> {
         let body = if sound.data.is_empty() { Body::empty() } else { json!(sound.data).to_string().into() };
         let mut request = Request::builder()
             .method(sound.method.as_str())
-            .uri(&sound.path)
+            .uri(path)
             .header(AUTHORIZATION, &self.token)
             .header(CONTENT_TYPE, SCIM_JSON);
         if let Some(version) = &sound.version {
@@ -180,6 +182,9 @@ impl<'a> Running<'a> {
             return refused(&Failure::status(StatusCode::BAD_REQUEST, "path or version cannot be sent"));
         };
         request.extensions_mut().extend(self.extensions.clone());
+        if respelled.is_some() {
+            request.extensions_mut().insert(Respelled);
+        }
         let response = match timeout_at(self.ends_until, self.router.clone().oneshot(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},

@@ -103,7 +103,8 @@ pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, requ
     learned(&client, outcome)
 }
 
-/// `PATCH /Groups/{id}` (RFC 7644 §3.5.2). Nothing is answered unless the client names attributes (C76).
+/// `PATCH /Groups/{id}` (RFC 7644 §3.5.2). Nothing is answered unless the client names attributes (C76), or its directory
+/// is set to be answered with the group: scim-sanity and Microsoft's validator want that.
 pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, request: ClientWithBody) -> Response {
     let ClientWithBody { mut client, body } = request;
     let outcome = async {
@@ -111,11 +112,12 @@ pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, reques
         let id: GroupId = id.parse()?;
         let operations = operations::read(&body, &mut client.reading)?;
         client.is_read_as(operations.iter().map(ToString::to_string));
-        let status = if projection.is_selective() { StatusCode::OK } else { StatusCode::NO_CONTENT };
-        client.will_be_answered(status);
+        let answers_group = projection.is_selective()
+            || client.caller.as_directory().is_some_and(|directory| directory.settings.patch_group_with_body);
+        client.will_be_answered(if answers_group { StatusCode::OK } else { StatusCode::NO_CONTENT });
         let patched = api.service.patch_group(&client.caller, id, &operations, &client.conditions, &mut client.reading);
         let Saved { view, outcome } = patched.await?;
-        if projection.is_selective() {
+        if answers_group {
             return Ok(saved(reread(&api, &client, id, &projection).await?, outcome));
         }
         let answer = Answer { kind: &client.caller.types().group, projection: &projection, version: view.etag() };

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use axum::http::header::{
     AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -30,6 +30,36 @@ use crate::domain::{Error, Noun};
 
 /// How long a browser may remember what it was allowed.
 const ALLOWED_FOR: Duration = Duration::from_secs(600);
+
+/// Where version 2 is.
+const ROOT: &str = "/scim/v2";
+/// Collections, as their schemas spell them.
+const COLLECTIONS: [&str; 2] = ["Users", "Groups"];
+
+/// Marks a request whose path named a type of resources in another case.
+#[derive(Clone, Copy)]
+struct Respelled;
+
+/// `/users` is `/Users`, where the directory's dialect allows it: that is decided once it is known who asks.
+pub(super) fn spell_types(request: &mut Request) {
+    let Some(path) = request.uri().path().strip_prefix(ROOT).and_then(spelled) else { return };
+    let target = match request.uri().query() {
+        Some(query) => format!("{ROOT}{path}?{query}"),
+        None => format!("{ROOT}{path}"),
+    };
+    if let Ok(uri) = target.parse() {
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(Respelled);
+    }
+}
+
+/// The path with its type of resources as the schema spells it; none where it is spelled so.
+fn spelled(path: &str) -> Option<String> {
+    let path = path.strip_prefix('/')?;
+    let (sent, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+    let known = COLLECTIONS.into_iter().find(|known| known.eq_ignore_ascii_case(sent))?;
+    (known != sent).then(|| format!("/{known}{rest}"))
+}
 
 /// Everything under `/scim`.
 pub(super) fn routes(api: &Api) -> Router<Api> {
@@ -64,6 +94,7 @@ fn v2() -> Router<Api> {
         .route("/ResourceTypes/{name}", get(discovery::get_resource_type))
         .route("/Schemas", get(discovery::list_schemas))
         .route("/Schemas/{urn}", get(discovery::get_schema))
+        .route("/", get(search::root))
         .route("/.search", post(search::everything))
         .route("/Bulk", post(bulk::bulk))
         .route("/Me", get(me).post(me).put(me).patch(me).delete(me))

@@ -10,13 +10,14 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
+use super::Respelled;
 use super::failure::Failure;
 use super::record::Record;
 use crate::api::Api;
 use crate::api::admission::{Admitted, Kind};
 use crate::api::bodies::is_declared_larger;
 use crate::api::requests::RequestId;
-use crate::domain::{Caller, Error};
+use crate::domain::{Caller, Error, Noun};
 use crate::service::Conditions;
 
 /// A request of a directory whose token was verified, before its body is read.
@@ -51,7 +52,10 @@ impl Client {
         if parts.extensions.get::<Counted>().is_none() {
             api.rates.check(directory)?;
         }
-        let reading = Reading::new(caller.as_directory().map(|directory| directory.dialect).unwrap_or_default());
+        let mut reading = Reading::new(caller.as_directory().map(|directory| directory.dialect).unwrap_or_default());
+        if parts.extensions.get::<Respelled>().is_some() && !reading.tolerates(Tolerance::TypeNameCase) {
+            return Err(Error::NotFound(Noun::Endpoint).into());
+        }
         check_acceptable(&parts.headers, &reading)?;
         let parameters = ListRequest::from_query(pairs(parts.uri.query().unwrap_or_default())?)?;
         let conditions = Conditions {
@@ -117,7 +121,7 @@ impl FromRequest<Api> for ClientWithBody {
     async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         let mut client = Client::known(&parts, api).await?;
-        check_media_type(&parts.headers)?;
+        check_media_type(&parts.headers, &mut client.reading)?;
         let bytes = read_body(body, api).await?;
         // Not before the body is there: a slow client is in nobody's way.
         client.enter(&parts, api).await?;
@@ -162,10 +166,13 @@ fn check_acceptable(headers: &HeaderMap, reading: &Reading) -> Result<(), Failur
     Err(Failure::status(StatusCode::NOT_ACCEPTABLE, "answers are application/scim+json"))
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
+fn check_media_type(headers: &HeaderMap, reading: &mut Reading) -> Result<(), Failure> {
     let unsupported = |detail: &str| Err(Failure::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     if headers.contains_key(CONTENT_ENCODING) {
         return unsupported("send the body without Content-Encoding");
+    }
+    if !headers.contains_key(CONTENT_TYPE) && reading.tolerates(Tolerance::MissingContentType) {
+        return Ok(());
     }
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = content_type.split(';').map(str::trim);

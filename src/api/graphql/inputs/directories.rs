@@ -79,6 +79,8 @@ pub(in crate::api::graphql) struct DirectorySettingsInput {
     pub(in crate::api::graphql) unique_group_names: MaybeUndefined<bool>,
     /// Whether it may only use addresses in the organization's verified domains.
     pub(in crate::api::graphql) verified_domains_only: MaybeUndefined<bool>,
+    /// Whether PATCH of a group answers 200 with the group instead of 204.
+    pub(in crate::api::graphql) patch_group_with_body: MaybeUndefined<bool>,
 }
 
 /// What `createDirectory` takes.

@@ -55,6 +55,8 @@ impl DirectorySettingsInput {
         settings.restore_inactive = self.restore_on_create.value().copied().unwrap_or(settings.restore_inactive);
         settings.verified_domains_only =
             self.verified_domains_only.value().copied().unwrap_or(settings.verified_domains_only);
+        settings.patch_group_with_body =
+            self.patch_group_with_body.value().copied().unwrap_or(settings.patch_group_with_body);
         Ok(settings)
     }
 }
