@@ -335,6 +335,11 @@ impl User {
         self.active() && self.hold.is_none()
     }
 
+    /// Whether a directory created the user or set one of its attributes.
+    pub fn is_claimed(&self) -> bool {
+        self.directory.is_some() || !self.authority.is_empty()
+    }
+
     /// The user as stored attributes plus what every resource has, for filters and sorting. `meta.location` and
     /// `meta.version` are not among it: they depend on the request.
     pub fn searchable(&self, memberships: Option<&[Membership]>) -> Map<String, Value> {

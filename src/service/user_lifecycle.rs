@@ -481,12 +481,13 @@ impl Service {
             user,
             remains: if mode == DeprovisionMode::RemoveMember { Remains::Nothing } else { Remains::Restorable(until) },
             account: plan.end(false),
-            watch: super::users::watch(caller, &subjects),
+            watch: super::users::watch(caller, user, &subjects),
             mails: &[],
         };
         let event = self.departure_event(caller, EventKind::UserDeleted, user);
         let event = super::audit::recorded(caller, event, user.id.uuid(), (Some(user.version), None));
-        Ok(self.store.remove_user(organization, &departure, &event).await?)
+        let removed = self.store.remove_user(organization, &departure, &event).await;
+        removed.map_err(|error| super::users::told_of_last_owner(caller, user, error))
     }
 
     /// Whether a change of an account's type is possible, and what it comes to.

@@ -11,7 +11,7 @@ use crate::domain::email;
 use crate::domain::group::{MemberKind, Membership};
 use crate::domain::invitation::Acceptance;
 use crate::domain::user::{Related, User, UserDraft, UserView, Writer};
-use crate::domain::{Caller, Error, Field, Noun, OrganizationId, Permission, UserId, id};
+use crate::domain::{Caller, Code, Error, Field, Noun, OrganizationId, Permission, Refusal, UserId, id};
 use crate::store::{OrganizationStore, OwnerWatch, StoreError};
 
 use super::attempts::Attempts;
@@ -242,8 +242,9 @@ impl Service {
         let event = self.user_event(caller, &change, after.id);
         let subjects = [after.id];
         let ends = change.consequences.contains(&Consequence::AccessEnded);
-        let watch = if ends { watch(caller, &subjects) } else { OwnerWatch::Nobody };
-        store.update_user(&before, &after, watch, &event).await?;
+        let watch = if ends { watch(caller, &before, &subjects) } else { OwnerWatch::Nobody };
+        let updated = store.update_user(&before, &after, watch, &event).await;
+        updated.map_err(|error| told_of_last_owner(caller, &before, error))?;
         Ok((after, Outcome::Updated))
     }
 
@@ -378,12 +379,31 @@ fn check_unprotected(caller: &Caller, user: &User) -> Result<(), Error> {
     if user.protected && caller.as_directory().is_some() { Err(Error::Protected) } else { Ok(()) }
 }
 
-/// Whether an owner has to be left when access of these ends: always, but where a directory's policy lets it happen.
-pub(super) fn watch<'u>(caller: &Caller, users: &'u [UserId]) -> OwnerWatch<'u> {
+/// Whether an owner has to be left when access of this user ends: always, but where a directory's policy lets it happen. The
+/// policy is about users that a directory has claimed: a directory that was given nothing locks nobody out.
+pub(super) fn watch<'u>(caller: &Caller, user: &User, subjects: &'u [UserId]) -> OwnerWatch<'u> {
+    let may_sign_in = user.account.is_some() && user.is_admitted();
     match caller.as_directory().map(|directory| directory.settings.last_owner_policy) {
-        Some(LastOwnerPolicy::SuspendAndAlert) => OwnerWatch::Nobody,
-        Some(LastOwnerPolicy::Reject) | None => OwnerWatch::Users(users),
+        Some(LastOwnerPolicy::SuspendAndAlert) if user.is_claimed() || !may_sign_in => OwnerWatch::Nobody,
+        _ => OwnerWatch::Users(subjects),
     }
+}
+
+/// What a change that failed answers: a directory that may not end the last owner's access is told what would allow it.
+pub(super) fn told_of_last_owner(caller: &Caller, user: &User, error: StoreError) -> Error {
+    let message = match error {
+        StoreError::LastOwner if caller.as_directory().is_none() => return error.into(),
+        StoreError::LastOwner if user.is_claimed() => {
+            "this user is the last owner who can sign in: make another owner first, or set the directory's policy for the \
+             last owner to SUSPEND_AND_ALERT"
+        }
+        StoreError::LastOwner => {
+            "this user is the last owner who can sign in, and no directory provisions them: make another owner first, or \
+             let the directory take the user over by setting one of their attributes"
+        }
+        other => return other.into(),
+    };
+    Refusal::new(Code::LastOwner, message).into()
 }
 
 /// The strict dialect wants a manager to be there; the lenient ones take them as they come (C37).

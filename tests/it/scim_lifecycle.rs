@@ -140,12 +140,65 @@ async fn c120_the_last_owner_loses_access_like_anyone_and_the_organization_is_fl
     let owner = scim.get("/Users").await.expect(200)["Resources"][0]["id"].as_str().expect("an id").to_owned();
     let path = format!("/Users/{owner}");
     assert!(!ownerless().await);
+    scim.patch(&path, json!([{"op": "add", "path": "title", "value": "Founder"}])).await.expect(200);
     scim.patch(&path, active(json!(false))).await.expect(200);
     assert!(ownerless().await);
     scim.patch(&path, active(json!(true))).await.expect(200);
     assert!(!ownerless().await);
     scim.delete(&path).await.expect(204);
     assert!(ownerless().await);
+    app.assert_consistent().await;
+}
+
+/// A18, `decisions.md` 2.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_cannot_lock_out_the_last_owner_whom_no_directory_has_claimed() {
+    let app = TestApp::start().await;
+    let owned = app.owned("acme").await;
+    let operator = Caller::operator(None);
+    let ownerless = || async { app.service.is_ownerless(&operator, owned.id).await.expect("known") };
+    let scim = &owned.scim;
+    let owner = scim.get("/Users").await.expect(200)["Resources"][0].clone();
+    let path = format!("/Users/{}", owner["id"].as_str().expect("an id"));
+    let mut inactive = owner.clone();
+    inactive["active"] = json!(false);
+    let bulk = json!({"schemas": [scim::bulk::REQUEST], "Operations": [{"method": "DELETE", "path": path}]});
+    let in_bulk = scim.post("/Bulk", &bulk).await.expect(200);
+    assert_eq!(in_bulk["Operations"][0]["status"], "403", "{in_bulk}");
+    for answer in [
+        scim.patch(&path, active(json!(false))).await,
+        scim.patch(&path, json!([{"op": "remove", "path": "active"}])).await,
+        scim.patch(&path, json!([{"op": "replace", "value": {"title": "x", "active": "False"}}])).await,
+        scim.put(&path, &inactive).await,
+        scim.delete(&path).await,
+    ] {
+        let detail = answer.refused(403, None)["detail"].as_str().expect("text").to_owned();
+        assert!(detail.contains("make another owner first"), "{detail}");
+    }
+    assert_eq!(scim.get(&path).await.expect(200), owner, "nothing was taken over either");
+    assert!(!ownerless().await);
+    owned.owner.sign_in().await;
+    // A claimed one goes as the directory says: off means off.
+    scim.patch(&path, json!([{"op": "add", "path": "title", "value": "Founder"}])).await.expect(200);
+    scim.delete(&path).await.expect(204);
+    assert!(ownerless().await);
+    app.assert_consistent().await;
+}
+
+/// A18: with somebody left who can let people in, a directory decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_may_end_the_access_of_an_owner_beside_whom_there_is_another() {
+    let app = TestApp::start().await;
+    let owned = app.owned("acme").await;
+    let second = app.member(owned.id, "second@acme.example", &["member"]).await;
+    let owner = owned.owner.sign_in().await;
+    let grant = json!({"user": {"email": second.email}, "roles": [{"key": "owner"}]});
+    owner.done("addUserRoles", grant, "added { key }").await;
+    let found = owned.scim.get(&crate::support::filtered("/Users", "userName eq \"owner@acme.example\"")).await;
+    let id = found.expect(200)["Resources"][0]["id"].as_str().expect("an id").to_owned();
+    owned.scim.delete(&format!("/Users/{id}")).await.expect(204);
+    let operator = Caller::operator(None);
+    assert!(!app.service.is_ownerless(&operator, owned.id).await.expect("known"));
     app.assert_consistent().await;
 }
 
