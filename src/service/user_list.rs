@@ -8,8 +8,8 @@ use crate::domain::user::User;
 use crate::domain::{Caller, DirectoryId, Error, Permission};
 use crate::store::{OrganizationStore, Seek, UserQuery, UserStates};
 
-/// Letters a name search needs.
-const LEAST_LETTERS: usize = 3;
+/// Characters a name search needs; one of them is a letter.
+const LEAST_CHARACTERS: usize = 3;
 /// Characters a search can have.
 const MOST_SEARCHED: usize = 200;
 
@@ -132,25 +132,30 @@ fn read_search(text: &str) -> Result<Option<String>, Error> {
     Ok((!folded.is_empty() && !text.trim().is_empty()).then_some(folded))
 }
 
-/// A name search as it is compared: letters with their marks, spaces, `'` and `-`; at least three of them (S1-10, C17).
+/// A name search as it is compared: letters with their marks, spaces, `'` and `-`.
+///
+/// At least three characters and one letter (S1-10, C17). Spaces at both ends count, because the pattern of S1-10 counts
+/// them, but are not looked for: no name begins or ends with one.
 fn read_name_search(text: &str) -> Result<String, Error> {
-    let text = text.trim();
-    if text.chars().count() > MOST_SEARCHED {
+    let trimmed = text.trim();
+    if trimmed.chars().count() > MOST_SEARCHED {
         let refusal = Refusal::new(Code::ValidationFailed, "a search has at most 200 characters").at("nameSearch");
         return Err(refusal.with("max", MOST_SEARCHED).into());
     }
     let is_mark = unicode_normalization::char::is_combining_mark;
     let is_allowed = |c: char| c.is_alphabetic() || is_mark(c) || matches!(c, ' ' | '\'' | '-' | '\u{2019}');
-    if !text.chars().all(is_allowed) {
+    if !trimmed.chars().all(is_allowed) {
         let message = "names are searched by letters, spaces, ' and -";
         return Err(Refusal::new(Code::ValidationFailed, message).at("nameSearch").into());
     }
     // A letter and its marks count as one, and marks alone as none.
-    if text.chars().filter(|c| !is_mark(*c)).count() < LEAST_LETTERS {
-        let refusal = Refusal::new(Code::SearchTermTooShort, "a name search needs at least 3 letters");
-        return Err(refusal.at("nameSearch").with("min", LEAST_LETTERS).into());
+    let is_counted = |c: &char| !is_mark(*c) && (*c == ' ' || !c.is_whitespace());
+    if text.chars().filter(is_counted).count() < LEAST_CHARACTERS || !trimmed.contains(char::is_alphabetic) {
+        let message = "a name search needs at least 3 characters, and one of them must be a letter";
+        let refusal = Refusal::new(Code::SearchTermTooShort, message);
+        return Err(refusal.at("nameSearch").with("min", LEAST_CHARACTERS).into());
     }
-    Ok(scim::fold(text))
+    Ok(scim::fold(trimmed))
 }
 
 #[cfg(test)]
@@ -162,16 +167,17 @@ mod tests {
     }
 
     #[test]
-    fn s1_10_a_name_search_needs_three_letters() {
-        for text in ["jo     ", "  jo ", "", "\u{301}\u{301}\u{301}", "e\u{301}o\u{308}"] {
+    fn s1_10_a_name_search_needs_three_characters_and_a_letter() {
+        for text in ["jo", "", "   ", "---", "j\t\n", "\u{301}\u{301}\u{301}", "e\u{301}o\u{308}"] {
             assert_eq!(code(text), Some(Code::SearchTermTooShort), "{text:?}");
         }
-        for text in ["jen", "JEN", "O'Brien", "Anne-Marie", "李小龙", "e\u{301}lo"] {
+        for text in ["jen", "JEN", "O'Brien", "Anne-Marie", "李小龙", "e\u{301}lo", "jo ", " jo", "a  "] {
             assert_eq!(code(text), None, "{text:?}");
         }
         for text in ["jen%", "a1b", "<script>", "jen\u{0}"] {
             assert_eq!(code(text), Some(Code::ValidationFailed), "{text:?}");
         }
         assert_eq!(read_name_search(" JEN ").expect("valid"), "jen");
+        assert_eq!(read_name_search("jo ").expect("spaces count"), "jo");
     }
 }

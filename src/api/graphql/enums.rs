@@ -30,7 +30,7 @@ pub(super) enum ErrorCode {
     InvalidUsername,
     /// Not 1 to 150 characters, or with `<`, `>` or control characters.
     InvalidDisplayName,
-    /// `nameSearch` has fewer than 3 characters after trimming. Queries only, as `extensions.code`.
+    /// `nameSearch` has fewer than 3 characters, spaces counted, or no letter. Queries only, as `extensions.code`.
     SearchTermTooShort,
     /// Not a cursor of this list, filter and order. Queries only, as `extensions.code`.
     InvalidCursor,

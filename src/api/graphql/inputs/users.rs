@@ -60,9 +60,9 @@ pub(in crate::api::graphql) struct UserFilter {
     /// Part of a display, given, family or full name, an address or the user name; without case. At most 200
     /// characters; blank is ignored.
     pub(in crate::api::graphql) search: Option<String>,
-    /// Part of a display, given, family or full name; without case. At least 3 characters after trimming (a letter and
-    /// its marks count as one), else `SEARCH_TERM_TOO_SHORT`; only letters, marks, spaces, `'` and `-`, else
-    /// `VALIDATION_FAILED`.
+    /// Part of a display, given, family or full name; without case. At least 3 characters, one of them a letter, else
+    /// `SEARCH_TERM_TOO_SHORT`: spaces count, at both ends too, and a letter and its marks count as one. Spaces at both
+    /// ends are not looked for. Only letters, marks, spaces, `'` and `-`, else `VALIDATION_FAILED`.
     pub(in crate::api::graphql) name_search: Option<String>,
     /// Any of these.
     pub(in crate::api::graphql) status: Option<Vec<UserStatus>>,
