@@ -1,5 +1,6 @@
 //! What somebody may do, as the catalogue of the account API names it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 macro_rules! permissions {
@@ -44,8 +45,8 @@ permissions! {
     UserCredentialsManage = "user_credentials_manage", "Reset passwords and second factors, unlock accounts.";
     /// End logins of others.
     UserSessionsManage = "user_sessions_manage", "See and end logins and trusted devices of others.";
-    /// Act as others.
-    UserImpersonate = "user_impersonate", "Act as another user.";
+    /// Acts as others. Nothing asks for it yet, so it cannot be granted; the key stays for clients that know it.
+    UserImpersonate = "user_impersonate", "Act as another user. Not available yet: it allows nothing and cannot be granted.";
     /// List and read groups.
     GroupsRead = "groups_read", "List and read groups.";
     /// Create, change and delete groups and their members.
@@ -63,6 +64,18 @@ permissions! {
 }
 
 impl Permission {
+    /// Whether a role of an organization's own or a token can hold it.
+    pub const fn is_grantable(self) -> bool {
+        !matches!(self, Self::UserImpersonate)
+    }
+
+    /// The permissions with these keys, as roles and tokens hold them. Leaves out unknown keys and those that cannot be
+    /// granted: a role may name one from when it could.
+    pub fn held<'k>(keys: impl IntoIterator<Item = &'k String>) -> BTreeSet<Self> {
+        let known = keys.into_iter().filter_map(|key| Self::named(key));
+        known.filter(|permission| permission.is_grantable()).collect()
+    }
+
     /// The permission with this key.
     pub fn named(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|permission| permission.key() == key)
@@ -72,5 +85,18 @@ impl Permission {
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `decisions.md` 16.
+    #[test]
+    fn a_role_from_when_impersonation_could_be_granted_does_not_hold_it() {
+        let keys = ["user_impersonate", "audit_read", "no_such"].map(str::to_owned);
+        assert_eq!(Permission::held(&keys), BTreeSet::from([Permission::AuditRead]));
+        assert_eq!(Permission::named("user_impersonate"), Some(Permission::UserImpersonate), "the key is kept");
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Service;
 use super::attempts::Attempts;
-use super::references::{ServiceAccountRef, check_holds};
+use super::references::{ServiceAccountRef, check_holds, read_grantable};
 use crate::domain::account::Edit;
 use crate::domain::api_token::{ApiToken, Holder, MOST_GRACE_SECONDS, MOST_PERSONAL_TOKENS};
 use crate::domain::audit::EventKind;
@@ -462,11 +462,7 @@ pub(super) fn read_grace(seconds: i32) -> Result<TimeDelta, Error> {
 
 fn read_scopes(keys: &[String], unknown: Code) -> Result<BTreeSet<Permission>, Error> {
     let least = || Refusal::new(Code::ValidationFailed, "scopes are keys of permissions, at least one").at("scopes");
-    let read = |(index, key): (usize, &String)| {
-        Permission::named(key)
-            .ok_or_else(|| Error::from(Refusal::new(unknown, "there is no such permission").at_item("scopes", index)))
-    };
-    let scopes: BTreeSet<Permission> = keys.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    let scopes = read_grantable(keys, "scopes", unknown)?;
     if scopes.is_empty() { Err(least().into()) } else { Ok(scopes) }
 }
 

@@ -313,6 +313,27 @@ fn blame(error: Error, list: &'static str, index: usize) -> Error {
     }
 }
 
+/// Reads keys of permissions that are to be given to a role or a token; `unknown` is the code for a key of none.
+///
+/// # Errors
+///
+/// [`Error::Refused`] with `unknown`, or with `VALIDATION_FAILED` for a permission that cannot be granted.
+pub(super) fn read_grantable(
+    keys: &[String],
+    field: &'static str,
+    unknown: Code,
+) -> Result<BTreeSet<Permission>, Error> {
+    let refused = |code: Code, message: &'static str, index: usize| -> Error {
+        Refusal::new(code, message).at_item(field, index).into()
+    };
+    let read = |(index, key): (usize, &String)| match Permission::named(key) {
+        Some(permission) if permission.is_grantable() => Ok(permission),
+        Some(_) => Err(refused(Code::ValidationFailed, "this permission cannot be granted", index)),
+        None => Err(refused(unknown, "there is no such permission", index)),
+    };
+    keys.iter().enumerate().map(read).collect()
+}
+
 /// # Errors
 ///
 /// [`Error::Refused`] with `LIMIT_EXCEEDED`.

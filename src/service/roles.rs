@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Service;
 use super::attempts::Attempts;
-use super::references::{RoleRef, UserRef, check_count, check_holds, check_may_give, check_version};
+use super::references::{RoleRef, UserRef, check_count, check_holds, check_may_give, check_version, read_grantable};
 use crate::domain::account::Edit;
 use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
 use crate::domain::group::MemberKind;
@@ -71,12 +71,7 @@ fn reserved() -> Error {
 
 fn read_permissions(keys: &[String]) -> Result<std::collections::BTreeSet<Permission>, Error> {
     check_count(keys.len(), MOST_PERMISSIONS, "permissions")?;
-    let read = |(index, key): (usize, &String)| {
-        Permission::named(key).ok_or_else(|| {
-            Error::from(Refusal::new(Code::NotFound, "there is no such permission").at_item("permissions", index))
-        })
-    };
-    keys.iter().enumerate().map(read).collect()
+    read_grantable(keys, "permissions", Code::NotFound)
 }
 
 impl Service {

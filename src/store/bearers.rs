@@ -78,7 +78,7 @@ impl BearerRow {
             holder,
             name: self.name.unwrap_or_default(),
             hint: self.hint,
-            scopes: self.scopes.unwrap_or_default().iter().filter_map(|key| Permission::named(key)).collect(),
+            scopes: Permission::held(&self.scopes.unwrap_or_default()),
             expires: self.expires.map(instant),
             last_used: self.last_used.map(Datetime::into_inner),
             previous_until: previous,

@@ -49,7 +49,7 @@ impl RoleRow {
             key: self.key,
             name: self.name,
             description: self.description,
-            permissions: self.permissions.iter().filter_map(|key| Permission::named(key)).collect(),
+            permissions: Permission::held(&self.permissions),
             stamps: Some(Stamps {
                 created: instant(self.created),
                 created_by: author(self.created_by.as_deref()),

@@ -23,6 +23,7 @@ mod graphql_login;
 mod graphql_mfa;
 mod graphql_organization;
 mod graphql_profile;
+mod graphql_promises;
 mod graphql_review;
 mod graphql_rights;
 mod graphql_security;

@@ -176,6 +176,7 @@ impl Permission {
     /// `user_self_profile_write`, `user_access_read`, `user_access_invite`, `user_access_manage`,
     /// `user_credentials_manage`, `user_sessions_manage`, `user_impersonate`, `groups_read`, `groups_manage`,
     /// `service_account_write`, `role_manage`, `org_management`, `directory_manage`, `audit_read`. The list may grow.
+    /// `user_impersonate` is not available yet: it allows nothing and cannot be granted.
     pub(super) async fn key(&self) -> String {
         self.0.key().to_owned()
     }
@@ -185,14 +186,14 @@ impl Permission {
         self.0.description().to_owned()
     }
 
-    /// Whether no role of an organization can hold it.
+    /// Whether it cannot be granted: no role that an organization makes and no token can hold it.
     pub(super) async fn is_system_only(&self) -> bool {
-        false
+        !self.0.is_grantable()
     }
 
     /// Whether the caller holds it and could pass it on.
     pub(super) async fn is_grantable(&self, ctx: &Context<'_>) -> bool {
-        ctx.caller().may(self.0)
+        self.0.is_grantable() && ctx.caller().may(self.0)
     }
 }
 
