@@ -220,7 +220,7 @@ impl Service {
         let proven = self.proven_address(account.id, email);
         let is_believed = self.is_believed(visit, email).await?;
         let address = EmailAddress { verified: proven.verified.filter(|_| is_believed), ..proven };
-        let link = if is_believed { None } else { Some(self.still_to_prove(&address, &coming.user).await?) };
+        let link = if is_believed { None } else { Some(self.still_to_prove(visit, &address, &coming.user).await?) };
         let (link, mails) = match link {
             Some((secret, one_time, mail)) => (Some((secret, one_time)), vec![mail]),
             None => (None, Vec::new()),
@@ -242,6 +242,7 @@ impl Service {
     /// The provider's word is good for this organization; the rest of the server takes that of whoever reads the mail.
     async fn still_to_prove(
         &self,
+        visit: &Visit<'_>,
         address: &EmailAddress,
         user: &User,
     ) -> Result<(BearerSecret, OneTime, SealedMail), Declined> {
