@@ -7,7 +7,7 @@ use super::{Failure, Global, told};
 use crate::config::{Config, MailTransport};
 use crate::domain::Caller;
 use crate::domain::organization::Organization;
-use crate::service::Service;
+use crate::service::{Oversized, Service};
 
 /// How something is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -181,6 +181,13 @@ async fn look_at(service: &Service, organization: &Organization) -> Result<Vec<F
             let advice = format!("it has no token that works: rollcall directory rotate {name} '{}'", directory.name);
             findings.push(found(what, State::Doubtful, advice));
         }
+    }
+    for Oversized { kind, id, bytes } in service.find_oversized(&within).await.map_err(told)? {
+        let limit = service.limits().resource_bytes;
+        let advice = format!(
+            "it takes {bytes} bytes, and scim.resource_bytes is {limit}: it can shrink and be deleted, not grow"
+        );
+        findings.push(found(format!("{kind} {id} of {name}"), State::Doubtful, advice));
     }
     if findings.is_empty() {
         findings.push(found(format!("organization {name}"), State::Well, ""));

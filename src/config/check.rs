@@ -30,6 +30,9 @@ impl Config {
         if self.scim.max_results == 0 || self.scim.default_page_size > self.scim.max_results {
             return senseless("scim.max_results", "must be at least 1 and at least scim.default_page_size");
         }
+        if self.scim.resource_bytes == 0 || self.scim.list_bytes == 0 {
+            return senseless("scim", "sizes must be at least 1");
+        }
         if self.limits.body_bytes == 0 || self.limits.uri_bytes == 0 || self.limits.header_bytes == 0 {
             return senseless("limits", "sizes must be at least 1");
         }

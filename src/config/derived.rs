@@ -116,12 +116,20 @@ impl Config {
 
     /// Bounds of the service.
     pub fn service_limits(&self) -> Limits {
-        let ScimConfig { max_results, default_page_size, max_scanned, .. } = self.scim;
+        let ScimConfig { max_results, default_page_size, max_scanned, resource_bytes, list_bytes, .. } = self.scim;
         let ProvisioningLogConfig { keep_days, keep_records, most_waiting, mask_values } = self.provisioning_log;
         let keep = TimeDelta::days(i64::from(keep_days));
         let provisioning_log = ProvisioningLogLimits { keep, keep_records, most_waiting, mask_values };
         let remembered_bytes = self.cache.answers_mebibytes << 20;
-        Limits { max_results, default_page_size, max_scanned, remembered_bytes, provisioning_log }
+        Limits {
+            max_results,
+            default_page_size,
+            max_scanned,
+            resource_bytes,
+            list_bytes,
+            remembered_bytes,
+            provisioning_log,
+        }
     }
 
     /// Bounds of a request. `address`: where the server listens, for when no public URL is set.

@@ -190,6 +190,8 @@ pub struct ScimConfig {
     pub max_results: u64,
     pub default_page_size: u64,
     pub max_scanned: u64,
+    pub resource_bytes: usize,
+    pub list_bytes: usize,
     pub bulk_operations: usize,
     pub browser_origins: Vec<String>,
 }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::login::names;
-use super::user::{Writer, check_key, is_deceptive, meta};
+use super::size::{object_bytes, text_bytes};
+use super::user::{ANSWER_BYTES, ELEMENT_BYTES, Writer, check_key, is_deceptive, meta};
 use super::{Author, DirectoryId, Error, Field, GroupId};
 
 /// A group without its members.
@@ -240,6 +241,13 @@ pub struct GroupView {
 }
 
 impl GroupView {
+    /// How many bytes the answer takes, at most. `base`: how long the SCIM base URL is.
+    pub fn answer_bytes(&self, base: usize) -> usize {
+        let display = |member: &Member| member.display.as_deref().map_or(0, text_bytes);
+        let members = self.members.iter().flatten().map(|member| ELEMENT_BYTES + base + display(member));
+        object_bytes(self.group.attributes.attributes()) + ANSWER_BYTES + base + members.sum::<usize>()
+    }
+
     /// The resource as answered, all attributes. `base`: the SCIM base URL without a trailing slash.
     pub fn to_scim(&self, base: &str) -> Map<String, Value> {
         let group = &self.group;

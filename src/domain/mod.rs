@@ -28,6 +28,7 @@ pub mod refusal;
 pub mod role;
 pub mod second_factor;
 pub mod service_account;
+pub mod size;
 pub mod token;
 pub mod trusted_device;
 pub mod user;

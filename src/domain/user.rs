@@ -10,7 +10,14 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::group::Membership;
+use super::size::{object_bytes, text_bytes};
 use super::{AccountId, Author, DirectoryId, Error, Field, UserId, id};
+
+/// What the server adds to the attributes of a resource, texts of its own not counted, in bytes: schemas, id, meta, the
+/// extension with the holds, the manager's reference.
+pub(crate) const ANSWER_BYTES: usize = 1_024;
+/// A member or a group with its keys, id and reference, texts not counted, in bytes.
+pub(crate) const ELEMENT_BYTES: usize = 160;
 
 /// The longest value that is looked up by an index, in bytes.
 pub const MAX_KEY_BYTES: usize = 1_024;
@@ -437,6 +444,13 @@ impl UserView {
             meta["version"] = json!(self.version().to_string());
         }
         object
+    }
+
+    /// How many bytes the answer takes, at most. `base`: how long the SCIM base URL is.
+    pub fn answer_bytes(&self, base: usize) -> usize {
+        let groups = self.memberships.iter().map(|group| ELEMENT_BYTES + base + text_bytes(&group.display));
+        let manager = self.manager.as_ref().and_then(|manager| manager.display.as_deref()).map_or(0, text_bytes);
+        object_bytes(self.user.attributes.attributes()) + ANSWER_BYTES + 2 * base + manager + groups.sum::<usize>()
     }
 
     fn extension(&self) -> Value {

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::domain::audit::Change;
 use crate::domain::group::{Group, GroupDraft, GroupView};
+use crate::domain::size::ByteBudget;
+use crate::domain::user::ELEMENT_BYTES;
 use crate::domain::{Caller, Code, Error, GroupId, Noun, Permission, Refusal};
-use crate::store::{MemberDelta, OrganizationStore, OwnerWatch};
+use crate::store::{Found, MemberDelta, OrganizationStore, OwnerWatch};
 
 use super::attempts::Attempts;
 use super::{Conditions, Listed, Outcome, Saved, Service, members};
@@ -37,6 +39,7 @@ impl Service {
         let organization = caller.require(Permission::GroupsManage)?;
         let store = self.store.organization(organization).await?;
         let wanted = take_members(&mut attributes).unwrap_or_default();
+        self.check_size(None, &attributes)?;
         let draft = GroupDraft::new(attributes)?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
@@ -94,21 +97,42 @@ impl Service {
         with: Members,
         reading: &mut Reading,
     ) -> Result<Listed<GroupView>, Error> {
+        caller.require(Permission::GroupsRead)?;
+        self.list_groups_within(caller, request, with, reading, &mut self.list_budget()).await
+    }
+
+    /// The same, as many as fit in what is left of the bytes of a list.
+    pub(super) async fn list_groups_within(
+        &self,
+        caller: &Caller,
+        request: &ListRequest,
+        with: Members,
+        reading: &mut Reading,
+        budget: &mut ByteBudget,
+    ) -> Result<Listed<GroupView>, Error> {
         let organization = caller.require(Permission::GroupsRead)?;
         let store = self.store.organization(organization).await?;
         let list = self.read_list(caller, &caller.types().group, request, reading)?;
-        let found = store.list_groups(&list.query()).await?;
+        let query = list.query();
+        let found = store.list_groups(&query).await?;
         let ids: Vec<GroupId> = found.page.iter().map(|group| group.id).collect();
+        let enough = (self.limits.list_bytes / ELEMENT_BYTES).max(1);
         let mut members = match with {
-            Members::Read => Some(store.members_of(&ids).await?),
+            // Of groups after those that fill the list members would be read in vain.
+            Members::Read => Some(store.members_of_first(&ids, enough).await?),
             Members::Left => None,
         };
-        let views = found.page.into_iter().map(|group| {
-            let members = members.as_mut().map(|members| members.remove(&group.id).unwrap_or_default());
-            GroupView { group, members }
+        let views = found.page.into_iter().map(|group| match &mut members {
+            Some(members) => (members.remove(&group.id), group),
+            None => (None, group),
         });
+        let (base, is_with) = (self.scim_base_bytes(), with == Members::Read);
+        let page: Vec<GroupView> = views.map(|(members, group)| GroupView { group, members }).collect();
+        let fits = |view: &GroupView| view.members.is_some() == is_with && budget.takes(view.answer_bytes(base));
+        let found = Found { total: found.total, page, next: found.next };
+        let found = found.while_fitting(fits, |view| query.place_of_group(&view.group));
         let place = self.place(caller, &caller.types().group, request, &list, found.next.as_ref())?;
-        Ok(Listed { total: found.total, place, views: views.collect() })
+        Ok(Listed { total: found.total, place, views: found.page })
     }
 
     /// Replaces a group; its members are then exactly those of the body (C70).
@@ -179,6 +203,7 @@ impl Service {
             conditions.check(caller, &before.etag())?;
             check_gives_nothing(caller, &store, &before).await?;
             let (attributes, wanted) = decide(&before, reading)?;
+            self.check_size(Some(&before.attributes), &attributes)?;
             let delta = members::delta(caller, &store, id, &wanted, reading).await?;
             caller.note_reading(reading);
             let after = before.changed(GroupDraft::new(attributes)?, !delta.is_empty(), self.writer(caller));

@@ -32,6 +32,7 @@ mod me;
 mod members;
 mod organizations;
 mod outbox;
+mod oversized;
 mod passwords;
 mod people;
 mod policy;
@@ -58,7 +59,7 @@ use std::sync::Arc;
 use scim::filter::{self, Filter};
 use scim::message::{Page, Place};
 use scim::sort::Sort;
-use scim::{ListRequest, Reading, ResourceType, ScimType};
+use scim::{ListRequest, Reading, Resource, ResourceType, ScimType};
 
 pub use api_tokens::{ExchangedToken, TokenDraft};
 pub use audit::{ShownEvent, Span};
@@ -83,6 +84,7 @@ pub use mail_rates::MailLimits;
 pub use mappings::{MappingWish, MappingsSet};
 pub use me::MfaState;
 pub use organizations::NewOwner;
+pub use oversized::Oversized;
 pub use passwords::{PasswordChanged, PasswordGiven};
 pub use people::{FirstCredentials, NewUser, UserMade};
 pub use policy::Policies;
@@ -109,8 +111,9 @@ pub use crate::store::{
 use crate::clock::{Clock, Entropy};
 use crate::crypto::seal::Sealer;
 use crate::domain::login::Lifetimes;
+use crate::domain::size::ByteBudget;
 use crate::domain::user::Writer;
-use crate::domain::{Caller, Error};
+use crate::domain::{Caller, Error, size};
 use crate::openid::Providers;
 use crate::store::{Paging, Query, Store};
 use attempts::Lanes;
@@ -121,6 +124,9 @@ use mail_rates::MailRates;
 use session::KnownPeople;
 use signing_in::KnownTokens;
 
+/// What a list has besides its resources, in bytes: a cursor may hold a text that is sorted by.
+const ENVELOPE_BYTES: usize = 4_096;
+
 /// What bounds the work of one request, and what is kept of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -130,6 +136,10 @@ pub struct Limits {
     pub default_page_size: u64,
     /// The most rows evaluated one by one for one list.
     pub max_scanned: u64,
+    /// The most that one resource may take in the store, in bytes of JSON.
+    pub resource_bytes: usize,
+    /// The most that the answer to one list takes, in bytes.
+    pub list_bytes: usize,
     /// How much is remembered of what was answered, in bytes.
     pub remembered_bytes: u64,
     /// What is kept of what directories asked for.
@@ -281,6 +291,25 @@ impl Service {
         Writer { author: caller.author(), now: self.clock.now(), states_all: false }
     }
 
+    /// Refuses attributes that grow beyond what one resource may take.
+    fn check_size(&self, before: Option<&Resource>, after: &Resource) -> Result<(), Error> {
+        let after = size::stored_bytes(after.attributes());
+        // Looked at only where it matters: most are far below.
+        let before =
+            before.filter(|_| after > self.limits.resource_bytes).map(|before| size::stored_bytes(before.attributes()));
+        size::check_growth(before, after, self.limits.resource_bytes)
+    }
+
+    /// The bytes that the resources of one list may take.
+    fn list_budget(&self) -> ByteBudget {
+        ByteBudget::new(self.limits.list_bytes.saturating_sub(ENVELOPE_BYTES))
+    }
+
+    /// How long the SCIM base URL is, in bytes.
+    fn scim_base_bytes(&self) -> usize {
+        self.settings.public_url.len() + "/scim/v2/Groups/".len()
+    }
+
     fn read_page(&self, request: &ListRequest) -> Result<Page, Error> {
         let Limits { default_page_size, max_results, .. } = self.limits;
         Ok(Page::read(request.start_index.as_deref(), request.count.as_deref(), default_page_size, max_results)?)
@@ -302,7 +331,8 @@ impl Service {
             let detail = "sortBy: groups cannot be sorted by their members";
             return Err(scim::Error::new(ScimType::InvalidPath, detail).into());
         }
-        Ok(ReadList { filter, sort, page, paging, max_scanned: self.limits.max_scanned })
+        let Limits { max_scanned, list_bytes, .. } = self.limits;
+        Ok(ReadList { filter, sort, page, paging, max_scanned, bytes: list_bytes })
     }
 }
 
@@ -312,12 +342,13 @@ struct ReadList<'s> {
     page: Page,
     paging: Paging,
     max_scanned: u64,
+    bytes: usize,
 }
 
 impl<'s> ReadList<'s> {
     fn query(&self) -> Query<'_, 's> {
-        let Self { filter, sort, page, paging, max_scanned } = self;
-        Query { filter: filter.as_ref(), sort: *sort, page: *page, paging, max_scanned: *max_scanned }
+        let Self { filter, sort, page, paging, max_scanned, bytes } = self;
+        Query { filter: filter.as_ref(), sort: *sort, page: *page, paging, max_scanned: *max_scanned, bytes: *bytes }
     }
 }
 

@@ -50,10 +50,13 @@ impl Service {
             count: Some(count.to_string()),
             ..request.clone()
         };
-        let users = self.list_users(caller, &part(page.start_index, page.count), &mut both).await?;
-        let left = page.count - users.views.len() as u64;
+        let mut budget = self.list_budget();
+        let users = self.list_users_within(caller, &part(page.start_index, page.count), &mut both, &mut budget).await?;
+        // Groups come after the last user: where the bytes of a list end before it, they are on a later page.
+        let is_cut = page.offset() + (users.views.len() as u64) < users.total;
+        let left = if is_cut { 0 } else { page.count - users.views.len() as u64 };
         let start = page.start_index.saturating_sub(users.total).max(1);
-        let groups = self.list_groups(caller, &part(start, left), with, &mut both).await?;
+        let groups = self.list_groups_within(caller, &part(start, left), with, &mut both, &mut budget).await?;
         *reading = both;
         let mut views: Vec<Either> = users.views.into_iter().map(|view| Either::User(Box::new(view))).collect();
         views.extend(groups.views.into_iter().map(|view| Either::Group(Box::new(view))));

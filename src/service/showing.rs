@@ -12,6 +12,7 @@ use crate::domain::{Caller, Error, GroupId, Noun, OrganizationId, Permission, Us
 use crate::store::{Found, OrganizationStore, Paging, Start};
 
 use super::known::{Of, Shown};
+use super::users::USERS_AT_ONCE;
 use super::{Listed, Members, ReadList, Service};
 
 /// How a face answers a user or a group, whoever asks.
@@ -76,15 +77,46 @@ impl Service {
             return Ok(Listed { total, place, views });
         }
         let store = self.store.organization(organization).await?;
+        let mut budget = self.list_budget();
+        let mut fits = |shown: &Shown| budget.takes(shown.text.len() + 1);
         let (total, next, views) = if let Some(found) = self.page_of_all(&store, &list).await? {
-            (found.total, found.next, self.show_these(&store, organization, &found.page, show).await?)
+            let found = self.show_page(&store, organization, found, &show, &mut fits).await?;
+            (found.total, found.next, found.page)
         } else {
-            let found = store.list_users(&list.query()).await?;
+            let query = list.query();
+            let found = store.list_users(&query).await?;
             let views = self.view_users(&store, found.page).await?;
-            (found.total, found.next, views.iter().map(show).collect())
+            let page: Vec<(Shown, UserView)> = views.into_iter().map(|view| (show(&view), view)).collect();
+            let found = Found { total: found.total, page, next: found.next };
+            let found = found.while_fitting(|(shown, _)| fits(shown), |(_, view)| query.place_of_user(&view.user));
+            (found.total, found.next, found.page.into_iter().map(|(shown, _)| shown).collect())
         };
         let place = self.place(caller, &caller.types().user, request, &list, next.as_ref())?;
         Ok(Listed { total, place, views })
+    }
+
+    /// The users of a page of all, some at a time until the list is full.
+    async fn show_page(
+        &self,
+        store: &OrganizationStore,
+        organization: OrganizationId,
+        found: Found<UserId>,
+        show: &impl Show<UserView>,
+        fits: &mut (impl FnMut(&Shown) -> bool + Send),
+    ) -> Result<Found<Shown>, Error> {
+        let mut page: Vec<Shown> = Vec::with_capacity(found.page.len());
+        let mut last = None;
+        for ids in found.page.chunks(USERS_AT_ONCE) {
+            for (id, shown) in self.show_these(store, organization, ids, show).await? {
+                if !fits(&shown) {
+                    let next = last.map(|id: UserId| Position { key: None, id: id.uuid() });
+                    return Ok(Found { total: found.total, page, next });
+                }
+                page.push(shown);
+                last = Some(id);
+            }
+        }
+        Ok(Found { total: found.total, page, next: found.next })
     }
 
     /// The user with this name, if there is one.
@@ -119,8 +151,8 @@ impl Service {
         store: &OrganizationStore,
         organization: OrganizationId,
         ids: &[UserId],
-        show: impl Show<UserView>,
-    ) -> Result<Vec<Shown>, Error> {
+        show: &impl Show<UserView>,
+    ) -> Result<Vec<(UserId, Shown)>, Error> {
         let mut answers = Vec::with_capacity(ids.len());
         let (mut missing, mut places) = (Vec::new(), HashMap::new());
         for id in ids {
@@ -139,7 +171,7 @@ impl Service {
                 }
             }
         }
-        Ok(answers.into_iter().flatten().collect())
+        Ok(ids.iter().copied().zip(answers).filter_map(|(id, answer)| Some((id, answer?))).collect())
     }
 
     /// Who is on a page of all users; none where the list is of some, or in another order, or where others write too.
@@ -181,11 +213,21 @@ impl ReadList<'_> {
     }
 }
 
-impl Found<UserId> {
-    /// The page with the users themselves, in its order; those that are gone are left out.
-    pub(super) fn with(&self, users: Vec<User>) -> Found<User> {
-        let mut users: HashMap<UserId, User> = users.into_iter().map(|user| (user.id, user)).collect();
-        let page = self.page.iter().filter_map(|id| users.remove(id)).collect();
-        Found { total: self.total, page, next: self.next.clone() }
+/// These users in the order of their ids; those that are gone are left out.
+pub(super) fn in_order(ids: &[UserId], users: Vec<User>) -> Vec<User> {
+    let mut users: HashMap<UserId, User> = users.into_iter().map(|user| (user.id, user)).collect();
+    ids.iter().filter_map(|id| users.remove(id)).collect()
+}
+
+impl<T> Found<T> {
+    /// The beginning of the page that fits; then the next page begins after the last of it.
+    pub(super) fn while_fitting(mut self, fits: impl FnMut(&T) -> bool, place: impl FnOnce(&T) -> Position) -> Self {
+        let read = self.page.len();
+        let fitting = self.page.iter().map(fits).take_while(|fits| *fits).count();
+        self.page.truncate(fitting);
+        if fitting < read {
+            self.next = self.page.last().map(place);
+        }
+        self
     }
 }

@@ -446,19 +446,20 @@ impl Service {
         }
     }
 
-    async fn organization_of(&self, caller: &Caller) -> Result<OrganizationStore, Error> {
+    pub(super) async fn organization_of(&self, caller: &Caller) -> Result<OrganizationStore, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
         Ok(self.store.organization(organization).await?)
     }
 
     /// A part of all there is, in order of id.
-    fn everything<'q>(&self, count: u64, paging: &'q Paging) -> Query<'q, 'static> {
+    pub(super) fn everything<'q>(&self, count: u64, paging: &'q Paging) -> Query<'q, 'static> {
         Query {
             filter: None,
             sort: None,
             page: Page { start_index: 1, count },
             paging,
             max_scanned: self.limits.max_scanned,
+            bytes: usize::MAX,
         }
     }
 

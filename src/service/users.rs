@@ -6,16 +6,21 @@ use scim::patch::{self, Operation};
 use scim::{ListRequest, Reading, Resource, Tolerance};
 
 use crate::domain::audit::{AuditEvent, Change, Consequence};
+use crate::domain::cursor::Position;
 use crate::domain::directory::{AttributeAuthority, LastOwnerPolicy};
 use crate::domain::email;
 use crate::domain::group::{MemberKind, Membership};
 use crate::domain::invitation::Acceptance;
+use crate::domain::size::ByteBudget;
 use crate::domain::user::{Related, User, UserDraft, UserView, Writer};
 use crate::domain::{Caller, Code, Error, Field, Noun, OrganizationId, Permission, Refusal, UserId, id};
-use crate::store::{OrganizationStore, OwnerWatch, StoreError};
+use crate::store::{Found, OrganizationStore, OwnerWatch, StoreError};
 
 use super::attempts::Attempts;
 use super::{Conditions, Listed, Outcome, Saved, Service};
+
+/// How many users of a list are read at a time: no more than these are read in vain where the list is full before.
+pub(super) const USERS_AT_ONCE: usize = 128;
 
 impl Service {
     /// Creates a user and the audit event that says so; both or neither.
@@ -48,6 +53,7 @@ impl Service {
         let user = User::create(UserId::new(self.entropy.id(writer.now)), draft, writer);
         let external = caller.as_directory().is_some_and(|directory| directory.settings.external_accounts);
         let user = with_authority(caller, None, User { salt: self.new_salt(), external, ..user });
+        self.check_size(None, &user.attributes)?;
         self.check_domains(caller, organization, &user).await?;
         check_manager(caller, &store, None, &user).await?;
         let change = Change::of_user(None, Some(user.clone()));
@@ -91,6 +97,7 @@ impl Service {
             request.will_answer(200);
         }
         let restored = existing.with_attributes(wanted.draft(), self.writer(caller).stating_all());
+        self.check_size(Some(&existing.attributes), &restored.attributes)?;
         let (user, outcome) = self.save_user(caller, store, existing, restored).await?;
         Ok(Saved { view: self.view_user(store, user).await?, outcome })
     }
@@ -120,16 +127,57 @@ impl Service {
         request: &ListRequest,
         reading: &mut Reading,
     ) -> Result<Listed<UserView>, Error> {
+        caller.require(Permission::UserAccessRead)?;
+        self.list_users_within(caller, request, reading, &mut self.list_budget()).await
+    }
+
+    /// The same, as many as fit in what is left of the bytes of a list.
+    pub(super) async fn list_users_within(
+        &self,
+        caller: &Caller,
+        request: &ListRequest,
+        reading: &mut Reading,
+        budget: &mut ByteBudget,
+    ) -> Result<Listed<UserView>, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
         let store = self.store.organization(organization).await?;
         let list = self.read_list(caller, &caller.types().user, request, reading)?;
         let found = match self.page_of_all(&store, &list).await? {
-            Some(found) => found.with(store.find_users(&found.page).await?),
-            None => store.list_users(&list.query()).await?,
+            Some(found) => self.view_page(&store, found, budget).await?,
+            None => {
+                let query = list.query();
+                let found = store.list_users(&query).await?;
+                let views = self.view_users(&store, found.page).await?;
+                let base = self.scim_base_bytes();
+                let fitting = |view: &UserView| budget.takes(view.answer_bytes(base));
+                let found = Found { total: found.total, page: views, next: found.next };
+                found.while_fitting(fitting, |view| query.place_of_user(&view.user))
+            }
         };
-        let views = self.view_users(&store, found.page).await?;
         let place = self.place(caller, &caller.types().user, request, &list, found.next.as_ref())?;
-        Ok(Listed { total: found.total, place, views })
+        Ok(Listed { total: found.total, place, views: found.page })
+    }
+
+    /// Users of a page of all, read some at a time until the list is full. Those that are gone are left out.
+    async fn view_page(
+        &self,
+        store: &OrganizationStore,
+        found: Found<UserId>,
+        budget: &mut ByteBudget,
+    ) -> Result<Found<UserView>, Error> {
+        let base = self.scim_base_bytes();
+        let mut page: Vec<UserView> = Vec::with_capacity(found.page.len());
+        for ids in found.page.chunks(USERS_AT_ONCE) {
+            let users = super::showing::in_order(ids, store.find_users(ids).await?);
+            for view in self.view_users(store, users).await? {
+                if !budget.takes(view.answer_bytes(base)) {
+                    let last = page.last().map(|view| Position { key: None, id: view.user.id.uuid() });
+                    return Ok(Found { total: found.total, page, next: last });
+                }
+                page.push(view);
+            }
+        }
+        Ok(Found { total: found.total, page, next: found.next })
     }
 
     /// Replaces a user (RFC 7644 §3.5.1): what the body leaves out is cleared, but `active` (C68).
@@ -199,6 +247,7 @@ impl Service {
             check_unprotected(caller, &user)?;
             let after = user.with_attributes(UserDraft::new(attributes(&user)?)?, writer);
             let after = with_authority(caller, Some(&user), after);
+            self.check_size(Some(&user.attributes), &after.attributes)?;
             self.check_domains(caller, organization, &after).await?;
             check_manager(caller, &store, Some(&user), &after).await?;
             match self.save_user(caller, &store, user, after).await {

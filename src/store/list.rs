@@ -1,6 +1,7 @@
 //! Lists of users and groups: filtered, sorted, paged; counted exactly and never held in memory as a whole.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use scim::ScimType;
 use scim::filter::Resolved;
@@ -12,15 +13,19 @@ use surrealdb::types::{RecordId, SurrealValue, Variables};
 use super::error::settle;
 use super::filter::{GroupsOfMembers, Plan, member_ids, plan};
 use super::groups::GroupRow;
-use super::users::UserRow;
+use super::users::{UserRow, key};
 use super::{OrganizationStore, StoreError, uuid};
 use crate::domain::cursor::Position;
 use crate::domain::group::{Group, Membership};
+use crate::domain::size::{ByteBudget, object_bytes};
 use crate::domain::user::User;
 use crate::domain::{Error, UserId, id};
 
-/// How many rows are read at a time when rows are evaluated one by one.
-const CHUNK: usize = 1_000;
+/// How many rows are read at a time when rows are evaluated one by one: at most 64 MiB of resources of the largest size.
+const CHUNK: usize = 250;
+/// How many rows of one page are read at a time, where a page is limited in bytes: at most 32 MiB of resources of the largest
+/// size. A page of the default size is read at once.
+const ROWS_AT_ONCE: u64 = 128;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,9 @@ pub struct Query<'q, 's> {
     pub paging: &'q Paging,
     /// The most rows that are evaluated one by one, or sorted.
     pub max_scanned: u64,
+    /// The most bytes of attributes that a page has; it ends before the resource that would be too much, unless that is the
+    /// first.
+    pub bytes: usize,
 }
 
 /// How a list is read page by page.
@@ -82,6 +90,21 @@ impl Query<'_, '_> {
         by_key.then(left.1.cmp(&right.1))
     }
 
+    /// The place of a user in this list, where the next page begins after it.
+    pub fn place_of_user(&self, user: &User) -> Position {
+        self.position(user)
+    }
+
+    /// The place of a group in this list, where the next page begins after it.
+    pub fn place_of_group(&self, group: &Group) -> Position {
+        self.position(group)
+    }
+
+    /// Whether rows are read some at a time, since all of a page at once may be too much.
+    fn is_read_in_parts(&self) -> bool {
+        self.bytes < usize::MAX && self.limit() > ROWS_AT_ONCE
+    }
+
     fn position<E: Listed>(&self, entity: &E) -> Position {
         let key = self.sort.as_ref().map(|sort| sort.key(&entity.searchable(&[])));
         Position { key, id: entity.record_key() }
@@ -94,13 +117,28 @@ impl Query<'_, '_> {
         })
     }
 
-    /// The page, and where the next one begins after.
-    fn cut<E: Listed>(&self, mut read: Vec<E>) -> (Vec<E>, Option<Position>) {
+    /// How many of these fit on the page.
+    fn fitting<E: Listed>(&self, read: &[E]) -> usize {
         let count = usize::try_from(self.page.count).unwrap_or(usize::MAX);
-        let is_more = self.is_by_cursor() && read.len() > count;
-        read.truncate(count);
-        let next = read.last().filter(|_| is_more).map(|last| self.position(last));
-        (read, next)
+        if self.bytes == usize::MAX {
+            return count.min(read.len());
+        }
+        let mut budget = ByteBudget::new(self.bytes);
+        read.iter().take(count).take_while(|entity| budget.takes(entity.bytes())).count()
+    }
+
+    /// The page, and where the next one begins after.
+    fn cut<E: Listed>(&self, read: Vec<E>) -> (Vec<E>, Option<Position>) {
+        let fitting = self.fitting(&read);
+        let is_more = read.len() > fitting;
+        self.ended(read, fitting, is_more)
+    }
+
+    /// The page of so many, and where the next one begins after, if there is one.
+    fn ended<E: Listed>(&self, mut page: Vec<E>, count: usize, is_more: bool) -> (Vec<E>, Option<Position>) {
+        page.truncate(count);
+        let next = page.last().filter(|_| self.is_by_cursor() && is_more).map(|last| self.position(last));
+        (page, next)
     }
 }
 
@@ -143,6 +181,8 @@ pub(super) trait Row: SurrealValue {
 trait Listed: Sized {
     fn record_key(&self) -> uuid::Uuid;
     fn searchable(&self, memberships: &[Membership]) -> Map<String, Json>;
+    /// How many bytes its attributes take.
+    fn bytes(&self) -> usize;
 }
 
 impl Listed for User {
@@ -153,6 +193,10 @@ impl Listed for User {
     fn searchable(&self, memberships: &[Membership]) -> Map<String, Json> {
         User::searchable(self, Some(memberships))
     }
+
+    fn bytes(&self) -> usize {
+        object_bytes(self.attributes.attributes())
+    }
 }
 
 impl Listed for Group {
@@ -162,6 +206,10 @@ impl Listed for Group {
 
     fn searchable(&self, _: &[Membership]) -> Map<String, Json> {
         Group::searchable(self)
+    }
+
+    fn bytes(&self) -> usize {
+        object_bytes(self.attributes.attributes())
     }
 }
 
@@ -243,7 +291,9 @@ impl OrganizationStore {
         let after = query.after();
         let order = if after.is_some() { order.to_go_on(table, plan) } else { order };
         let rest = condition_after(plan, after.map(|_| order));
-        let rows = format!("SELECT * FROM {name}{rest} ORDER BY {} LIMIT $count START $offset;", order.clause());
+        let columns = if query.is_read_in_parts() { order.columns() } else { "*" };
+        let rows =
+            format!("SELECT {columns} FROM {name}{rest} ORDER BY {} LIMIT $count START $offset;", order.clause());
         // Nothing to show: the count alone.
         let text = if page.count == 0 { count } else { count + &rows };
         let asked = self
@@ -257,10 +307,45 @@ impl OrganizationStore {
             .bind(("after_key", after.and_then(|after| after.key.as_ref()).map(column_value)));
         let mut results = settle(asked.await?)?;
         let total: Option<i64> = results.take((0, "count")).map_err(StoreError::from)?;
+        let total = total.and_then(|total| u64::try_from(total).ok()).unwrap_or(0);
+        if query.is_read_in_parts() {
+            let ids: Vec<RecordId> = results.take((1, "id")).map_err(StoreError::from)?;
+            let (page, next) = self.page_in_parts::<R>(&ids, query).await?;
+            return Ok(Found { total, page, next });
+        }
         let rows: Vec<R> = if page.count == 0 { Vec::new() } else { results.take(1).map_err(StoreError::from)? };
         let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
         let (page, next) = query.cut(entities?);
-        Ok(Found { total: total.and_then(|total| u64::try_from(total).ok()).unwrap_or(0), page, next })
+        Ok(Found { total, page, next })
+    }
+
+    /// Reads the rows of a page in this order, some at a time, until the page is full. Those that are gone are left out.
+    async fn page_in_parts<R: Row<Entity: Listed>>(
+        &self,
+        ids: &[RecordId],
+        query: &Query<'_, '_>,
+    ) -> Result<(Vec<R::Entity>, Option<Position>), Error> {
+        let count = usize::try_from(query.page.count).unwrap_or(usize::MAX).min(ids.len());
+        let mut page: Vec<R::Entity> = Vec::with_capacity(count);
+        let mut budget = ByteBudget::new(query.bytes);
+        let mut is_more = ids.len() > count;
+        'parts: for part in ids[..count].chunks(usize::try_from(ROWS_AT_ONCE).unwrap_or(1)) {
+            let asked = self.0.query("SELECT * FROM $records").bind(("records", part.to_vec()));
+            let rows: Vec<R> = settle(asked.await?)?.take(0).map_err(StoreError::from)?;
+            let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
+            let mut known: HashMap<uuid::Uuid, R::Entity> =
+                entities?.into_iter().map(|entity| (entity.record_key(), entity)).collect();
+            for id in part {
+                let Some(entity) = known.remove(&key(id)?) else { continue };
+                if !budget.takes(entity.bytes()) {
+                    is_more = true;
+                    break 'parts;
+                }
+                page.push(entity);
+            }
+        }
+        let whole = page.len();
+        Ok(query.ended(page, whole, is_more))
     }
 
     /// The filter names the records: they are few, and counted here (the engine counts tables only).
@@ -346,11 +431,11 @@ impl OrganizationStore {
         plan: &Plan<'_, '_>,
         query: &Query<'_, '_>,
         chunk: &[E],
-    ) -> Result<std::collections::HashMap<UserId, Vec<Membership>>, StoreError> {
+    ) -> Result<HashMap<UserId, Vec<Membership>>, StoreError> {
         let filtered = plan.residual.iter().any(|part| part.mentions("groups"));
         let sorted = query.sort.as_ref().is_some_and(|sort| sort.target.attribute.name == "groups");
         if table == Table::Group || !(filtered || sorted) {
-            return Ok(std::collections::HashMap::new());
+            return Ok(HashMap::new());
         }
         let users: Vec<UserId> = chunk.iter().map(|entity| UserId::new(entity.record_key())).collect();
         self.memberships_of(&users).await
@@ -366,14 +451,13 @@ impl OrganizationStore {
             let (page, next) = collector.query.cut(collector.window);
             return Ok(Found { total, page, next });
         }
-        let (ids, next) = collector.into_sorted_page();
-        let records: Vec<RecordId> = ids.iter().map(|id| RecordId::new(table.name(), uuid(*id))).collect();
-        let query = self.0.query("SELECT * FROM $records").bind(("records", records));
-        let rows: Vec<R> = settle(query.await?)?.take(0).map_err(StoreError::from)?;
-        let entities: Result<Vec<_>, StoreError> = rows.into_iter().map(Row::into_entity).collect();
-        let mut page = entities?;
-        page.sort_by_key(|entity| ids.iter().position(|id| *id == entity.record_key()));
-        Ok(Found { total, page, next })
+        let query = collector.query;
+        let places = collector.into_sorted_places();
+        let records: Vec<RecordId> = places.iter().map(|(_, id)| RecordId::new(table.name(), uuid(*id))).collect();
+        let (page, next) = self.page_in_parts::<R>(&records, query).await?;
+        // By what it was sorted: the row alone does not know its groups.
+        let next = next.and_then(|next| places.into_iter().find(|(_, id)| *id == next.id));
+        Ok(Found { total, page, next: next.map(|(key, id)| Position { key, id }) })
     }
 }
 
@@ -384,12 +468,15 @@ struct Collector<'q, 's, E> {
     /// How many of those that match come after where the page begins.
     passed: u64,
     window: Vec<E>,
+    budget: ByteBudget,
+    is_full: bool,
     keys: Vec<(Option<Key>, uuid::Uuid)>,
 }
 
 impl<'q, 's, E: Listed> Collector<'q, 's, E> {
     fn new(query: &'q Query<'q, 's>) -> Self {
-        Self { query, total: 0, passed: 0, window: Vec::new(), keys: Vec::new() }
+        let budget = ByteBudget::new(query.bytes);
+        Self { query, total: 0, passed: 0, window: Vec::new(), budget, is_full: false, keys: Vec::new() }
     }
 
     fn add(&mut self, entity: E, object: &Map<String, Json>) {
@@ -401,25 +488,24 @@ impl<'q, 's, E: Listed> Collector<'q, 's, E> {
         if !self.query.is_after(&entity) {
             return;
         }
-        if self.passed >= self.query.page.offset() && (self.window.len() as u64) < self.query.limit() {
+        if self.passed >= self.query.page.offset() && (self.window.len() as u64) < self.query.limit() && !self.is_full {
+            // The one that is too much is kept: it says that there is more.
+            self.is_full = !self.budget.takes(entity.bytes());
             self.window.push(entity);
         }
         self.passed += 1;
     }
 
-    fn into_sorted_page(mut self) -> (Vec<uuid::Uuid>, Option<Position>) {
+    /// The places of the page in their order, and of one more where it has to be known whether there is one.
+    fn into_sorted_places(mut self) -> Vec<(Option<Key>, uuid::Uuid)> {
         let query = self.query;
         self.keys.sort_by(|left, right| query.compare((&left.0, left.1), (&right.0, right.1)));
         if let Some(after) = query.after() {
             self.keys.retain(|(key, id)| query.compare((key, *id), (&after.key, after.id)) == Ordering::Greater);
         }
         let offset = usize::try_from(query.page.offset()).unwrap_or(usize::MAX);
-        let count = usize::try_from(query.page.count).unwrap_or(usize::MAX);
-        let mut page: Vec<_> = self.keys.into_iter().skip(offset).collect();
-        let is_more = query.is_by_cursor() && page.len() > count;
-        page.truncate(count);
-        let next = page.last().filter(|_| is_more).map(|(key, id)| Position { key: key.clone(), id: *id });
-        (page.into_iter().map(|(_, id)| id).collect(), next)
+        let count = usize::try_from(query.limit()).unwrap_or(usize::MAX);
+        self.keys.into_iter().skip(offset).take(count).collect()
     }
 }
 
@@ -446,6 +532,18 @@ impl Order {
 
     fn by_column(table: Table, sort: &Sort<'_>) -> Option<Self> {
         Some(Self { column: table.sort_column(sort)?, descending: sort.descending })
+    }
+
+    /// The record and what it is sorted by: all that can be ordered by has to be selected.
+    fn columns(self) -> &'static str {
+        match self.column {
+            "position" => "id, position",
+            "user_name_key" => "id, user_name_key",
+            "display_name_key" => "id, display_name_key",
+            "last_modified" => "id, last_modified",
+            "created" => "id, created",
+            _ => "id",
+        }
     }
 
     /// The same order, where the whole table is gone on with: the index finds the place, which the id does not.

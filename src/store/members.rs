@@ -384,8 +384,25 @@ impl OrganizationStore {
     ///
     /// When the store fails.
     pub async fn members_of(&self, groups: &[GroupId]) -> Result<HashMap<GroupId, Vec<Member>>, StoreError> {
+        self.members_of_first(groups, usize::MAX).await
+    }
+
+    /// The same of the first of these groups, at least one: those after them are left out once there are so many members.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn members_of_first(
+        &self,
+        groups: &[GroupId],
+        enough: usize,
+    ) -> Result<HashMap<GroupId, Vec<Member>>, StoreError> {
         let mut members: HashMap<GroupId, Vec<Member>> = HashMap::new();
+        let mut count = 0;
         for group in groups {
+            if count >= enough {
+                break;
+            }
             let query = self
                 .0
                 .query("SELECT group, member, kind FROM member:[$group, NONE]..=[$group, ..]")
@@ -396,7 +413,9 @@ impl OrganizationStore {
                 kind: kind_named(&row.kind),
                 display: None,
             });
-            members.insert(*group, list.collect());
+            let list: Vec<Member> = list.collect();
+            count += list.len();
+            members.insert(*group, list);
         }
         let of_kind = |kind| -> Vec<uuid::Uuid> {
             let ids: HashSet<uuid::Uuid> =
