@@ -1,6 +1,7 @@
 //! What directories ask for, and what came of it (C142): one record of each write, and of each that was refused.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,7 @@ pub struct ProvisioningRequest {
     id: ProvisioningEventId,
     at: DateTime<Utc>,
     asks: Asks,
+    body_bytes: AtomicUsize,
     so_far: Mutex<SoFar>,
 }
 
@@ -134,11 +136,21 @@ impl ProvisioningRequest {
         };
         let client = asks.client.map(|client| short(client.chars()));
         let asks = Asks { client, ..asks };
-        Self { id, at, asks, so_far: Mutex::new(SoFar { status, ..SoFar::default() }) }
+        Self { id, at, asks, body_bytes: AtomicUsize::new(0), so_far: Mutex::new(SoFar { status, ..SoFar::default() }) }
     }
 
     fn so_far(&self) -> MutexGuard<'_, SoFar> {
         self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the body is, once it is there.
+    pub fn has_body_of(&self, bytes: usize) {
+        self.body_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How long the body is, in bytes; 0: there is none, or not yet.
+    pub fn body_bytes(&self) -> usize {
+        self.body_bytes.load(Ordering::Relaxed)
     }
 
     /// As what the body was read: operations without values.

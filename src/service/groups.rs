@@ -202,7 +202,7 @@ impl Service {
             let before = store.find_group(id).await?.ok_or(Error::NotFound(Noun::Group))?;
             conditions.check(caller, &before.etag())?;
             check_gives_nothing(caller, &store, &before).await?;
-            let (attributes, wanted) = decide(&before, reading)?;
+            let (attributes, wanted) = self.work_on_body(caller, || decide(&before, reading)).await?;
             self.check_size(Some(&before.attributes), &attributes)?;
             let delta = members::delta(caller, &store, id, &wanted, reading).await?;
             caller.note_reading(reading);

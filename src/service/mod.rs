@@ -21,6 +21,7 @@ mod invitations;
 mod inviting;
 mod keys;
 mod known;
+mod large_bodies;
 mod linking;
 mod local_groups;
 mod lockout;
@@ -204,6 +205,8 @@ pub struct Service {
     keys: Keys,
     providers: Providers,
     lanes: Lanes,
+    /// By organization: of each one large body is worked on at a time. Apart from the others, since it is waited for in them.
+    large_bodies: Lanes,
     known_tokens: KnownTokens,
     known_people: KnownPeople,
     mail_rates: MailRates,
@@ -249,6 +252,7 @@ impl Service {
             keys: Keys::default(),
             providers: Providers::default(),
             lanes: Lanes::default(),
+            large_bodies: Lanes::default(),
             known_tokens: KnownTokens::default(),
             known_people: KnownPeople::default(),
             mail_rates,

@@ -245,7 +245,8 @@ impl Service {
             let (user, memberships) = found.ok_or(Error::NotFound(Noun::User))?;
             self.check_conditions(caller, &store, (&user, &memberships), conditions).await?;
             check_unprotected(caller, &user)?;
-            let after = user.with_attributes(UserDraft::new(attributes(&user)?)?, writer);
+            let attributes = self.work_on_body(caller, || attributes(&user)).await?;
+            let after = user.with_attributes(UserDraft::new(attributes)?, writer);
             let after = with_authority(caller, Some(&user), after);
             self.check_size(Some(&user.attributes), &after.attributes)?;
             self.check_domains(caller, organization, &after).await?;

@@ -38,7 +38,8 @@ pub(super) async fn bulk(State(api): State<Api>, request: Request) -> Response {
         Err(failure) => return failure.into_response(),
     };
     let outcome: Result<Response, Failure> = async {
-        let read = bulk::read(&body, api.settings.bulk_operations, &mut client.reading)?;
+        let read = || bulk::read(&body, api.settings.bulk_operations, &mut client.reading);
+        let read = api.service.work_on_body(&client.caller, read).await?;
         let running = Running::new(&api, client.caller.clone(), token, &extensions);
         let outcomes = running.run(&read).await;
         Ok(scim_json(StatusCode::OK, &bulk::response(&read.operations, &outcomes)))

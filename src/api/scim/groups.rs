@@ -28,7 +28,8 @@ pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> R
     let ClientWithBody { mut client, body } = request;
     let outcome = async {
         let projection = client.parameters.projection(&client.caller.types().group)?;
-        let attributes = Resource::read(&client.caller.types().group, &body, &mut client.reading)?;
+        let read = || Resource::read(&client.caller.types().group, &body, &mut client.reading);
+        let attributes = api.service.work_on_body(&client.caller, read).await?;
         client.is_read_as(super::request::sets(&body));
         let saved = api.service.create_group(&client.caller, attributes, &mut client.reading).await?;
         Ok(answer(&client, &saved.view, &projection).created(saved.view.to_scim(&api.settings.scim_base)))
@@ -92,7 +93,8 @@ pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, requ
         let projection = client.parameters.projection(&client.caller.types().group)?;
         let id: GroupId = id.parse()?;
         super::request::check_body_id(&body, &id.to_string(), &mut client.reading)?;
-        let attributes = Resource::read(&client.caller.types().group, &body, &mut client.reading)?;
+        let read = || Resource::read(&client.caller.types().group, &body, &mut client.reading);
+        let attributes = api.service.work_on_body(&client.caller, read).await?;
         client.is_read_as(super::request::sets(&body));
         let replaced =
             api.service.replace_group(&client.caller, id, &attributes, &client.conditions, &mut client.reading);
@@ -110,7 +112,8 @@ pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, reques
     let outcome = async {
         let projection = client.parameters.projection(&client.caller.types().group)?;
         let id: GroupId = id.parse()?;
-        let operations = operations::read(&body, &mut client.reading)?;
+        let read = || operations::read(&body, &mut client.reading);
+        let operations = api.service.work_on_body(&client.caller, read).await?;
         client.is_read_as(operations.iter().map(ToString::to_string));
         let answers_group = projection.is_selective()
             || client.caller.as_directory().is_some_and(|directory| directory.settings.patch_group_with_body);

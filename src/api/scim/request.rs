@@ -125,7 +125,11 @@ impl FromRequest<Api> for ClientWithBody {
         let bytes = read_body(body, api).await?;
         // Not before the body is there: a slow client is in nobody's way.
         client.enter(&parts, api).await?;
-        Ok(Self { client, body: json::parse_object(&bytes)? })
+        if let Some(request) = client.caller.provisioning() {
+            request.has_body_of(bytes.len());
+        }
+        let body = api.service.work_on_body(&client.caller, || json::parse_object(&bytes)).await?;
+        Ok(Self { client, body })
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> R
     let ClientWithBody { mut client, body } = request;
     let outcome = async {
         let projection = client.parameters.projection(&client.caller.types().user)?;
-        let attributes = Resource::read(&client.caller.types().user, &body, &mut client.reading)?;
+        let read = || Resource::read(&client.caller.types().user, &body, &mut client.reading);
+        let attributes = api.service.work_on_body(&client.caller, read).await?;
         client.is_read_as(super::request::sets(&body));
         let Saved { view, outcome } = api.service.create_user(&client.caller, attributes).await?;
         let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
@@ -89,7 +90,8 @@ pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, requ
         let projection = client.parameters.projection(&client.caller.types().user)?;
         let id: UserId = id.parse()?;
         super::request::check_body_id(&body, &id.to_string(), &mut client.reading)?;
-        let attributes = Resource::read(&client.caller.types().user, &body, &mut client.reading)?;
+        let read = || Resource::read(&client.caller.types().user, &body, &mut client.reading);
+        let attributes = api.service.work_on_body(&client.caller, read).await?;
         client.is_read_as(super::request::sets(&body));
         let replaced =
             api.service.replace_user(&client.caller, id, &attributes, &client.conditions, &mut client.reading);
@@ -107,7 +109,8 @@ pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, reques
     let outcome = async {
         let projection = client.parameters.projection(&client.caller.types().user)?;
         let id: UserId = id.parse()?;
-        let operations = operations::read(&body, &mut client.reading)?;
+        let read = || operations::read(&body, &mut client.reading);
+        let operations = api.service.work_on_body(&client.caller, read).await?;
         client.is_read_as(operations.iter().map(ToString::to_string));
         let quiet = client.caller.as_directory().is_some_and(|directory| directory.settings.patch_user_without_body)
             && !projection.is_selective();
