@@ -13,6 +13,9 @@ use tokio::time::{Sleep, sleep, timeout};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often it is looked whether more of it has come.
 const LOOKED_EVERY: Duration = Duration::from_millis(20);
+/// How long what still comes is read and dropped once the server has closed its side: a client that is sending when the
+/// connection is reset loses the answer that it was sent.
+const LINGERS: Duration = Duration::from_millis(500);
 /// What a client has to take each time it may take its time.
 const TAKEN_AT_LEAST: usize = 64 * 1024;
 
@@ -38,11 +41,13 @@ pub(super) struct Paced {
     /// Runs while something waits to be taken.
     waits: Option<Pin<Box<Sleep>>>,
     taken: usize,
+    /// Runs once the server has closed its side.
+    lingers: Option<Pin<Box<Sleep>>>,
 }
 
 impl Paced {
     pub(super) fn new(stream: TcpStream, time: Duration) -> Self {
-        Self { stream, time, waits: None, taken: 0 }
+        Self { stream, time, waits: None, taken: 0, lingers: None }
     }
 
     fn begin_anew(&mut self) {
@@ -110,6 +115,21 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if self.lingers.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        }
+        // Before anything is read: reading uses up the turn of a task whose client keeps sending.
+        let lingers = self.lingers.get_or_insert_with(|| Box::pin(sleep(LINGERS)));
+        if lingers.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut dropped = [0; 4_096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut dropped);
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }
