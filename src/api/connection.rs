@@ -16,6 +16,8 @@ const LOOKED_EVERY: Duration = Duration::from_millis(20);
 /// How long what still comes is read and dropped once the server has closed its side: a client that is sending when the
 /// connection is reset loses the answer that it was sent.
 const LINGERS: Duration = Duration::from_millis(500);
+/// How much of it is read and dropped, in bytes: a body somewhat larger than the largest that is taken.
+const MOST_DROPPED: usize = 6 << 20;
 /// What a client has to take each time it may take its time.
 const TAKEN_AT_LEAST: usize = 64 * 1024;
 
@@ -43,11 +45,12 @@ pub(super) struct Paced {
     taken: usize,
     /// Runs once the server has closed its side.
     lingers: Option<Pin<Box<Sleep>>>,
+    dropped: usize,
 }
 
 impl Paced {
     pub(super) fn new(stream: TcpStream, time: Duration) -> Self {
-        Self { stream, time, waits: None, taken: 0, lingers: None }
+        Self { stream, time, waits: None, taken: 0, lingers: None, dropped: 0 }
     }
 
     fn begin_anew(&mut self) {
@@ -123,13 +126,14 @@ impl AsyncWrite for Paced {
         if lingers.as_mut().poll(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        let mut dropped = [0; 4_096];
-        loop {
-            let mut buffer = ReadBuf::new(&mut dropped);
+        let mut unwanted = [0; 4_096];
+        while self.dropped < MOST_DROPPED {
+            let mut buffer = ReadBuf::new(&mut unwanted);
             match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {}
-                Ok(()) | Err(_) => return Poll::Ready(Ok(())),
+                Ok(()) if !buffer.filled().is_empty() => self.dropped += buffer.filled().len(),
+                Ok(()) | Err(_) => break,
             }
         }
+        Poll::Ready(Ok(()))
     }
 }
