@@ -68,8 +68,17 @@ pub fn check_schemas(body: &Map<String, Value>, urn: &str, reading: &mut Reading
     let is_it = |listed: &Value| listed.as_str().is_some_and(|listed| listed.eq_ignore_ascii_case(urn));
     match get_ignore_case(body, "schemas") {
         Some(Value::Array(listed)) if listed.iter().any(is_it) => Ok(()),
-        None | Some(Value::Null) if reading.tolerates(Tolerance::LooseSchemas) => Ok(()),
+        // An empty list is unassigned (RFC 7643 §2.5), as if it were absent.
+        listed if is_unassigned(listed) && reading.tolerates(Tolerance::LooseSchemas) => Ok(()),
         _ => Err(Error::syntax(format!("schemas must list {urn}"))),
+    }
+}
+
+fn is_unassigned(listed: Option<&Value>) -> bool {
+    match listed {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(listed)) => listed.is_empty(),
+        Some(_) => false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::Error;
 use crate::filter::{self, Filter};
-use crate::schema::{Attribute, ResourceType, Schema};
+use crate::schema::{Attribute, Kind, ResourceType, Schema};
 
 /// `[urn:…:]name[.sub]`, as written. Nothing is looked up yet: that is [`AttributePath::resolve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +122,16 @@ fn find<'s>(extension: Option<&'s Schema>, attribute: Option<&'s Attribute>, sub
     match sub.map(|sub| attribute.sub(sub)) {
         None => Meaning::Attribute(Target { extension, attribute, sub: None }),
         Some(Some(sub)) => Meaning::Attribute(Target { extension, attribute, sub: Some(sub) }),
+        // A plain value of a list is its own `value` (RFC 7644 §3.5.2.2).
+        Some(None) if is_plain_list(attribute) && sub.is_some_and(|sub| sub.eq_ignore_ascii_case("value")) => {
+            Meaning::Attribute(Target { extension, attribute, sub: None })
+        }
         Some(None) => Meaning::Unknown,
     }
+}
+
+fn is_plain_list(attribute: &Attribute) -> bool {
+    attribute.multi_valued && attribute.kind != Kind::Complex
 }
 
 fn is_name(text: &str) -> bool {

@@ -1,15 +1,23 @@
 //! A resource as a client sent it, brought into the shape its schemas describe (RFC 7643 §2, §3).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::filter::is_present;
 use crate::json::get_ignore_case;
+use crate::patch::references;
 use crate::path::{AttributePath, Meaning};
-use crate::schema::{ResourceType, Schema};
-use crate::value::{read_value, store, unknown};
+use crate::schema::{Attribute, ResourceType, Schema};
+use crate::value::{ReadValue, read_replacement, read_value, store, unknown};
 use crate::{Error, Reading, Tolerance};
+
+/// How many values a list may get, `members` excepted, which are not kept in the resource.
+///
+/// No directory sends as many: it bounds what one resource costs to keep, to read and to answer. What has more already may keep
+/// and shrink them.
+pub const MAX_VALUES: usize = 1_000;
 
 /// The attributes a client may write, in canonical spelling and type, unassigned ones left out (C35).
 ///
@@ -21,7 +29,7 @@ use crate::{Error, Reading, Tolerance};
 pub struct Resource(Arc<Map<String, Value>>);
 
 impl Resource {
-    /// Reads the body of a POST or PUT (RFC 7644 §3.3, §3.5.1).
+    /// Reads the body of a POST (RFC 7644 §3.3).
     ///
     /// Read-only attributes are ignored, names are read in any case, `null` and `[]` mean unassigned.
     ///
@@ -30,12 +38,35 @@ impl Resource {
     /// `invalidSyntax` for missing or foreign `schemas` (C26) and for unknown attributes (C34) in the strict dialect;
     /// `invalidValue` naming the path for a value of the wrong type (C38) or a missing required attribute (C27).
     pub fn read(kind: &ResourceType, body: &Map<String, Value>, reading: &mut Reading) -> Result<Self, Error> {
+        Self::read_by(kind, body, reading, read_value)
+    }
+
+    /// Reads the body of a PUT (RFC 7644 §3.5.1), which takes the place of what is stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resource::read`]; `invalidValue` too for a value of which nothing is understood, and for a list that is not empty and
+    /// holds no value: either would clear what the client meant to keep.
+    pub fn read_replacement(
+        kind: &ResourceType,
+        body: &Map<String, Value>,
+        reading: &mut Reading,
+    ) -> Result<Self, Error> {
+        Self::read_by(kind, body, reading, read_replacement)
+    }
+
+    fn read_by(
+        kind: &ResourceType,
+        body: &Map<String, Value>,
+        reading: &mut Reading,
+        read: ReadValue,
+    ) -> Result<Self, Error> {
         check_schemas(kind, body, reading)?;
-        let mut resource = Map::new();
+        let mut reader = Reader { kind, read, reading, resource: Map::new() };
         for (name, value) in body {
-            read_member(kind, name, value, reading, &mut resource)?;
+            reader.member(name, value)?;
         }
-        let resource = Self::from_stored(resource);
+        let resource = Self::from_stored(reader.resource);
         resource.check_required(kind)?;
         Ok(resource)
     }
@@ -76,6 +107,37 @@ impl Resource {
         std::iter::once(kind.core.id.as_str()).chain(extensions).collect()
     }
 
+    /// Whether no list is longer than [`MAX_VALUES`], unless it was as long before: the limit refuses growth, never a change that
+    /// shrinks a list or leaves its size as it is.
+    ///
+    /// # Errors
+    ///
+    /// `invalidValue` naming the list and the limit.
+    pub fn check_growth(&self, kind: &ResourceType, before: Option<&Self>) -> Result<(), Error> {
+        let longest = |resource: &'_ Self| -> HashMap<String, usize> {
+            let mut found = HashMap::new();
+            for (name, value) in &*resource.0 {
+                if kind.edges != Some(name.as_str()) {
+                    lengths(name, value, &mut Vec::new(), &mut found);
+                }
+            }
+            found
+                .into_iter()
+                .filter(|(_, length)| *length > MAX_VALUES)
+                .map(|(path, length)| (path.join("."), length))
+                .collect()
+        };
+        let now = longest(self);
+        if now.is_empty() {
+            return Ok(());
+        }
+        let before = before.map(longest).unwrap_or_default();
+        match now.iter().find(|(path, length)| before.get(*path).is_none_or(|before| *length > before)) {
+            Some((path, _)) => Err(Error::value(path, format_args!("at most {MAX_VALUES} values are accepted"))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether every required attribute has a value that is more than blanks.
     pub(crate) fn check_required(&self, kind: &ResourceType) -> Result<(), Error> {
         for attribute in kind.core.attributes.iter().filter(|attribute| attribute.required) {
@@ -90,6 +152,23 @@ impl Resource {
         }
         Ok(())
     }
+}
+
+/// The longest list under each name, within extensions and within values too.
+fn lengths<'r>(name: &'r str, value: &'r Value, path: &mut Vec<&'r str>, found: &mut HashMap<Vec<&'r str>, usize>) {
+    path.push(name);
+    match value {
+        Value::Array(elements) => {
+            let longest = found.entry(path.clone()).or_default();
+            *longest = elements.len().max(*longest);
+            for part in elements.iter().filter_map(Value::as_object).flatten() {
+                lengths(part.0, part.1, path, found);
+            }
+        }
+        Value::Object(parts) => parts.iter().for_each(|(name, value)| lengths(name, value, path, found)),
+        _ => {}
+    }
+    path.pop();
 }
 
 /// `schemas` must name the core schema (RFC 7643 §3.1, C26).
@@ -114,49 +193,57 @@ fn check_schemas(kind: &ResourceType, body: &Map<String, Value>, reading: &mut R
     Err(Error::syntax(format!("schemas must list {}, the extensions that are used, and nothing else", kind.core.id)))
 }
 
-fn read_member(
-    kind: &ResourceType,
-    name: &str,
-    value: &Value,
-    reading: &mut Reading,
-    resource: &mut Map<String, Value>,
-) -> Result<(), Error> {
-    if let Some(attribute) = kind.attribute(name) {
-        let read = read_value(attribute, value, &attribute.name, reading)?;
-        // An empty list of edges says something: there shall be none (C70). An absent one does not.
-        let read = read.or_else(|| kind.is_edge(attribute).then(|| Value::Array(Vec::new())));
-        store(resource, attribute, read);
-        return Ok(());
-    }
-    match AttributePath::parse(name).map(|path| path.resolve(kind)) {
-        Ok(Meaning::Extension(extension)) => {
-            if let Some(read) = read_extension(extension, value, reading)? {
-                resource.insert(extension.id.clone(), read);
-            }
-            Ok(())
-        }
-        _ => unknown(name, reading),
-    }
+/// A body that is being read.
+struct Reader<'r> {
+    kind: &'r ResourceType,
+    read: ReadValue,
+    reading: &'r mut Reading,
+    resource: Map<String, Value>,
 }
 
-/// Reads the object under an extension's URN, checked as if every name in it were a path of its own.
-fn read_extension(extension: &Schema, value: &Value, reading: &mut Reading) -> Result<Option<Value>, Error> {
-    let object = match value {
-        Value::Object(object) => object,
-        Value::Null => return Ok(None),
-        _ => return Err(Error::value(&extension.id, "must be an object")),
-    };
-    let mut read = Map::new();
-    for (name, value) in object {
-        let Some(attribute) = extension.attribute(name) else {
-            unknown(name, reading)?;
-            continue;
-        };
-        let path = format!("{}:{}", extension.id, attribute.name);
-        let value = read_value(attribute, value, &path, reading)?;
-        store(&mut read, attribute, value);
+impl Reader<'_> {
+    fn member(&mut self, name: &str, value: &Value) -> Result<(), Error> {
+        if let Some(attribute) = self.kind.attribute(name) {
+            let read = if self.kind.is_edge(attribute) {
+                // An empty list of edges says something: there shall be none (C70). An absent one does not.
+                let ids = references(attribute, value, self.reading)?;
+                Some(ids.iter().map(|id| json!({"value": &**id})).collect())
+            } else {
+                (self.read)(attribute, value, &attribute.name, self.reading)?
+            };
+            store(&mut self.resource, attribute, read);
+            return Ok(());
+        }
+        match AttributePath::parse(name).map(|path| path.resolve(self.kind)) {
+            Ok(Meaning::Extension(extension)) => {
+                if let Some(read) = self.extension(extension, value)? {
+                    self.resource.insert(extension.id.clone(), read);
+                }
+                Ok(())
+            }
+            _ => unknown(name, self.reading),
+        }
     }
-    Ok((!read.is_empty()).then_some(Value::Object(read)))
+
+    /// Reads the object under an extension's URN, checked as if every name in it were a path of its own.
+    fn extension(&mut self, extension: &Schema, value: &Value) -> Result<Option<Value>, Error> {
+        let object = match value {
+            Value::Object(object) => object,
+            Value::Null => return Ok(None),
+            _ => return Err(Error::value(&extension.id, "must be an object")),
+        };
+        let mut read = Map::new();
+        for (name, value) in object {
+            let Some(attribute) = extension.attribute(name) else {
+                unknown(name, self.reading)?;
+                continue;
+            };
+            let path = format!("{}:{}", extension.id, attribute.name);
+            let value = (self.read)(attribute, value, &path, self.reading)?;
+            store(&mut read, attribute, value);
+        }
+        Ok((!read.is_empty()).then_some(Value::Object(read)))
+    }
 }
 
 #[cfg(test)]

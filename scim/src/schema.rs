@@ -110,6 +110,11 @@ impl Attribute {
         self.sub("value")
     }
 
+    /// Whether a value path can choose among its values: it has parts, or is a list of plain values, each its own `value`.
+    pub fn takes_filter(&self) -> bool {
+        self.kind == Kind::Complex || self.multi_valued
+    }
+
     /// Whether the server alone writes it.
     pub fn is_read_only(&self) -> bool {
         self.mutability == Mutability::ReadOnly

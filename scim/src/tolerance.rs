@@ -97,13 +97,14 @@ tolerances! {
     /// `"True"` and `"False"` are booleans (C38, C93; Entra).
     BooleanAsString => "boolean_as_string":
         "\"True\" and \"False\" in quotes were taken as true and false",
-    /// A number where text belongs, or digits in a string where a number belongs (C30, C38, C93; Okta, Entra).
+    /// A number or boolean where text other than `userName` belongs, or digits in a string where a number belongs (C30, C38,
+    /// C93; Okta, Entra).
     ScalarOfOtherType => "scalar_of_other_type":
         "a number was taken as text, or digits in quotes as a number",
-    /// One value where a list belongs, or a list of one where a value belongs (C94; Entra).
+    /// One object where a list of them belongs, or a list of one object where an object belongs (C94; Entra).
     ListOrSingle => "list_or_single":
         "a single value was taken as a list of one, or a list of one as a single value",
-    /// Plain text where an object with `value` belongs: `"manager": "id"` (C94; Entra).
+    /// Plain text where an object with `value` belongs: `"manager": "id"`, a member by its id (C94, C102; Entra).
     PlainTextForComplex => "plain_text_for_complex":
         "plain text was taken as the 'value' of an attribute that has several parts",
     /// An object serialised into a string (C97; Entra app roles).
@@ -148,6 +149,9 @@ tolerances! {
     /// `remove` carries a value: only what it names goes (C95, C102; Entra, JumpCloud).
     RemoveWithValue => "remove_with_value":
         "a removal named values: only these were removed",
+    /// A value path on an attribute that holds one value: a remove clears it if it matches (C90; Entra).
+    FilterOnSingle => "filter_on_single":
+        "a filter in the path of an attribute that holds one value: the value was removed if it matched",
     /// A filter on an attribute no schema has matches as if nobody had a value (C54).
     UnknownAttributeInFilter => "unknown_attribute_in_filter":
         "the filter names an attribute that no schema has: nobody has a value for it",

@@ -38,7 +38,9 @@ impl Service {
     ) -> Result<Saved<GroupView>, Error> {
         let organization = caller.require(Permission::GroupsManage)?;
         let store = self.store.organization(organization).await?;
-        let wanted = take_members(&mut attributes).unwrap_or_default();
+        // A group without members yet has none to lose: unknown ids are skipped, all of them if need be.
+        let wanted = EdgeChanges::adding(take_members(&mut attributes).unwrap_or_default());
+        attributes.check_growth(&caller.types().group, None)?;
         self.check_size(None, &attributes)?;
         let draft = GroupDraft::new(attributes)?;
         let mut attempts = Attempts::new(&self.entropy);
@@ -153,10 +155,11 @@ impl Service {
             let mut attributes = body.clone();
             crate::domain::user::keep_external_id(group.attributes.attributes(), &mut attributes, reading);
             let wanted = match take_members(&mut attributes) {
-                Some(wanted) => wanted,
+                Some(ids) => EdgeChanges::exactly(ids),
                 None if reading.tolerates(Tolerance::AbsentMembersKept) => EdgeChanges::default(),
                 None => EdgeChanges::exactly([]),
             };
+            attributes.check_growth(&caller.types().group, Some(&group.attributes))?;
             Ok((attributes, wanted))
         };
         self.change_group(caller, id, conditions, reading, replaced).await
@@ -266,9 +269,9 @@ async fn check_gives_nothing(caller: &Caller, store: &OrganizationStore, group: 
     Err(Refusal::new(Code::ProtectedAccount, message).into())
 }
 
-/// Takes the members out of a body: edges are not attributes. None when the body does not speak of them.
-fn take_members(attributes: &mut Resource) -> Option<EdgeChanges> {
+/// Takes the ids of the members out of a body: edges are not attributes. None when the body does not speak of them.
+fn take_members(attributes: &mut Resource) -> Option<Vec<String>> {
     let members = attributes.attributes_mut().remove("members")?;
     let ids = members.as_array().into_iter().flatten().filter_map(|member| member.get("value").and_then(Value::as_str));
-    Some(EdgeChanges::exactly(ids.map(str::to_owned)))
+    Some(ids.map(str::to_owned).collect())
 }

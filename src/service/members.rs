@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use scim::patch::EdgeChanges;
-use scim::{Reading, Tolerance};
+use scim::patch::{EdgeChanges, LooksAt, Member};
+use scim::{Reading, ScimType, Tolerance};
 use uuid::Uuid;
 
 use crate::domain::group::MemberKind;
@@ -11,12 +11,13 @@ use crate::domain::{Caller, Error, Field, GroupId, id};
 use crate::store::{MemberDelta, OrganizationStore};
 
 /// Compares the wanted changes with what is stored. Only the members that are named are looked up, unless everyone is
-/// to go (C108). An id of another organization is an unknown id (C107).
+/// to go or a value path chooses by more than ids (C108). An id of another organization is an unknown id (C107).
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] for a member nobody knows, where the directory wants that refused, and for a nested group, where
-/// it does not want those (C111).
+/// [`Error::Invalid`] for text that is no id, for a member nobody knows, where the directory wants that refused, and for a
+/// nested group, where it does not want those (C111); [`Error::Protocol`] for a list of nothing but unknown ids that was to
+/// take the place of the members.
 pub(super) async fn delta(
     caller: &Caller,
     store: &OrganizationStore,
@@ -27,8 +28,10 @@ pub(super) async fn delta(
     if changes.is_empty() {
         return Ok(MemberDelta::default());
     }
-    let named: Vec<Option<Uuid>> = changes.added().map(id::parse).collect();
-    let wanted: HashSet<Uuid> = named.iter().flatten().copied().collect();
+    let named = named_ids(changes)?;
+    let settled = settled(store, group, changes, &named).await?;
+    let changes = settled.as_ref().unwrap_or(changes);
+    let wanted: HashSet<Uuid> = changes.added().filter_map(id::parse).collect();
     let removed: HashSet<Uuid> = changes.removed().filter_map(id::parse).collect();
     let present: HashMap<Uuid, MemberKind> = if changes.cleared() {
         store.members_in(group).await?
@@ -36,9 +39,13 @@ pub(super) async fn delta(
         let mentioned: Vec<Uuid> = wanted.union(&removed).copied().collect();
         store.members_among(group, &mentioned).await?
     };
-    let coming: Vec<Uuid> = wanted.iter().filter(|id| !present.contains_key(*id)).copied().collect();
-    let kinds = store.kinds_of(&coming).await?;
-    if (kinds.len() < coming.len() || named.contains(&None)) && !skips_unknown(caller, reading) {
+    let replacing: HashSet<Uuid> = changes.replacements().flatten().filter_map(|id| id::parse(id)).collect();
+    let asked: Vec<Uuid> = wanted.union(&replacing).filter(|id| !present.contains_key(*id)).copied().collect();
+    let mut kinds = store.kinds_of(&asked).await?;
+    check_replacements(changes, |id| present.contains_key(id) || kinds.contains_key(id))?;
+    kinds.retain(|id, _| wanted.contains(id));
+    let coming = wanted.iter().filter(|id| !present.contains_key(*id)).count();
+    if kinds.len() < coming && !skips_unknown(caller, reading) {
         return Err(Error::Invalid { field: Field::Members, reason: "a value names no user or group" });
     }
     let nesting = caller.as_directory().is_none_or(|directory| directory.settings.nested_groups);
@@ -51,6 +58,77 @@ pub(super) async fn delta(
     let mut gone: Vec<(Uuid, MemberKind)> = present.into_iter().filter(|(id, _)| goes(id)).collect();
     gone.sort_unstable_by_key(|(id, _)| *id);
     Ok(MemberDelta { added, removed: gone })
+}
+
+/// The ids that a change names. Text that is no id is a mistake of the client, not a member nobody knows: skipping it
+/// would empty the group that a list of such texts was to fill.
+fn named_ids(changes: &EdgeChanges) -> Result<Vec<Uuid>, Error> {
+    let ids: Option<HashSet<Uuid>> = changes.named().map(id::parse).collect();
+    let ids =
+        ids.ok_or(Error::Invalid { field: Field::Members, reason: "a value is not the id of a user or group" })?;
+    Ok(ids.into_iter().collect())
+}
+
+/// A list that is to take the place of all members names one of the organization at least: otherwise it is meant for
+/// another organization, and would empty the group.
+fn check_replacements(changes: &EdgeChanges, is_known: impl Fn(&Uuid) -> bool) -> Result<(), Error> {
+    for list in changes.replacements() {
+        if !list.iter().filter_map(|id| id::parse(id)).any(|id| is_known(&id)) {
+            let detail = format!("members: none of the {} ids is the id of a user or group here", list.len());
+            return Err(scim::Error::new(ScimType::InvalidValue, detail).into());
+        }
+    }
+    Ok(())
+}
+
+/// The change with its value paths applied to the members they look at; none where it has no value path.
+async fn settled(
+    store: &OrganizationStore,
+    group: GroupId,
+    changes: &EdgeChanges,
+    named: &[Uuid],
+) -> Result<Option<EdgeChanges>, Error> {
+    let stored = match changes.looks_at() {
+        LooksAt::Nothing => return Ok(None),
+        LooksAt::All => store.members_in(group).await?,
+        LooksAt::These(ids) => {
+            let chosen = ids.iter().filter_map(|id| id::parse(id));
+            let ids: HashSet<Uuid> = chosen.chain(named.iter().copied()).collect();
+            store.members_among(group, &ids.into_iter().collect::<Vec<Uuid>>()).await?
+        }
+    };
+    let new: Vec<Uuid> = named.iter().filter(|id| !stored.contains_key(*id)).copied().collect();
+    let kinds = store.kinds_of(&new).await?;
+    let known: Vec<(Uuid, MemberKind, bool)> = stored
+        .into_iter()
+        .map(|(id, kind)| (id, kind, true))
+        .chain(kinds.into_iter().map(|(id, kind)| (id, kind, false)))
+        .collect();
+    let mut displays = HashMap::new();
+    if changes.looks_at_display() {
+        let of_kind = |wanted: MemberKind| -> Vec<Uuid> {
+            known.iter().filter(|(_, kind, _)| *kind == wanted).map(|(id, ..)| *id).collect()
+        };
+        displays = store.user_names(&of_kind(MemberKind::User)).await?;
+        displays.extend(store.group_names(&of_kind(MemberKind::Group)).await?);
+    }
+    let members: Vec<Member> = known
+        .into_iter()
+        .filter_map(|(id, kind, is_in)| {
+            let display = displays.get(&id).cloned().flatten();
+            Some(Member { id: id.to_string(), kind: type_of(kind)?, display, is_in })
+        })
+        .collect();
+    Ok(Some(changes.settled(&members)?))
+}
+
+/// `members.type`. Programs are no SCIM resources: directories do not see them, and no value path chooses them.
+fn type_of(kind: MemberKind) -> Option<&'static str> {
+    match kind {
+        MemberKind::User => Some("User"),
+        MemberKind::Group => Some("Group"),
+        MemberKind::ServiceAccount => None,
+    }
 }
 
 fn skips_unknown(caller: &Caller, reading: &mut Reading) -> bool {

@@ -32,6 +32,7 @@ impl Service {
     /// the directory may reactivate it instead (C33); [`Error::Invalid`].
     pub async fn create_user(&self, caller: &Caller, attributes: Resource) -> Result<Saved<UserView>, Error> {
         let organization = caller.require(Permission::UserAccessManage)?;
+        attributes.check_growth(&caller.types().user, None)?;
         let draft = UserDraft::new(attributes)?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
@@ -197,6 +198,7 @@ impl Service {
         let writer = self.writer(caller).stating_all();
         let replaced = |user: &User| {
             let replacement = user.replacement(body.clone(), reading);
+            replacement.check_growth(&caller.types().user, Some(&user.attributes))?;
             caller.note_reading(reading);
             Ok(replacement)
         };

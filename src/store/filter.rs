@@ -6,6 +6,7 @@
 use chrono::{DateTime, SubsecRound as _, Utc};
 use scim::ScimType;
 use scim::filter::{Check, Operand, Operator, Resolved, Test};
+use scim::schema::Kind;
 use surrealdb::types::{RecordId, SurrealValue, Variables};
 
 use super::list::Table;
@@ -81,7 +82,12 @@ fn check_evaluable(filter: &Resolved<'_>) -> Result<(), Error> {
         Resolved::And(parts) | Resolved::Or(parts) => parts.iter().try_for_each(check_evaluable),
         Resolved::Not(inner) => check_evaluable(inner),
         Resolved::Constant(_) => Ok(()),
-        Resolved::Element(target, inner) if target.attribute.name != "members" => check_evaluable(inner),
+        // A plain value has no parts that could be computed: the list decides.
+        Resolved::Element(target, inner)
+            if target.attribute.name != "members" && target.attribute.kind == Kind::Complex =>
+        {
+            check_evaluable(inner)
+        }
         Resolved::Test(Test { target, .. }) | Resolved::Element(target, _) => {
             let name = target.to_string();
             let computed = name.starts_with("members")

@@ -439,6 +439,15 @@ impl OrganizationStore {
         self.names_of(Table::User, ids).await
     }
 
+    /// What these groups are to be called; those that do not exist are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn group_names(&self, ids: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, Option<String>>, StoreError> {
+        self.names_of(Table::Group, ids).await
+    }
+
     /// Some at a time: what the engine takes for a list of records grows faster than the list.
     pub(super) async fn names_of(
         &self,

@@ -17,9 +17,45 @@ impl Resolved<'_> {
             Self::Not(inner) => !inner.matches(object),
             Self::Test(test) => test.matches(object),
             Self::Element(target, inner) => {
-                values(target, object).filter_map(Value::as_object).any(|element| inner.matches(element))
+                values(target, object).any(|element| inner.matches_element(target.attribute, element))
             }
             Self::Constant(value) => *value,
+        }
+    }
+
+    /// Whether one value of an attribute meets the filter, whose targets are its sub-attributes. A plain value is its own
+    /// `value`.
+    pub(crate) fn matches_element(&self, attribute: &Attribute, element: &Value) -> bool {
+        if attribute.kind == Kind::Complex {
+            return element.as_object().is_some_and(|parts| self.matches(parts));
+        }
+        self.matches(&Map::from_iter([(attribute.name.clone(), element.clone())]))
+    }
+
+    /// The only values (as compared) that can meet the filter of a value path on this attribute, where it names them.
+    pub(crate) fn named_values(&self, attribute: &Attribute) -> Option<Vec<&str>> {
+        match self {
+            Self::And(parts) => parts.iter().find_map(|part| part.named_values(attribute)),
+            Self::Or(parts) => {
+                let named: Option<Vec<Vec<&str>>> = parts.iter().map(|part| part.named_values(attribute)).collect();
+                named.map(|named| named.concat())
+            }
+            Self::Test(Test { target, check: Check::Compare(Operator::Eq, Operand::Text(value)) })
+                if attribute.kind != Kind::Complex || target.attribute.name == "value" =>
+            {
+                Some(vec![value])
+            }
+            Self::Constant(false) => Some(Vec::new()),
+            Self::Not(_) | Self::Test(_) | Self::Element(..) | Self::Constant(true) => None,
+        }
+    }
+
+    /// How many checks it makes of one value.
+    pub(crate) fn terms(&self) -> usize {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().map(Self::terms).sum(),
+            Self::Not(inner) | Self::Element(_, inner) => inner.terms(),
+            Self::Test(_) | Self::Constant(_) => 1,
         }
     }
 

@@ -68,19 +68,72 @@ pub fn resolve<'s>(filter: &Filter, kind: &'s ResourceType, reading: &mut Readin
     Resolver { scope: Scope::Resource(kind), reading }.filter(filter)
 }
 
-/// The same for the inside of a value path, where names are sub-attributes of `attribute`.
+/// The same for the inside of a value path in a PATCH, where names are sub-attributes of the target's attribute.
+///
+/// Stricter than a search in every dialect: the filter decides what is changed, so whatever is not understood is an error.
+///
+/// # Errors
+///
+/// `invalidPath` for an unknown name, an operator that does not fit and an operand of the wrong type; `sensitive` as
+/// [`resolve`].
 pub(crate) fn resolve_element<'s>(
     filter: &Filter,
-    attribute: &'s Attribute,
+    target: Target<'s>,
+    kind: &'s ResourceType,
     reading: &mut Reading,
 ) -> Result<Resolved<'s>, Error> {
-    Resolver { scope: Scope::Element(attribute), reading }.filter(filter)
+    let scope =
+        Scope::Element(Element { attribute: target.attribute, owner: owner(target, kind), what_for: For::Change });
+    Resolver { scope, reading }.filter(filter).map_err(|error| match error.status() {
+        403 => error,
+        _ => Error::path(format!("{target}: {error}")),
+    })
+}
+
+/// The URN of the schema that an attribute belongs to.
+fn owner<'s>(target: Target<'s>, kind: &'s ResourceType) -> &'s str {
+    target.extension.map_or(&kind.core.id, |extension| &extension.id)
+}
+
+/// What names mean.
+#[derive(Clone, Copy)]
+enum Scope<'s> {
+    /// Attributes of a resource.
+    Resource(&'s ResourceType),
+    /// Sub-attributes of one value.
+    Element(Element<'s>),
 }
 
 #[derive(Clone, Copy)]
-enum Scope<'s> {
-    Resource(&'s ResourceType),
-    Element(&'s Attribute),
+struct Element<'s> {
+    attribute: &'s Attribute,
+    /// The URN that may stand before a sub-attribute (RFC 7644 §3.10).
+    owner: &'s str,
+    what_for: For,
+}
+
+/// What a filter decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// Which resources are found.
+    Search,
+    /// Which values a PATCH changes.
+    Change,
+}
+
+impl<'s> Element<'s> {
+    fn look_up(self, path: &AttributePath) -> Meaning<'s> {
+        let is_owned = path.urn.as_deref().is_none_or(|urn| urn.eq_ignore_ascii_case(self.owner));
+        if !is_owned || path.sub.is_some() {
+            return Meaning::Unknown;
+        }
+        let named = match self.attribute.kind {
+            Kind::Complex => self.attribute.sub(&path.name),
+            // A plain value is its own `value` (RFC 7644 §3.5.2.2).
+            _ => path.name.eq_ignore_ascii_case("value").then_some(self.attribute),
+        };
+        named.map_or(Meaning::Unknown, |attribute| Meaning::Attribute(Target { extension: None, attribute, sub: None }))
+    }
 }
 
 struct Resolver<'s, 'r> {
@@ -116,28 +169,32 @@ impl<'s> Resolver<'s, '_> {
     fn look_up(&mut self, path: &AttributePath) -> Result<Option<Target<'s>>, Error> {
         let meaning = match self.scope {
             Scope::Resource(kind) => path.resolve(kind),
-            Scope::Element(attribute) => match attribute.sub(&path.name) {
-                Some(sub) if path.urn.is_none() && path.sub.is_none() => {
-                    Meaning::Attribute(Target { extension: None, attribute: sub, sub: None })
-                }
-                _ => Meaning::Unknown,
-            },
+            Scope::Element(element) => element.look_up(path),
         };
         match meaning {
             Meaning::Attribute(target) if target.leaf().returned == Returned::Never => {
                 Err(Error::new(ScimType::Sensitive, format!("{target} is a secret and cannot be searched for")))
             }
             Meaning::Attribute(target) => Ok(Some(target)),
-            _ if self.reading.tolerates(Tolerance::UnknownAttributeInFilter) => Ok(None),
+            _ if !self.decides_a_change() && self.reading.tolerates(Tolerance::UnknownAttributeInFilter) => Ok(None),
             _ => Err(Error::filter(format!("{} is not an attribute here", crate::error::quoted(&path.to_string())))),
         }
     }
 
+    fn decides_a_change(&self) -> bool {
+        matches!(self.scope, Scope::Element(Element { what_for: For::Change, .. }))
+    }
+
     fn element(&mut self, target: Target<'s>, inner: &Filter) -> Result<Resolved<'s>, Error> {
-        if target.sub.is_some() || target.attribute.kind != Kind::Complex {
+        let Scope::Resource(kind) = self.scope else {
+            return Err(Error::filter("a value path stands inside of another"));
+        };
+        if target.sub.is_some() || !target.attribute.takes_filter() {
             return Err(Error::filter(format!("{target} has no sub-attributes to filter by")));
         }
-        let inner = resolve_element(inner, target.attribute, self.reading)?;
+        let attribute = target.attribute;
+        let scope = Scope::Element(Element { attribute, owner: owner(target, kind), what_for: For::Search });
+        let inner = Resolver { scope, reading: &mut *self.reading }.filter(inner)?;
         Ok(Resolved::Element(target, Box::new(inner)))
     }
 
@@ -160,14 +217,19 @@ impl<'s> Resolver<'s, '_> {
                 return Err(Error::filter(format!("{target} is complex: name one of its sub-attributes")));
             }
         }
-        let operand = self.operand(&target, literal)?;
+        let operand = self.operand(&target, operator, literal)?;
         if !allowed(operator, &operand, target.leaf().kind) {
             return Err(Error::filter(format!("{target} cannot be compared by {}", operator.as_str())));
+        }
+        // Only invisible characters: no value compares with that, and "contains nothing" would be all of them.
+        if matches!((&operand, literal), (Operand::Text(folded), Literal::Text(text)) if folded.is_empty() && !text.is_empty())
+        {
+            return Ok(Resolved::Constant(false));
         }
         Ok(Resolved::Test(Test { target, check: Check::Compare(operator, operand) }))
     }
 
-    fn operand(&mut self, target: &Target<'_>, literal: &Literal) -> Result<Operand, Error> {
+    fn operand(&mut self, target: &Target<'_>, operator: Operator, literal: &Literal) -> Result<Operand, Error> {
         let leaf = target.leaf();
         let text = |text: &str| Operand::Text(comparable(leaf, text));
         let operand = match (leaf.kind, literal) {
@@ -183,8 +245,12 @@ impl<'s> Resolver<'s, '_> {
                 value.parse().ok().filter(|number: &f64| number.is_finite()).map(Operand::Number)
             }
             (_, Literal::Text(value)) if leaf.is_text() => Some(text(value)),
-            (_, Literal::Number(_) | Literal::Boolean(_))
-                if leaf.is_text() && self.reading.tolerates(Tolerance::ScalarOfOtherType) =>
+            // Tolerance (Okta): a numeric externalId is looked up as the number that was sent.
+            (Kind::String, Literal::Number(_) | Literal::Boolean(_))
+                if operator == Operator::Eq
+                    && leaf.name != "userName"
+                    && !self.decides_a_change()
+                    && self.reading.tolerates(Tolerance::ScalarOfOtherType) =>
             {
                 Some(text(&literal.to_string()))
             }

@@ -1,40 +1,57 @@
 //! Changing an attribute that holds a list, with or without a value path (C85–C91, C97).
+//!
+//! The guarantee (`docs/scim-guarantee.md`): a list loses what a request names, and everything else only where a `replace` gives
+//! a list that was read whole, an empty one or null, or where a `remove` names the attribute and has no `value`.
 
 use serde_json::{Map, Value};
 
 use super::operation::Verb;
-use super::target::{check_removable, unassign, unwrap_list_of_one};
-use crate::filter::{Filter, Literal, Operator, resolve_element};
+use super::target::{PartChange, check_removable, remove_from_part};
+use super::values::{Values, overlay};
+use super::work::Work;
+use crate::filter::{Filter, Literal, Operator, Resolved};
 use crate::path::Target;
-use crate::schema::Attribute;
-use crate::value::{identity, keep_primary, read_elements, read_single, read_value};
+use crate::schema::{Attribute, Kind};
+use crate::value::{
+    ReadValue, comparison_key, embedded_element, embedded_json, read_elements, read_replacement, read_single,
+    read_value, says_something, unwrap_list_of_one,
+};
 use crate::{Error, Reading, Tolerance};
 
-/// One operation on the elements of a list.
+/// A value path, with its names looked up.
+pub(super) struct Chosen<'f, 's> {
+    pub filter: &'f Filter,
+    pub resolved: Resolved<'s>,
+}
+
+/// One operation on the values of a list.
 pub(super) struct ListChange<'a, 's> {
     pub target: Target<'s>,
-    pub list: &'a mut Vec<Value>,
+    pub values: &'a mut Values<'s>,
     pub value: Option<&'a Value>,
     pub reading: &'a mut Reading,
+    pub work: &'a mut Work,
 }
 
 impl<'s> ListChange<'_, 's> {
-    pub(super) fn apply(mut self, verb: Verb, filter: Option<&Filter>) -> Result<(), Error> {
-        match (filter, verb) {
+    pub(super) fn apply(mut self, verb: Verb, chosen: Option<&Chosen<'_, 's>>) -> Result<(), Error> {
+        match (chosen, verb) {
+            (None, _) if self.target.sub.is_some() => self.change_part_everywhere(verb),
             (None, Verb::Remove) => self.remove(),
-            (None, _) if self.target.sub.is_some() => self.set_sub_everywhere(),
             (None, Verb::Add) => {
-                for element in self.read_all()? {
-                    self.append(element);
+                for element in self.read_all(read_value)? {
+                    self.values.add(element, self.work)?;
                 }
                 Ok(())
             }
             (None, Verb::Replace) => {
-                *self.list = self.read_all()?;
+                let list = self.read_all(read_replacement)?;
+                self.work.spend(list.len())?;
+                self.values.replace_all(list);
                 Ok(())
             }
-            (Some(filter), Verb::Remove) => self.remove_matching(filter),
-            (Some(filter), _) => self.set_matching(filter, verb),
+            (Some(chosen), Verb::Remove) => self.remove_matching(chosen),
+            (Some(chosen), _) => self.set_matching(chosen, verb),
         }
     }
 
@@ -42,146 +59,166 @@ impl<'s> ListChange<'_, 's> {
         self.target.to_string()
     }
 
-    fn value(&self) -> &Value {
-        self.value.unwrap_or(&Value::Null)
-    }
-
     /// The value as a list of elements of the attribute.
-    fn read_all(&mut self) -> Result<Vec<Value>, Error> {
+    fn read_all(&mut self, read: ReadValue) -> Result<Vec<Value>, Error> {
         let value = self.value.unwrap_or(&Value::Null);
-        match read_value(self.target.attribute, value, &self.path(), self.reading)? {
+        match read(self.target.attribute, value, &self.path(), self.reading)? {
             Some(Value::Array(items)) => Ok(items),
             _ => Ok(Vec::new()),
         }
     }
 
-    /// The value as the named sub-attribute, or as a whole element.
-    fn read_sub(&mut self) -> Result<Option<Value>, Error> {
-        let path = self.path();
-        read_value(self.target.leaf(), self.value.unwrap_or(&Value::Null), &path, self.reading)
-    }
-
-    /// Appends what is not there yet; the same `value` and `type` again updates the element (C85).
-    fn append(&mut self, element: Value) {
-        let same = self.list.iter().position(|existing| identity(existing) == identity(&element));
-        let at = if let Some(at) = same {
-            overlay(&mut self.list[at], element);
-            at
-        } else {
-            self.list.push(element);
-            self.list.len() - 1
-        };
-        self.settle_primary(at);
-    }
-
-    /// A value that just became primary is the only one (C91).
-    fn settle_primary(&mut self, at: usize) {
-        if self.list[at].get("primary").and_then(Value::as_bool) == Some(true) {
-            keep_primary(self.list, Some(at));
-        }
-    }
-
+    /// Removes all, or exactly what the value names: null, `[]` and `[null]` name nothing (C102, C103).
     fn remove(&mut self) -> Result<(), Error> {
         check_removable(self.target)?;
-        if let Some(sub) = self.target.sub {
-            for element in self.list.iter_mut().filter_map(Value::as_object_mut) {
-                element.remove(&sub.name);
-            }
-            self.list.retain(says_something);
+        let Some(value) = self.value else {
+            self.values.replace_all(Vec::new());
             return Ok(());
-        }
-        if self.value().is_null() {
-            self.list.clear();
-            return Ok(());
-        }
-        // Only what the value names, never everything (C102).
-        let named = self.read_all()?;
-        self.list.retain(|element| !named.iter().any(|named| is_named_by(element, named)));
-        Ok(())
+        };
+        let described = read_descriptions(self.target.attribute, value, &self.path(), self.reading)?;
+        self.values.remove_described(&described, self.work)
     }
 
-    fn matching(&mut self, filter: &Filter) -> Result<Vec<usize>, Error> {
-        let target = self.target;
-        let resolved =
-            resolve_element(filter, target.attribute, self.reading).map_err(|error| match error.status() {
-                403 => error,
-                _ => Error::path(format!("{target}: {error}")),
-            })?;
-        let matches = |element: &Value| element.as_object().is_some_and(|element| resolved.matches(element));
-        Ok((0..self.list.len()).filter(|index| matches(&self.list[*index])).collect())
-    }
-
-    fn remove_matching(&mut self, filter: &Filter) -> Result<(), Error> {
-        let matching = self.matching(filter)?;
+    fn remove_matching(&mut self, chosen: &Chosen<'_, 's>) -> Result<(), Error> {
+        let matching = self.values.matching(&chosen.resolved, self.work)?;
         let Some(sub) = self.target.sub else {
-            self.remove_at(&matching);
+            for place in matching {
+                self.values.remove(place);
+            }
             return Ok(());
         };
         check_removable(self.target)?;
-        for index in matching {
-            self.list[index].as_object_mut().and_then(|element| element.remove(&sub.name));
+        for place in matching {
+            self.without_part(place, sub);
         }
-        self.list.retain(says_something);
         Ok(())
     }
 
-    fn remove_at(&mut self, indices: &[usize]) {
-        for index in indices.iter().rev() {
-            self.list.remove(*index);
+    /// Takes a part out of an element, and the element with it if only a label is left: the client cleared its content.
+    fn without_part(&mut self, place: usize, sub: &Attribute) {
+        let Some(mut element) = self.values.get(place).cloned() else { return };
+        if element.as_object_mut().and_then(|parts| parts.remove(&sub.name)).is_some() {
+            self.put(place, element);
         }
     }
 
-    fn set_matching(&mut self, filter: &Filter, verb: Verb) -> Result<(), Error> {
-        let matching = self.matching(filter)?;
+    fn put(&mut self, place: usize, element: Value) {
+        if says_something(&element) {
+            self.values.set(place, element);
+        } else {
+            self.values.remove(place);
+        }
+    }
+
+    fn set_matching(&mut self, chosen: &Chosen<'_, 's>, verb: Verb) -> Result<(), Error> {
+        let matching = self.values.matching(&chosen.resolved, self.work)?;
         if matching.is_empty() {
-            return self.create_described(filter, verb);
+            return self.create_described(chosen.filter, verb);
         }
-        if self.target.sub.is_some() {
-            return self.set_sub(&matching);
+        self.work.spend(matching.len())?;
+        if let Some(sub) = self.target.sub {
+            return self.set_part(&matching, sub, verb);
         }
-        let path = self.path();
-        let value = unwrap_list_of_one(self.value.unwrap_or(&Value::Null), self.reading);
-        let Some(element) = read_single(self.target.attribute, value, &path, self.reading)? else {
-            // A null in place of the elements removes them.
-            self.remove_at(&matching);
+        let Some(element) = self.read_element()? else {
+            // A null in place of the elements removes them: the path names them.
+            for place in matching {
+                self.values.remove(place);
+            }
             return Ok(());
         };
-        for at in matching {
+        for place in matching {
+            let Some(mut changed) = self.values.get(place).cloned() else { continue };
             match verb {
-                Verb::Replace => self.list[at] = element.clone(),
-                Verb::Add | Verb::Remove => overlay(&mut self.list[at], element.clone()),
+                Verb::Replace => changed.clone_from(&element),
+                Verb::Add | Verb::Remove => {
+                    overlay(self.target.attribute, &mut changed, element.clone(), self.work)?;
+                }
             }
-            self.settle_primary(at);
+            self.values.set(place, changed);
         }
         Ok(())
     }
 
-    fn set_sub_everywhere(&mut self) -> Result<(), Error> {
-        if self.list.is_empty() {
-            let element = self.with_sub(Map::new())?;
-            self.list.extend(element);
-            return Ok(());
+    /// The value as one element; none where it says that there shall be none.
+    fn read_element(&mut self) -> Result<Option<Value>, Error> {
+        let (attribute, path) = (self.target.attribute, self.path());
+        let value = unwrap_list_of_one(attribute, self.value.unwrap_or(&Value::Null), self.reading);
+        let read = read_single(attribute, value, &path, self.reading)?;
+        if read.is_none() && value.is_object() {
+            return Err(Error::value(path, "holds no value: remove it instead, or send null"));
         }
-        let all: Vec<usize> = (0..self.list.len()).collect();
-        self.set_sub(&all)
+        Ok(read)
     }
 
-    fn set_sub(&mut self, at: &[usize]) -> Result<(), Error> {
-        let target: Target<'s> = self.target;
-        let name = &target.leaf().name;
-        let read = self.read_sub()?;
-        for &index in at {
-            let Some(element) = self.list[index].as_object_mut() else { continue };
-            match &read {
-                Some(read) => {
-                    element.insert(name.clone(), read.clone());
+    /// A part of every element, or taken from every element.
+    fn change_part_everywhere(&mut self, verb: Verb) -> Result<(), Error> {
+        let Some(sub) = self.target.sub else { return Ok(()) };
+        let all = self.values.places();
+        self.work.spend(all.len())?;
+        match (verb, self.value) {
+            (Verb::Remove, None) => {
+                check_removable(self.target)?;
+                for place in all {
+                    self.without_part(place, sub);
                 }
-                None => unassign(self.target, element)?,
+                Ok(())
             }
-            self.settle_primary(index);
+            (Verb::Remove, Some(value)) => self.remove_part_where(sub, value, &all),
+            (Verb::Replace, Some(value)) if is_nothing(value) => self.set_part(&all, sub, verb),
+            (Verb::Add, Some(value)) if is_nothing(value) => Ok(()),
+            // All of them are emptied by null alone, never by a text.
+            (Verb::Add | Verb::Replace, _) if self.reads_as_nothing(sub)? => {
+                Err(Error::value(self.target, "must not be empty: choose values by a filter, or remove the part"))
+            }
+            (Verb::Add | Verb::Replace, _) if all.is_empty() => {
+                let element = self.with_part(Map::new(), sub)?;
+                element.map_or(Ok(()), |element| self.values.add(element, self.work))
+            }
+            (Verb::Add | Verb::Replace, _) => self.set_part(&all, sub, verb),
         }
-        if read.is_none() {
-            self.list.retain(says_something);
+    }
+
+    /// Only where the part is what the value says, never everywhere.
+    fn remove_part_where(&mut self, sub: &Attribute, value: &Value, all: &[usize]) -> Result<(), Error> {
+        check_removable(self.target)?;
+        if sub.multi_valued {
+            let described = read_descriptions(sub, value, &self.path(), self.reading)?;
+            for place in all {
+                let Some(Value::Object(mut parts)) = self.values.get(*place).cloned() else { continue };
+                remove_from_part(sub, &mut parts, &described, self.work)?;
+                self.put(*place, Value::Object(parts));
+            }
+            return Ok(());
+        }
+        let Some(named) = read_value(sub, value, &self.path(), self.reading)? else { return Ok(()) };
+        let wanted = comparison_key(sub, &named);
+        for place in all {
+            let part = self.values.get(*place).and_then(|element| element.get(&sub.name));
+            if part.is_some_and(|part| comparison_key(sub, part) == wanted) {
+                self.without_part(*place, sub);
+            }
+        }
+        Ok(())
+    }
+
+    fn reads_as_nothing(&mut self, sub: &Attribute) -> Result<bool, Error> {
+        let path = self.path();
+        Ok(read_value(sub, self.value.unwrap_or(&Value::Null), &path, self.reading)?.is_none())
+    }
+
+    fn set_part(&mut self, places: &[usize], sub: &Attribute, verb: Verb) -> Result<(), Error> {
+        let read = read_value(sub, self.value.unwrap_or(&Value::Null), &self.path(), self.reading)?;
+        let change = PartChange { target: self.target, sub, verb };
+        for place in places {
+            let Some(Value::Object(mut parts)) = self.values.get(*place).cloned() else { continue };
+            let is_emptied = read.is_none();
+            change.apply(&mut parts, read.clone(), self.work)?;
+            let element = Value::Object(parts);
+            if is_emptied {
+                self.put(*place, element);
+            } else {
+                self.values.set(*place, element);
+            }
         }
         Ok(())
     }
@@ -196,59 +233,87 @@ impl<'s> ListChange<'_, 's> {
             let reason = "no value matches, and the filter does not describe one (only 'eq' joined by 'and' does)";
             return Err(Error::no_target(format!("{}: {reason}", self.target)));
         };
-        let element = if self.target.sub.is_some() { self.with_sub(described)? } else { self.overlaid(described)? };
-        if let Some(element) = element {
-            self.list.push(element);
-            self.settle_primary(self.list.len() - 1);
-        }
-        Ok(())
+        let element = match self.target.sub {
+            Some(sub) => self.with_part(described, sub)?,
+            None => self.overlaid(described)?,
+        };
+        element.map_or(Ok(()), |element| self.values.add(element, self.work))
     }
 
     /// The described element with the value laid over it.
     fn overlaid(&mut self, described: Map<String, Value>) -> Result<Option<Value>, Error> {
-        let path = self.path();
-        let value = unwrap_list_of_one(self.value.unwrap_or(&Value::Null), self.reading);
-        let read = read_elements(self.target.attribute, value, &path, self.reading)?;
-        Ok(read.into_iter().next().map(|read| {
-            let mut element = Value::Object(described);
-            overlay(&mut element, read);
-            element
-        }))
+        let (attribute, path) = (self.target.attribute, self.path());
+        let value = unwrap_list_of_one(attribute, self.value.unwrap_or(&Value::Null), self.reading);
+        let Some(read) = read_elements(attribute, value, &path, self.reading)?.into_iter().next() else {
+            return Ok(None);
+        };
+        let mut element = Value::Object(described);
+        overlay(attribute, &mut element, read, self.work)?;
+        Ok(Some(element))
     }
 
-    /// The described element with the value as its named sub-attribute.
-    fn with_sub(&mut self, mut element: Map<String, Value>) -> Result<Option<Value>, Error> {
-        let name = self.target.leaf().name.clone();
-        Ok(self.read_sub()?.map(|read| {
-            element.insert(name, read);
+    /// The described element with the value as its named part.
+    fn with_part(&mut self, mut element: Map<String, Value>, sub: &Attribute) -> Result<Option<Value>, Error> {
+        let path = self.path();
+        let read = read_value(sub, self.value.unwrap_or(&Value::Null), &path, self.reading)?;
+        Ok(read.map(|read| {
+            element.insert(sub.name.clone(), read);
             Value::Object(element)
         }))
     }
 }
 
-fn overlay(existing: &mut Value, element: Value) {
-    match (existing, element) {
-        (Value::Object(existing), Value::Object(parts)) => existing.extend(parts),
-        (existing, element) => *existing = element,
-    }
+/// Whether a value says that there is none.
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
 
-/// Whether `named` describes `element`: every part it gives is the element's.
-fn is_named_by(element: &Value, named: &Value) -> bool {
-    match (element, named) {
-        (Value::Object(element), Value::Object(named)) => {
-            named.iter().all(|(name, value)| name == "display" || element.get(name) == Some(value))
+/// What a remove names: elements, each as far as it says what goes (C102, C103).
+///
+/// # Errors
+///
+/// `invalidValue` for one that names nothing, or says more than is understood: what is left out of a description would make
+/// it describe more.
+pub(super) fn read_descriptions(
+    attribute: &Attribute,
+    value: &Value,
+    path: &str,
+    reading: &mut Reading,
+) -> Result<Vec<Value>, Error> {
+    let embedded = embedded_json(value, reading);
+    let items = match embedded.as_ref().unwrap_or(value) {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(items) => items.as_slice(),
+        single @ Value::Object(_) if attribute.kind == Kind::Complex && reading.tolerates(Tolerance::ListOrSingle) => {
+            std::slice::from_ref(single)
         }
-        _ => element == named,
+        _ => return Err(Error::value(path, "must be a list")),
+    };
+    let mut described = Vec::with_capacity(items.len());
+    for item in items.iter().filter(|item| !item.is_null()) {
+        match embedded_element(attribute, item, reading) {
+            Some(Value::Array(inner)) => {
+                for item in &inner {
+                    described.push(read_description(attribute, item, path, reading)?);
+                }
+            }
+            Some(inner) => described.push(read_description(attribute, &inner, path, reading)?),
+            None => described.push(read_description(attribute, item, path, reading)?),
+        }
     }
+    Ok(described)
 }
 
-/// An element that has only a label left (`type`, `primary`, `display`) is gone: the client cleared its content.
-fn says_something(element: &Value) -> bool {
-    match element {
-        Value::Object(parts) => parts.keys().any(|name| !matches!(name.as_str(), "type" | "primary" | "display")),
-        _ => true,
+fn read_description(attribute: &Attribute, item: &Value, path: &str, reading: &mut Reading) -> Result<Value, Error> {
+    let names_nothing = || Error::value(path, "each item must name what goes, by 'value' or by parts that are known");
+    let read = read_single(attribute, item, path, reading)?.ok_or_else(names_nothing)?;
+    if let (Value::Object(sent), Value::Object(parts)) = (item, &read)
+        && !parts.contains_key("value")
+        && sent.len() != parts.len()
+    {
+        return Err(names_nothing());
     }
+    Ok(read)
 }
 
 /// The element a conjunction of `eq` describes, its values as the client spelt them; none for any other filter.

@@ -4,51 +4,171 @@ use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
-use super::list::ListChange;
+use super::list::read_descriptions;
 use super::operation::Verb;
-use crate::filter::Filter;
+use super::values::{Values, join};
+use super::work::Work;
 use crate::path::Target;
 use crate::schema::{Attribute, Kind};
-use crate::value::read_value;
+use crate::value::{embedded_json, read_value, unwrap_list_of_one};
 use crate::{Error, Reading, Tolerance};
 
-/// Where an operation applies.
-pub(super) struct Place<'p, 's> {
+/// One operation on an attribute that holds one value.
+pub(super) struct SingleChange<'a, 's> {
     pub target: Target<'s>,
-    pub filter: Option<&'p Filter>,
     /// The object that holds the attribute: the resource, or an extension's object.
-    pub container: &'p mut Map<String, Value>,
+    pub container: &'a mut Map<String, Value>,
+    pub value: Option<&'a Value>,
+    pub reading: &'a mut Reading,
+    pub work: &'a mut Work,
 }
 
-/// Applies one operation in its place.
-pub(super) fn change(
-    place: Place<'_, '_>,
-    verb: Verb,
-    value: Option<&Value>,
-    reading: &mut Reading,
+impl SingleChange<'_, '_> {
+    pub(super) fn apply(mut self, verb: Verb) -> Result<(), Error> {
+        let attribute = self.target.attribute;
+        if let Some(sub) = self.target.sub {
+            return self.change_sub(sub, verb);
+        }
+        if verb == Verb::Remove {
+            check_removable(self.target)?;
+            self.container.remove(&attribute.name);
+            return Ok(());
+        }
+        let value = self.value.unwrap_or(&Value::Null);
+        let embedded = if attribute.kind == Kind::Complex { embedded_json(value, self.reading) } else { None };
+        let value = unwrap_list_of_one(attribute, embedded.as_ref().unwrap_or(value), self.reading);
+        match (attribute.kind, value) {
+            (Kind::Complex, Value::Object(parts)) => self.merge_complex(parts, verb),
+            _ => match read_value(attribute, value, &self.target.to_string(), self.reading)? {
+                Some(read) => {
+                    self.container.insert(attribute.name.clone(), read);
+                    Ok(())
+                }
+                None => unassign(self.target, self.container),
+            },
+        }
+    }
+
+    /// Sets the named sub-attributes and leaves the others (C84). An emptied `value` empties the whole (C94).
+    fn merge_complex(&mut self, parts: &Map<String, Value>, verb: Verb) -> Result<(), Error> {
+        let attribute = self.target.attribute;
+        let mut merged = self.stored();
+        let has_value =
+            |object: &Map<String, Value>| attribute.value_sub().is_some_and(|value| object.contains_key(&value.name));
+        let had_value = has_value(&merged);
+        self.merge_parts(&mut merged, parts, verb)?;
+        let lost_its_value = had_value && !has_value(&merged);
+        self.keep(if lost_its_value { Map::new() } else { merged });
+        Ok(())
+    }
+
+    fn merge_parts(
+        &mut self,
+        object: &mut Map<String, Value>,
+        parts: &Map<String, Value>,
+        verb: Verb,
+    ) -> Result<(), Error> {
+        let target = self.target;
+        for (name, value) in parts {
+            let Some(sub) = target.attribute.sub(name) else {
+                crate::value::unknown(&format!("{target}.{name}"), self.reading)?;
+                continue;
+            };
+            // What the server computes is ignored inside an object, as in a POST.
+            if sub.is_read_only() {
+                continue;
+            }
+            let target = Target { sub: Some(sub), ..target };
+            let read = read_value(sub, value, &target.to_string(), self.reading)?;
+            PartChange { target, sub, verb }.apply(object, read, self.work)?;
+        }
+        Ok(())
+    }
+
+    fn change_sub(&mut self, sub: &Attribute, verb: Verb) -> Result<(), Error> {
+        let (target, path) = (self.target, self.target.to_string());
+        let mut object = self.stored();
+        match (verb, self.value) {
+            (Verb::Remove, Some(value)) if sub.multi_valued => {
+                let described = read_descriptions(sub, value, &path, self.reading)?;
+                remove_from_part(sub, &mut object, &described, self.work)?;
+            }
+            (Verb::Remove, _) => {
+                check_removable(target)?;
+                unassign(target, &mut object)?;
+            }
+            (Verb::Add | Verb::Replace, value) => {
+                // Tolerance (Entra): `manager.value` may carry the whole object (C94).
+                let value = value.unwrap_or(&Value::Null);
+                let inner = value.as_object().filter(|_| sub.name == "value").and_then(|object| object.get("value"));
+                let read = read_value(sub, inner.unwrap_or(value), &path, self.reading)?;
+                PartChange { target, sub, verb }.apply(&mut object, read, self.work)?;
+            }
+        }
+        let lost_its_value = sub.name == "value" && !object.contains_key("value");
+        self.keep(if lost_its_value { Map::new() } else { object });
+        Ok(())
+    }
+
+    fn stored(&self) -> Map<String, Value> {
+        self.container.get(&self.target.attribute.name).and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+
+    fn keep(&mut self, object: Map<String, Value>) {
+        let name = &self.target.attribute.name;
+        self.container.remove(name);
+        if !object.is_empty() {
+            self.container.insert(name.clone(), Value::Object(object));
+        }
+    }
+}
+
+/// One part of a complex value is set.
+pub(super) struct PartChange<'p, 's> {
+    /// The part, as errors name it.
+    pub target: Target<'s>,
+    pub sub: &'p Attribute,
+    pub verb: Verb,
+}
+
+impl PartChange<'_, '_> {
+    /// Puts in what was read; adding to a list joins, and adding nothing takes nothing away.
+    pub(super) fn apply(
+        &self,
+        parts: &mut Map<String, Value>,
+        read: Option<Value>,
+        work: &mut Work,
+    ) -> Result<(), Error> {
+        let Self { target, sub, verb } = *self;
+        let adds = sub.multi_valued && verb == Verb::Add;
+        match read {
+            None if adds => Ok(()),
+            None => unassign(target, parts),
+            Some(read) => {
+                let joined = match (parts.remove(&sub.name), read) {
+                    (Some(Value::Array(before)), Value::Array(more)) if adds => join(sub, before, more, work)?,
+                    (_, read) => read,
+                };
+                parts.insert(sub.name.clone(), joined);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Takes the described values out of a list that is a part of a complex value.
+pub(super) fn remove_from_part(
+    sub: &Attribute,
+    parts: &mut Map<String, Value>,
+    described: &[Value],
+    work: &mut Work,
 ) -> Result<(), Error> {
-    let Place { target, filter, container } = place;
-    let attribute = target.attribute;
-    if verb != Verb::Remove && value.is_none() {
-        return Err(Error::value(target, "a value is required"));
-    }
-    may_carry(verb, value, target, reading)?;
-    if filter.is_some() && attribute.kind != Kind::Complex {
-        return Err(Error::path(format!("{target} has no sub-attributes to filter by")));
-    }
-    if !attribute.multi_valued {
-        return match filter {
-            None => change_single(target, container, verb, value, reading),
-            Some(_) => Err(Error::path(format!("{target} holds one value and takes no filter"))),
-        };
-    }
-    let mut list = match container.remove(&attribute.name) {
-        Some(Value::Array(list)) => list,
-        _ => Vec::new(),
-    };
-    ListChange { target, list: &mut list, value, reading }.apply(verb, filter)?;
-    if !list.is_empty() {
-        container.insert(attribute.name.clone(), Value::Array(list));
+    let Some(Value::Array(list)) = parts.remove(&sub.name) else { return Ok(()) };
+    work.spend(list.len())?;
+    let mut values = Values::new(sub, list);
+    values.remove_described(described, work)?;
+    if !values.is_empty() {
+        parts.insert(sub.name.clone(), Value::Array(values.into_list()));
     }
     Ok(())
 }
@@ -74,43 +194,6 @@ pub(super) fn check_removable(target: Target<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn change_single(
-    target: Target<'_>,
-    container: &mut Map<String, Value>,
-    verb: Verb,
-    value: Option<&Value>,
-    reading: &mut Reading,
-) -> Result<(), Error> {
-    let attribute = target.attribute;
-    if let Some(sub) = target.sub {
-        return change_sub(target, sub, container, verb, value, reading);
-    }
-    if verb == Verb::Remove {
-        check_removable(target)?;
-        container.remove(&attribute.name);
-        return Ok(());
-    }
-    let value = unwrap_list_of_one(value.unwrap_or(&Value::Null), reading);
-    match (attribute.kind, value) {
-        (Kind::Complex, Value::Object(parts)) => merge_complex(target, container, parts, reading),
-        _ => match read_value(attribute, value, &target.to_string(), reading)? {
-            Some(read) => {
-                container.insert(attribute.name.clone(), read);
-                Ok(())
-            }
-            None => unassign(target, container),
-        },
-    }
-}
-
-/// A list of one where one value belongs (C94).
-pub(super) fn unwrap_list_of_one<'v>(value: &'v Value, reading: &mut Reading) -> &'v Value {
-    match value {
-        Value::Array(items) if items.len() == 1 && reading.tolerates(Tolerance::ListOrSingle) => &items[0],
-        _ => value,
-    }
-}
-
 /// `""`, null and the like as a value: clears, but not what is required (C96).
 pub(super) fn unassign(target: Target<'_>, container: &mut Map<String, Value>) -> Result<(), Error> {
     let leaf = target.leaf();
@@ -118,89 +201,5 @@ pub(super) fn unassign(target: Target<'_>, container: &mut Map<String, Value>) -
         return Err(Error::value(target, "must not be empty"));
     }
     container.remove(&leaf.name);
-    Ok(())
-}
-
-/// Sets the named sub-attributes and leaves the others (C84). An emptied `value` empties the whole (C94).
-fn merge_complex(
-    target: Target<'_>,
-    container: &mut Map<String, Value>,
-    parts: &Map<String, Value>,
-    reading: &mut Reading,
-) -> Result<(), Error> {
-    let attribute = target.attribute;
-    let mut merged = object_at(container, attribute);
-    merge_parts(target, &mut merged, parts, reading)?;
-    let lost_its_value = attribute.value_sub().is_some_and(|value| !merged.contains_key(&value.name));
-    container.remove(&attribute.name);
-    if !merged.is_empty() && !lost_its_value {
-        container.insert(attribute.name.clone(), Value::Object(merged));
-    }
-    Ok(())
-}
-
-fn object_at(container: &Map<String, Value>, attribute: &Attribute) -> Map<String, Value> {
-    container.get(&attribute.name).and_then(Value::as_object).cloned().unwrap_or_default()
-}
-
-fn merge_parts(
-    target: Target<'_>,
-    object: &mut Map<String, Value>,
-    parts: &Map<String, Value>,
-    reading: &mut Reading,
-) -> Result<(), Error> {
-    for (name, value) in parts {
-        let Some(sub) = target.attribute.sub(name) else {
-            crate::value::unknown(&format!("{target}.{name}"), reading)?;
-            continue;
-        };
-        // What the server computes is ignored inside an object, as in a POST.
-        if sub.is_read_only() {
-            continue;
-        }
-        let sub_target = Target { sub: Some(sub), ..target };
-        match read_value(sub, value, &sub_target.to_string(), reading)? {
-            Some(read) => {
-                object.insert(sub.name.clone(), read);
-            }
-            None => unassign(sub_target, object)?,
-        }
-    }
-    Ok(())
-}
-
-fn change_sub(
-    target: Target<'_>,
-    sub: &Attribute,
-    container: &mut Map<String, Value>,
-    verb: Verb,
-    value: Option<&Value>,
-    reading: &mut Reading,
-) -> Result<(), Error> {
-    let attribute = target.attribute;
-    let read = match verb {
-        Verb::Remove => {
-            check_removable(target)?;
-            None
-        }
-        Verb::Add | Verb::Replace => {
-            // `manager.value` may carry the whole object (C94).
-            let value = value.unwrap_or(&Value::Null);
-            let inner = value.as_object().and_then(|object| object.get(&sub.name)).unwrap_or(value);
-            read_value(sub, inner, &target.to_string(), reading)?
-        }
-    };
-    let mut object = object_at(container, attribute);
-    match read {
-        Some(read) => {
-            object.insert(sub.name.clone(), read);
-        }
-        None => unassign(target, &mut object)?,
-    }
-    let emptied = object.is_empty() || (sub.name == "value" && !object.contains_key("value"));
-    container.remove(&attribute.name);
-    if !emptied {
-        container.insert(attribute.name.clone(), Value::Object(object));
-    }
     Ok(())
 }

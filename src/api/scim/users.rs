@@ -90,7 +90,7 @@ pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, requ
         let projection = client.parameters.projection(&client.caller.types().user)?;
         let id: UserId = id.parse()?;
         super::request::check_body_id(&body, &id.to_string(), &mut client.reading)?;
-        let read = || Resource::read(&client.caller.types().user, &body, &mut client.reading);
+        let read = || Resource::read_replacement(&client.caller.types().user, &body, &mut client.reading);
         let attributes = api.service.work_on_body(&client.caller, read).await?;
         client.is_read_as(super::request::sets(&body));
         let replaced =
