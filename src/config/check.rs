@@ -1,7 +1,7 @@
 //! What makes no sense is refused at the start, by name.
 
 use super::derived::read_network;
-use super::{Config, ConfigError, MailTransport, PasswordConfig, SignInConfig, TelemetryConfig};
+use super::{Config, ConfigError, GraphqlConfig, MailTransport, PasswordConfig, SignInConfig, TelemetryConfig};
 use crate::api::AdmissionSettings;
 use crate::crypto::password::Cost;
 use crate::domain::connection::is_private;
@@ -35,6 +35,10 @@ impl Config {
         }
         if self.limits.body_bytes == 0 || self.limits.uri_bytes == 0 || self.limits.header_bytes == 0 {
             return senseless("limits", "sizes must be at least 1");
+        }
+        let GraphqlConfig { read_nodes, read_bytes, read_memory_bytes, read_milliseconds, .. } = self.graphql;
+        if read_nodes == 0 || read_bytes == 0 || read_memory_bytes == 0 || read_milliseconds == 0 {
+            return senseless("graphql", "read_nodes, read_bytes, read_memory_bytes, read_milliseconds: at least 1");
         }
         if self.sign_in.access_token_seconds == 0 || self.sign_in.access_token_seconds > 600 {
             return senseless("sign_in.access_token_seconds", "must be 1 to 600");

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::{
     Config, ConfigError, GraphqlConfig, LimitsConfig, PasswordConfig, ProvisioningLogConfig, ScimConfig, read_secret,
 };
-use crate::api::graphql::GraphqlSettings;
+use crate::api::graphql::{BudgetSettings, GraphqlSettings};
 use crate::api::{AdmissionSettings, ApiSettings, DirectoryRates, PublicRates, server::ServerSettings};
 use crate::crypto::password::Cost;
 use crate::domain::brand::Brand;
@@ -104,6 +104,12 @@ impl Config {
             directives: limits.directives,
             depth: limits.depth,
             complexity: limits.complexity,
+            read: BudgetSettings {
+                nodes: limits.read_nodes,
+                bytes: limits.read_bytes,
+                memory_bytes: limits.read_memory_bytes,
+                time: Duration::from_millis(limits.read_milliseconds),
+            },
             time: Duration::from_secs(limits.time_seconds),
         }
     }

@@ -99,6 +99,10 @@ pub struct GraphqlConfig {
     pub directives: usize,
     pub depth: usize,
     pub complexity: usize,
+    pub read_nodes: usize,
+    pub read_bytes: usize,
+    pub read_memory_bytes: usize,
+    pub read_milliseconds: u64,
     pub time_seconds: u64,
 }
 

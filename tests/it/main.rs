@@ -9,6 +9,7 @@ mod cli;
 mod conversations;
 mod former_store;
 mod graphql_access;
+mod graphql_budget;
 mod graphql_capabilities;
 mod graphql_catalogue;
 mod graphql_connection_answers;

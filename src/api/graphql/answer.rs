@@ -7,7 +7,8 @@ use async_graphql::{PathSegment, Response as GraphqlResponse, ServerError, Value
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value as Json, json};
+use serde::Serialize;
+use serde_json::{Value as Json, json};
 
 use super::failure::Failure;
 
@@ -67,24 +68,25 @@ pub(super) fn dressed(response: GraphqlResponse, media: Media, id: &str) -> Resp
             rendered
         })
         .collect();
-    let mut body = Map::new();
-    if !errors.is_empty() {
-        body.insert("errors".to_owned(), Json::Array(errors));
-    }
-    if !is_refused {
-        body.insert("data".to_owned(), response.data.into_json().unwrap_or_default());
-    }
-    let extensions: BTreeMap<String, Value> = response.extensions;
-    if !extensions.is_empty() {
-        body.insert("extensions".to_owned(), serde_json::to_value(extensions).unwrap_or_default());
-    }
+    let body = Body { errors, data: (!is_refused).then_some(&response.data), extensions: &response.extensions };
     let status = match wait {
         Some(_) if unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Some(_) => StatusCode::TOO_MANY_REQUESTS,
         None if is_refused => media.status_of_refusal(),
         None => StatusCode::OK,
     };
-    respond(status, media, &Json::Object(body), wait)
+    respond(status, media, serde_json::to_string(&body).unwrap_or_default(), wait)
+}
+
+/// An answer, written straight from what was resolved: a large one is not copied first.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extensions: &'a BTreeMap<String, Value>,
 }
 
 fn with_code(error: ServerError) -> ServerError {
@@ -165,15 +167,15 @@ pub(super) fn refusal(Refused(status, failure): Refused, media: Media, id: &str)
     let wait = failure.retry_after.map(|after| after.as_secs().max(1));
     let status = if failure.unavailable { StatusCode::SERVICE_UNAVAILABLE } else { status };
     let error = rendered(&failure.into_server_error(None, Vec::new()), id, false);
-    let mut response = respond(status, media, &json!({"errors": [error]}), wait);
+    let mut response = respond(status, media, json!({"errors": [error]}).to_string(), wait);
     if status == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
     response
 }
 
-fn respond(status: StatusCode, media: Media, body: &Json, wait: Option<u64>) -> Response {
-    let mut response = (status, body.to_string()).into_response();
+fn respond(status: StatusCode, media: Media, body: String, wait: Option<u64>) -> Response {
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, media.content_type());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -3,13 +3,14 @@
 use async_graphql::{Context, ID, SimpleObject};
 
 use super::connection::{PageInfo, Paging};
+use super::cost::list_complexity;
 use super::failure::Failure;
 use super::inputs::directories::{AuditDoor, AuditEventFilter};
 use super::interfaces::{Actor, Node, author, find_node};
+use super::number;
 use super::request::Asking as _;
 use super::scalars::{DateTime, Json};
 use super::users::User;
-use super::{LIST, number};
 use crate::domain::audit::FieldChange;
 use crate::domain::{Code, Refusal, UserId};
 use crate::service::EventFilter;
@@ -73,7 +74,7 @@ impl AuditEvent {
     }
 
     /// What changed, before and after. Never passwords, codes or tokens. Personal values are gone after anonymisation.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn changes(&self) -> Vec<AuditChange> {
         self.0.changes.iter().cloned().map(AuditChange::from).collect()
     }

@@ -3,11 +3,9 @@
 use async_graphql::SimpleObject;
 use data_encoding::BASE64URL_NOPAD;
 
+use super::cost::PAGE;
 use super::failure::Failure;
 use crate::domain::{Code, Refusal};
-
-/// The most items of a page; more is clamped (C01).
-const MOST: usize = 100;
 
 /// Whether and how to read on.
 #[derive(Clone, SimpleObject)]
@@ -43,13 +41,6 @@ pub(super) struct Page<T> {
     pub(super) total: i32,
 }
 
-/// What a page costs: its items times what each of them costs.
-pub(super) fn page_complexity(first: Option<i32>, last: Option<i32>, child_complexity: usize) -> usize {
-    let size = first.or(last).and_then(|size| usize::try_from(size).ok()).unwrap_or(MOST).min(MOST);
-    // Paging arguments say how much may come; people's own lists are short.
-    1 + size.min(super::LIST) * child_complexity
-}
-
 impl PageInfo {
     /// Notes that pages by number lie before this one.
     pub(super) fn behind(&mut self, others: bool) {
@@ -82,7 +73,7 @@ impl Paging {
             Refusal::new(Code::ValidationFailed, format!("at least {least}")).at(field).with("min", least)
         };
         let number = usize::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| below("number", 1))?;
-        let size = usize::try_from(size).map_err(|_| below("size", 0))?.min(MOST);
+        let size = usize::try_from(size).map_err(|_| below("size", 0))?.min(PAGE);
         Ok((Self { size, ..self }, (number - 1).saturating_mul(size)))
     }
 
@@ -195,7 +186,7 @@ impl Paging {
         let size = usize::try_from(asked)
             .map_err(|_| Refusal::new(Code::ValidationFailed, "a page has at least 0 items").with("min", 0))?;
         let asked = first.is_some() || last.is_some();
-        Ok(Self { size: size.min(MOST), asked, from_end: last.is_some(), after, before })
+        Ok(Self { size: size.min(PAGE), asked, from_end: last.is_some(), after, before })
     }
 
     /// Cuts a page out of a list. `key` says where an item stands: keys rise along the list, so that a cursor works when

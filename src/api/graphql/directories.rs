@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, ID, SimpleObject};
 
-use super::connection::{Paging, page_complexity};
+use super::connection::Paging;
+use super::cost::{list_complexity, page_complexity};
 use super::enums::{AccountType, DirectoryDialect};
 use super::failure::Failure;
 use super::groups::Group;
@@ -14,7 +15,7 @@ use super::read::count;
 use super::request::Asking as _;
 use super::scalars::{DateTime, Url};
 use super::tokens::ApiToken;
-use super::{LIST, version};
+use super::version;
 use crate::domain::directory::{self, DirectorySettings as Settings};
 use crate::domain::{self, DirectoryId};
 use crate::service::ProvisioningFilter;
@@ -70,7 +71,7 @@ impl Directory {
     /// Its tokens, newest first: active ones and those ended in the last 90 days; at most 100.
     ///
     /// Permission: `directory_manage`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn tokens(&self, ctx: &Context<'_>) -> Option<Result<Vec<ApiToken>, Failure>> {
         let listed = ctx.service().list_directory_tokens(ctx.caller(), self.0.id).await;
         Some(listed.map(|tokens| tokens.into_iter().map(ApiToken).collect()).map_err(Failure::from))
@@ -79,7 +80,7 @@ impl Directory {
     /// Which of its groups give which roles and groups here.
     ///
     /// Permission: `directory_manage`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn group_role_mappings(
         &self,
         ctx: &Context<'_>,

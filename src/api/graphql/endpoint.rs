@@ -19,11 +19,12 @@ use tracing::Instrument as _;
 use tracing::field::{Empty, debug};
 
 use super::answer::{Media, Refused, dressed, is_refused, refusal};
+use super::budget::{Budget, BudgetSettings, Ends, Spent};
 use super::failure::Failure;
 use super::request::Asked;
 use super::scan::{self, Kind, Scanned};
 use super::schema::PROVING;
-use super::{Graphql, Introspection, variables};
+use super::{Graphql, GraphqlSettings, Introspection, variables};
 use crate::api::bodies::is_declared_larger;
 use crate::api::origin::{bearer, origin};
 use crate::api::requests::RequestId;
@@ -177,16 +178,17 @@ async fn answer(
     sent: Sent,
 ) -> Response {
     let ready = match ready(api, &caller, sent) {
-        Ok(Ready { request, kind, fields }) => {
+        Ok(ready) => {
             let whom = caller.organization().map_or_else(|| caller.origin().network(), |id| id.to_string());
-            let place = api.admission.enter(kind, &whom).await.map_err(Failure::from);
-            place.map(|place| (request, fields, place))
+            let place = api.admission.enter(ready.kind, &whom).await.map_err(Failure::from);
+            place.map(|place| (ready, place))
         }
         Err(failure) => Err(failure),
     };
     match ready {
-        Ok((request, fields, _place)) => {
-            let asked = Asked::new(api.service.clone(), caller, token, api.settings.public_url.clone());
+        Ok((Ready { request, kind, fields }, _place)) => {
+            let budget = budget(&api.graphql.settings, kind);
+            let asked = Asked::new(api.service.clone(), budget, caller, token, api.settings.public_url.clone());
             run(&api.graphql, media, id, request, &fields, Arc::new(asked)).await
         }
         Err(failure) => {
@@ -279,6 +281,14 @@ fn check_operation(
     Ok((kind, operation.root_fields))
 }
 
+/// What an operation may come to: a query is stopped, a mutation finishes within the time of all requests.
+fn budget(settings: &GraphqlSettings, kind: admission::Kind) -> Budget {
+    if kind == admission::Kind::Read {
+        return Budget::new(settings.read, Ends::Operation);
+    }
+    Budget::new(BudgetSettings { time: settings.time, ..settings.read }, Ends::Answer)
+}
+
 /// Counts an operation under each of its root fields, which are the schema's own: one that is not valid is not counted.
 fn count(fields: &[String], response: &GraphqlResponse, took: Duration) {
     if is_refused(response) {
@@ -292,6 +302,32 @@ fn count(fields: &[String], response: &GraphqlResponse, took: Duration) {
     }
 }
 
+/// Runs an operation until it has spent its budget. Whatever of it still runs then is dropped.
+///
+/// # Errors
+///
+/// `COMPLEXITY_EXCEEDED` with the part of the budget that was spent.
+async fn within_budget(
+    budget: &Budget,
+    executed: impl Future<Output = GraphqlResponse>,
+) -> Result<GraphqlResponse, Failure> {
+    let done = tokio::select! {
+        biased;
+        spent = budget.stopped() => Err(spent),
+        done = tokio::time::timeout(budget.time(), executed) => done.map_err(|_| Spent::Time),
+    };
+    let spent = match done {
+        // What ended with failed loads was stopped too.
+        Ok(response) => match budget.stopped_by() {
+            Some(spent) => spent,
+            None => return Ok(response),
+        },
+        Err(spent) => spent,
+    };
+    tracing::warn!(spent = ?spent, "graphql operation stopped");
+    Err(budget.failure(spent))
+}
+
 async fn run(
     graphql: &Graphql,
     media: Media,
@@ -303,9 +339,9 @@ async fn run(
     let started = Instant::now();
     let trace = tracing::info_span!(target: TRACE, "graphql.operation", graphql.root_fields = Empty);
     let executed = graphql.schema.execute(request.data(asked.clone())).instrument(trace.clone());
-    let Ok(mut response) = tokio::time::timeout(graphql.settings.time, executed).await else {
-        let failure = Failure::new("COMPLEXITY_EXCEEDED", "the operation took too long and was given up");
-        return refusal(Refused(media.status_of_refusal(), failure), media, id);
+    let mut response = match within_budget(asked.budget(), executed).await {
+        Ok(response) => response,
+        Err(failure) => return refusal(Refused(media.status_of_refusal(), failure), media, id),
     };
     count(fields, &response, started.elapsed());
     if !is_refused(&response) {

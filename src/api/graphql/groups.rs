@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, ID, SimpleObject};
 
-use super::connection::{PageInfo, Paging, page_complexity};
+use super::connection::{PageInfo, Paging};
+use super::cost::{list_complexity, page_complexity};
 use super::directories::Directory;
 use super::enums::{GroupKind, GroupMemberSource, GroupRole};
 use super::failure::Failure;
@@ -12,7 +13,7 @@ use super::request::{Asking as _, Belongs};
 use super::scalars::DateTime;
 use super::service_accounts::ServiceAccount;
 use super::users::User;
-use super::{LIST, version};
+use super::version;
 use crate::domain::Author;
 use crate::domain::group::{self, Belonging, MemberSource};
 use crate::service::ReadableMember;
@@ -56,7 +57,7 @@ impl Group {
     }
 
     /// Roles every member holds in the whole organization through this group.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn roles(&self, ctx: &Context<'_>) -> Result<Vec<Role>, Failure> {
         Ok(ctx.roles_of_group(self.0.id).await?.into_iter().map(|role| Role::seen(ctx, role)).collect())
     }

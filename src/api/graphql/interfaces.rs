@@ -1,6 +1,9 @@
 //! Interfaces and unions, and finding any object by its id.
 
+use std::collections::{HashMap, HashSet};
+
 use async_graphql::{Context, ID, Interface, Union};
+use futures::future::try_join_all;
 use uuid::Uuid;
 
 use super::audit::AuditEvent;
@@ -147,10 +150,19 @@ pub(super) async fn somebody(ctx: &Context<'_>, id: UserId) -> Result<Option<dom
 ///
 /// [`Failure`] when nobody is signed in.
 pub(super) async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Failure> {
-    let member = ctx.caller().require_member()?;
+    ctx.caller().require_member()?;
     let Some(id) = domain::id::parse(id) else { return Ok(None) };
-    if id == member.organization().id.uuid() {
-        return Ok(Some(Organization(member.organization().clone()).into()));
+    match find_together(ctx, id).await? {
+        Some(node) => Ok(Some(node)),
+        None => find_alone(ctx, id).await,
+    }
+}
+
+/// Objects of the kinds that are read together with all others of their kind.
+async fn find_together(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>, Failure> {
+    let here = ctx.caller().require_member()?.organization();
+    if id == here.id.uuid() {
+        return Ok(Some(Organization(here.clone()).into()));
     }
     if ctx.caller().as_person().is_some()
         && let Some(node) = find_own(ctx, id).await?
@@ -166,17 +178,27 @@ pub(super) async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>
     if let Some(account) = ctx.program(ServiceAccountId::new(id)).await? {
         return Ok(Some(ServiceAccount(account).into()));
     }
-    let (service, caller) = (ctx.service(), ctx.caller());
-    if let Some(role) = service.find_role(caller, RoleId::new(id)).await? {
+    if let Some(role) = ctx.role(RoleId::new(id)).await? {
         return Ok(Some(Role::seen(ctx, role).into()));
     }
+    if ctx.caller().may(Permission::DirectoryManage)
+        && let Some(directory) = ctx.directory(DirectoryId::new(id)).await?
+    {
+        return Ok(Some(Directory(directory).into()));
+    }
+    Ok(None)
+}
+
+/// Objects of the kinds that are read one by one.
+async fn find_alone(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>, Failure> {
+    let (service, caller) = (ctx.service(), ctx.caller());
     if let Some(token) = service.find_readable_token(caller, TokenId::new(id)).await? {
         return Ok(Some(ApiToken(token).into()));
     }
     if let Some(node) = find_administered(ctx, id).await? {
         return Ok(Some(node));
     }
-    if ctx.caller().as_person().is_none() {
+    if caller.as_person().is_none() {
         return Ok(None);
     }
     match service.get_my_organization(caller, Some(OrganizationId::new(id))).await {
@@ -189,13 +211,10 @@ pub(super) async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>
 /// What only administrators see.
 async fn find_administered(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>, Failure> {
     let (service, caller) = (ctx.service(), ctx.caller());
-    if caller.may(Permission::DirectoryManage) {
-        if let Some(directory) = ctx.directory(DirectoryId::new(id)).await? {
-            return Ok(Some(Directory(directory).into()));
-        }
-        if let Some(event) = service.find_provisioning_event(caller, ProvisioningEventId::new(id)).await? {
-            return Ok(Some(ProvisioningEvent(event).into()));
-        }
+    if caller.may(Permission::DirectoryManage)
+        && let Some(event) = service.find_provisioning_event(caller, ProvisioningEventId::new(id)).await?
+    {
+        return Ok(Some(ProvisioningEvent(event).into()));
     }
     if caller.may(Permission::UserAccessInvite)
         && let Ok(invitation) = service.get_invitation(caller, &id.to_string()).await
@@ -233,7 +252,7 @@ async fn find_own(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>, Failure> 
     Ok(person.enrolled().filter(|factor| factor.id.uuid() == id).map(|factor| MfaFactor(factor.clone()).into()))
 }
 
-/// Several objects, in the order asked.
+/// Several objects, in the order asked. An id that is named twice is looked up once.
 ///
 /// # Errors
 ///
@@ -243,9 +262,28 @@ pub(super) async fn find_nodes(ctx: &Context<'_>, ids: &[ID]) -> Result<Vec<Opti
     if ids.len() > MOST {
         return Err(Refusal::new(Code::LimitExceeded, "at most 100 ids at once").with("limit", MOST).into());
     }
-    let mut nodes = Vec::new();
-    for id in ids {
-        nodes.push(find_node(ctx, id).await?);
+    ctx.caller().require_member()?;
+    let asked: Vec<Option<Uuid>> = ids.iter().map(|id| domain::id::parse(id)).collect();
+    let distinct: HashSet<Uuid> = asked.iter().flatten().copied().collect();
+    let found = find_each(ctx, distinct.into_iter().collect()).await?;
+    Ok(asked.into_iter().map(|id| found.get(&id?).cloned()).collect())
+}
+
+/// The objects with these ids: what can be read together first, then the others, a few at a time.
+async fn find_each(ctx: &Context<'_>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Node>, Failure> {
+    const AT_ONCE: usize = 8;
+    let together: Vec<Option<Node>> = try_join_all(ids.iter().map(|id| find_together(ctx, *id))).await?;
+    let mut found = HashMap::new();
+    let mut alone = Vec::new();
+    for (id, node) in ids.into_iter().zip(together) {
+        match node {
+            Some(node) => drop(found.insert(id, node)),
+            None => alone.push(id),
+        }
     }
-    Ok(nodes)
+    for some in alone.chunks(AT_ONCE) {
+        let nodes = try_join_all(some.iter().map(|id| find_alone(ctx, *id))).await?;
+        found.extend(some.iter().zip(nodes).filter_map(|(id, node)| node.map(|node| (*id, node))));
+    }
+    Ok(found)
 }

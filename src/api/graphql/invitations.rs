@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID};
 
+use super::cost::list_complexity;
 use super::enums::{InvitationAcceptance, InvitationEndReason};
 use super::failure::Failure;
 use super::groups::Group;
@@ -12,7 +13,7 @@ use super::policy::LoginProvider;
 use super::request::Asking as _;
 use super::scalars::{DateTime, EmailAddress};
 use super::users::User;
-use super::{LIST, version};
+use super::version;
 use crate::domain::invitation::{self, InvitationState as Kept};
 
 /// An invitation: never its token or link.
@@ -50,13 +51,13 @@ impl Invitation {
     }
 
     /// Roles the person gets on accepting.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn roles(&self, ctx: &Context<'_>) -> Result<Vec<Role>, Failure> {
         ctx.roles_named(&self.0.roles).await
     }
 
     /// Groups the person joins on accepting.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn groups(&self, ctx: &Context<'_>) -> Result<Vec<Group>, Failure> {
         let mut groups = Vec::new();
         for id in &self.0.groups {

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID};
 
+use super::cost::list_complexity;
 use super::enums::{Assurance, AuthMethod, LoginEndReason, LoginState, MfaMethod, RequiredAction};
 use super::failure::Failure;
 use super::interfaces::Actor;
@@ -9,7 +10,7 @@ use super::organizations::Organization;
 use super::request::Asking as _;
 use super::scalars::DateTime;
 use super::users::{self, User};
-use super::{LIST, version};
+use super::version;
 use crate::domain;
 use crate::service::{IssuedChallenge, NewSession};
 
@@ -279,7 +280,7 @@ impl TrustedDevice {
     }
 
     /// Active logins with the same `deviceId`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn logins(&self, ctx: &Context<'_>) -> Result<Vec<Login>, Failure> {
         let now = ctx.service().now();
         let logins = ctx.logins_of(self.0.account).await?.unwrap_or_default();

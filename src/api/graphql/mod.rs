@@ -2,7 +2,9 @@
 
 mod answer;
 mod audit;
+mod budget;
 mod connection;
+mod cost;
 mod directories;
 mod documents;
 mod endpoint;
@@ -33,6 +35,7 @@ mod tokens;
 mod users;
 mod variables;
 mod viewer;
+mod weight;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,10 +46,8 @@ use serde::Deserialize;
 
 use super::Api;
 
+pub use budget::BudgetSettings;
 pub use schema::{GUARDED, sdl};
-
-/// What a list costs in the complexity of an operation where its length is not known beforehand.
-const LIST: usize = 10;
 
 /// Who may ask what the schema is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -91,6 +92,7 @@ pub struct GraphqlSettings {
     pub directives: usize,
     pub depth: usize,
     pub complexity: usize,
+    pub read: BudgetSettings,
     pub time: Duration,
 }
 

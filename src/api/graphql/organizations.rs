@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID};
 
+use super::cost::list_complexity;
 use super::directories::Directory;
 use super::enums::{AccountType, MembershipSource, MembershipStatus, RoleGrantSource};
 use super::failure::Failure;
@@ -10,7 +11,7 @@ use super::interfaces::{Actor, author};
 use super::request::Asking as _;
 use super::scalars::DateTime;
 use super::users::{User, status_of_membership};
-use super::{LIST, number, version};
+use super::{number, version};
 use crate::domain::account::Joined;
 use crate::domain::role;
 use crate::domain::{self, Permission as Right};
@@ -104,7 +105,7 @@ impl Role {
     }
 
     /// What it allows, by key.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn permissions(&self) -> Vec<Permission> {
         self.role.permissions.iter().copied().map(Permission).collect()
     }

@@ -3,12 +3,13 @@
 use async_graphql::{Context, ID};
 
 use super::connection::PageInfo;
+use super::cost::list_complexity;
 use super::enums::{EmailSource, MfaMethod, PasswordChangeReason, Theme};
 use super::failure::Failure;
 use super::interfaces::Actor;
 use super::scalars::{DateTime, EmailAddress, Json};
 use super::users::{self, User};
-use super::{LIST, version};
+use super::version;
 use crate::domain::account;
 use crate::domain::second_factor::Authenticator;
 use crate::service;
@@ -154,7 +155,7 @@ impl MfaState {
     }
 
     /// Enrolled factors, recovery codes not among them.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn factors(&self) -> Vec<MfaFactor> {
         self.0.authenticator.iter().cloned().map(MfaFactor).collect()
     }

@@ -1,6 +1,6 @@
 //! Rules and limits in force, and what an invitation link shows.
 
-use super::LIST;
+use super::cost::list_complexity;
 use super::enums::{EmailChangeMode, JitMode};
 use super::scalars::{DateTime, EmailAddress};
 use crate::domain::account::{MOST_EMAILS, SETTINGS_BYTES};
@@ -78,13 +78,13 @@ impl AccountPolicy {
     }
 
     /// Login providers of the organization.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn connections(&self) -> Vec<LoginProvider> {
         self.0.connections.iter().map(LoginProvider::from).collect()
     }
 
     /// Lengths and characters of profile fields, for self-service and administrators. Directories are not bound by them.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn fields(&self) -> Vec<FieldPolicy> {
         ProfileField::ALL.into_iter().map(FieldPolicy::from).collect()
     }

@@ -2,9 +2,9 @@
 
 use async_graphql::{Context, ID};
 
-use super::LIST;
 use super::audit::AuditEventConnection;
-use super::connection::{Paging, page_complexity};
+use super::connection::Paging;
+use super::cost::{items_complexity, list_complexity, page_complexity};
 use super::directories::Directory;
 use super::failure::Failure;
 use super::groups::Group;
@@ -60,6 +60,7 @@ impl Query {
     /// Several objects by id, in the order asked, null where there is none to read.
     ///
     /// Permission: that of each object's type. Errors: `LIMIT_EXCEEDED`.
+    #[graphql(complexity = "items_complexity(ids.len(), child_complexity)")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,
@@ -230,7 +231,7 @@ impl Query {
     /// Every permission there is, by key. Those with `isSystemOnly` cannot be granted.
     ///
     /// Permission: member.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn permissions(&self, ctx: &Context<'_>) -> Option<Result<Vec<Permission>, Failure>> {
         let listed = ctx.caller().require_member().map(|_| {
             let mut all = Right::ALL.to_vec();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_graphql::Context;
@@ -10,12 +10,15 @@ use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::budget::Budget;
 use super::failure::Failure;
 use super::logins::Session;
 use super::organizations::{Permission, Role, RoleGrant};
+use super::weight::Weight;
 use crate::domain::account::{EmailAddress, Membership};
 use crate::domain::connection::ExternalIdentity;
 use crate::domain::directory::Directory;
@@ -26,14 +29,18 @@ use crate::domain::service_account::ServiceAccount;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::user::User;
 use crate::domain::{
-    self, AccountId, Caller, DirectoryId, Error, GroupId, OrganizationId, ServiceAccountId, UserId, role,
+    self, AccountId, Caller, DirectoryId, Error, GroupId, OrganizationId, RoleId, ServiceAccountId, UserId, role,
 };
 use crate::service::{AccountState, NewSession, ReadableMember, Service};
 use crate::telemetry::TRACE;
 
+/// Keys of one load: what a load brings is charged before the next one begins.
+const BATCH: usize = 200;
+
 /// One request: loaders live and die with it, so that no two callers share what they may see.
 pub(super) struct Asked {
     service: Arc<Service>,
+    budget: Arc<Budget>,
     viewer: Viewer,
     bearer: Option<SecretString>,
     /// The access token that what was done replaced the bearer with.
@@ -50,15 +57,19 @@ struct Viewer {
 }
 
 impl Viewer {
-    fn new(service: &Arc<Service>, caller: Caller) -> Self {
+    fn new(service: &Arc<Service>, budget: &Arc<Budget>, caller: Caller) -> Self {
         let caller = Arc::new(caller);
-        let reads = Reads { service: service.clone(), caller: caller.clone() };
-        // A trace goes on in the task that loads.
-        let spawn = |load: BoxFuture<'static, ()>| {
-            tokio::spawn(load.instrument(tracing::info_span!(target: TRACE, "graphql.load")))
+        let reads = Reads { service: service.clone(), budget: budget.clone(), caller: caller.clone() };
+        // Loads end with the request: a set of tasks that is dropped aborts them.
+        let running = Mutex::new(JoinSet::new());
+        let spawn = move |load: BoxFuture<'static, ()>| {
+            let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            while running.try_join_next().is_some() {}
+            // A trace goes on in the task that loads.
+            running.spawn(load.instrument(tracing::info_span!(target: TRACE, "graphql.load")));
         };
-        let reads = DataLoader::with_cache(reads, spawn, HashMapCache::default()).delay(Duration::ZERO);
-        Self { caller, reads, next: OnceLock::new() }
+        let reads = DataLoader::with_cache(reads, spawn, HashMapCache::default());
+        Self { caller, reads: reads.delay(Duration::ZERO).max_batch_size(BATCH), next: OnceLock::new() }
     }
 
     fn latest(&self) -> &Self {
@@ -71,9 +82,21 @@ impl Viewer {
 }
 
 impl Asked {
-    pub(super) fn new(service: Arc<Service>, caller: Caller, bearer: Option<SecretString>, public_url: String) -> Self {
-        let viewer = Viewer::new(&service, caller);
-        Self { service, viewer, bearer, renewed: Mutex::new(None), public_url, qr_code: Mutex::new(None) }
+    pub(super) fn new(
+        service: Arc<Service>,
+        budget: Budget,
+        caller: Caller,
+        bearer: Option<SecretString>,
+        public_url: String,
+    ) -> Self {
+        let budget = Arc::new(budget);
+        let viewer = Viewer::new(&service, &budget, caller);
+        Self { service, budget, viewer, bearer, renewed: Mutex::new(None), public_url, qr_code: Mutex::new(None) }
+    }
+
+    /// What the operation may come to.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     fn viewer(&self) -> &Viewer {
@@ -108,7 +131,7 @@ impl Asked {
         let caller = self.service.sign_in_with_token(token.expose_secret(), origin).await?;
         if caller.as_member().is_some() {
             // Mutations run one after the other: nobody else sets it.
-            drop(latest.next.set(Box::new(Viewer::new(&self.service, caller))));
+            drop(latest.next.set(Box::new(Viewer::new(&self.service, &self.budget, caller))));
         }
         Ok(())
     }
@@ -294,6 +317,11 @@ pub(super) trait Asking {
         Ok(keys.iter().filter_map(role).collect())
     }
 
+    /// A role of this organization.
+    async fn role(&self, id: RoleId) -> Result<Option<role::Role>, Failure> {
+        self.asking().read(RoleIs(id)).await
+    }
+
     /// The roles that everybody in a group holds through it.
     async fn roles_of_group(&self, group: GroupId) -> Result<Vec<role::Role>, Failure> {
         let grants: Option<Vec<role::RoleGrant>> = self.asking().read(GrantsOfGroup(group)).await?;
@@ -344,10 +372,24 @@ impl Asking for Context<'_> {
     }
 }
 
-/// Reads for one caller.
+/// Reads for one caller, within the budget of the operation.
 pub(super) struct Reads {
     service: Arc<Service>,
+    budget: Arc<Budget>,
     caller: Arc<Caller>,
+}
+
+impl Reads {
+    /// Loads something in its turn, and charges it.
+    async fn charged<K, V: Weight>(
+        &self,
+        load: impl Future<Output = Result<HashMap<K, V>, Failure>> + Send,
+    ) -> Result<HashMap<K, V>, Failure> {
+        let _turn = self.budget.take_turn().await?;
+        let found = load.await?;
+        self.budget.charge_loaded(found.values().map(Weight::weight).sum())?;
+        Ok(found)
+    }
 }
 
 /// What is read of somebody or something else, by their id.
@@ -366,6 +408,8 @@ keys! {
     DevicesOf(AccountId);
     /// Addresses.
     EmailsOf(AccountId);
+    /// A role, by id.
+    RoleIs(RoleId);
     /// What the account says.
     AccountOf(AccountId);
     /// Until when sign-in is shut.
@@ -415,7 +459,8 @@ macro_rules! load {
             type Error = Failure;
 
             async fn load(&self, ids: &[$key]) -> Result<HashMap<$key, $value>, Failure> {
-                Ok(self.service.$method(&self.caller, ids).await?)
+                let load = async { self.service.$method(&self.caller, ids).await.map_err(Failure::from) };
+                self.charged(load).await
             }
         }
     )*};
@@ -426,7 +471,8 @@ macro_rules! load {
 
             async fn load(&self, of: &[$key]) -> Result<HashMap<$key, $value>, Failure> {
                 let ids: Vec<_> = of.iter().map(|key| key.0.clone()).collect();
-                let found = self.service.$method(&self.caller, &ids).await?;
+                let load = async { self.service.$method(&self.caller, &ids).await.map_err(Failure::from) };
+                let found = self.charged(load).await?;
                 Ok(found.into_iter().map(|(id, value)| ($key(id), value)).collect())
             }
         }
@@ -456,18 +502,43 @@ load! { of
     MemberCount => usize, count_members;
 }
 
+impl Loader<RoleIs> for Reads {
+    type Value = role::Role;
+    type Error = Failure;
+
+    async fn load(&self, of: &[RoleIs]) -> Result<HashMap<RoleIs, role::Role>, Failure> {
+        let load = async {
+            let all = self.service.list_roles(&self.caller).await.map_err(Failure::from)?;
+            Ok(all.into_iter().map(|role| (RoleIs(role.id), role)).collect::<HashMap<_, _>>())
+        };
+        let mut found = self.charged(load).await?;
+        found.retain(|key, _| of.contains(key));
+        Ok(found)
+    }
+}
+
 impl Loader<BelongingsOf> for Reads {
     type Value = Vec<Belongs>;
     type Error = Failure;
 
     async fn load(&self, of: &[BelongingsOf]) -> Result<HashMap<BelongingsOf, Vec<Belongs>>, Failure> {
         let members: Vec<Uuid> = of.iter().map(|key| key.0).collect();
-        let mut found: HashMap<BelongingsOf, Vec<Belongs>> = HashMap::new();
-        for (one, group) in self.service.list_belongings(&self.caller, &members).await? {
-            let Belonging { member, role, scoped_role, source, added, .. } = one;
-            found.entry(BelongingsOf(member)).or_default().push(Belongs { group, role, scoped_role, source, added });
-        }
-        Ok(found)
+        self.charged(async {
+            let mut found: HashMap<BelongingsOf, Vec<Belongs>> = HashMap::new();
+            let listed = self.service.list_belongings(&self.caller, &members).await.map_err(Failure::from)?;
+            for (one, group) in listed {
+                let Belonging { member, role, scoped_role, source, added, .. } = one;
+                found.entry(BelongingsOf(member)).or_default().push(Belongs {
+                    group,
+                    role,
+                    scoped_role,
+                    source,
+                    added,
+                });
+            }
+            Ok(found)
+        })
+        .await
     }
 }
 
@@ -477,7 +548,8 @@ impl Loader<MemberOf> for Reads {
 
     async fn load(&self, of: &[MemberOf]) -> Result<HashMap<MemberOf, ReadableMember>, Failure> {
         let wanted: Vec<_> = of.iter().map(|MemberOf(group, kind, id)| (*group, *kind, *id)).collect();
-        let found = self.service.find_members(&self.caller, &wanted).await?;
+        let load = async { self.service.find_members(&self.caller, &wanted).await.map_err(Failure::from) };
+        let found = self.charged(load).await?;
         Ok(of.iter().filter_map(|key| found.get(&key.2).map(|member| (key.clone(), member.clone()))).collect())
     }
 }

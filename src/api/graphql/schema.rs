@@ -3,6 +3,7 @@
 use async_graphql::{EmptySubscription, SDLExportOptions};
 
 use super::GraphqlSettings;
+use super::budget::Charging;
 use super::interfaces::{Audited, GroupMember};
 use super::mutation::Mutation;
 use super::query::Query;
@@ -81,10 +82,12 @@ pub(super) fn build(settings: &GraphqlSettings) -> Schema {
         .limit_depth(settings.depth)
         .limit_complexity(settings.complexity)
         .limit_directives(settings.directives)
+        .extension(Charging)
         .finish()
 }
 
-fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
+/// The schema before its bounds.
+pub(super) fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
     async_graphql::Schema::build(Query, Mutation::default(), EmptySubscription)
         .register_output_type::<Audited>()
         .register_output_type::<GroupMember>()

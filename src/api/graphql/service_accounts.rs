@@ -2,8 +2,8 @@
 
 use async_graphql::{Context, ID};
 
-use super::LIST;
-use super::connection::{Paging, page_complexity};
+use super::connection::Paging;
+use super::cost::{list_complexity, page_complexity};
 use super::failure::Failure;
 use super::groups::UserGroupConnection;
 use super::interfaces::{Actor, author};
@@ -98,7 +98,7 @@ impl ServiceAccount {
     /// Roles in force, each once.
     ///
     /// Permission: itself, `service_account_write` or `user_access_read`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn roles(&self, ctx: &Context<'_>) -> Option<Result<Vec<Role>, Failure>> {
         Some(self.grants(ctx).await.map(|grants| grants.roles()))
     }
@@ -106,7 +106,7 @@ impl ServiceAccount {
     /// Where each role comes from.
     ///
     /// Permission: itself, `service_account_write` or `user_access_read`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn role_grants(&self, ctx: &Context<'_>) -> Option<Result<Vec<RoleGrant>, Failure>> {
         Some(self.grants(ctx).await.map(|grants| grants.listed()))
     }
@@ -114,7 +114,7 @@ impl ServiceAccount {
     /// All permissions of `roles`.
     ///
     /// Permission: itself, `service_account_write` or `user_access_read`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn permissions(&self, ctx: &Context<'_>) -> Option<Result<Vec<Permission>, Failure>> {
         Some(self.grants(ctx).await.map(|grants| grants.permissions()))
     }
@@ -122,7 +122,7 @@ impl ServiceAccount {
     /// Its tokens, newest first: active ones and those ended in the last 90 days; at most 100.
     ///
     /// Permission: itself or `service_account_write`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn tokens(&self, ctx: &Context<'_>) -> Option<Result<Vec<ApiToken>, Failure>> {
         let listed = ctx.service().list_tokens_of_program(ctx.caller(), self.0.id).await;
         Some(listed.map(|tokens| tokens.into_iter().map(ApiToken).collect()).map_err(Failure::from))

@@ -3,7 +3,8 @@
 use async_graphql::{Context, ID};
 
 use super::audit::AuditEventConnection;
-use super::connection::{Paging, page_complexity};
+use super::connection::Paging;
+use super::cost::{list_complexity, page_complexity};
 use super::directories::Directory;
 use super::enums::{AccountType, LoginState, MembershipStatus, UserStatus};
 use super::failure::Failure;
@@ -15,8 +16,8 @@ use super::people::{Email, EmailConnection, EmailEdge, MfaState, PasswordState};
 use super::policy::LoginProvider;
 use super::request::Asking as _;
 use super::scalars::{DateTime, EmailAddress, Json, Url};
+use super::version;
 use super::viewer::FieldCapability;
-use super::{LIST, version};
 use crate::domain::account::{Account, Joined};
 use crate::domain::role;
 use crate::domain::{self, AccountId, Author, OrganizationId, Permission as Right, UserId};
@@ -191,7 +192,7 @@ impl User {
     }
 
     /// The person's accounts at login providers.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn identities(&self, ctx: &Context<'_>) -> Result<Vec<ExternalIdentity>, Failure> {
         let Some(account) = self.0.account else { return Ok(Vec::new()) };
         let identities = ctx.identities_of(account).await?;
@@ -255,7 +256,7 @@ impl User {
 
     /// All organizations the person belongs to, as far as the caller may know: for oneself and superusers all, otherwise
     /// the current one.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn memberships(&self, ctx: &Context<'_>) -> Option<Result<Vec<Membership>, Failure>> {
         Some(memberships(ctx, &self.0).await)
     }
@@ -289,7 +290,7 @@ impl User {
     /// Roles in force in this organization, each once, whatever they come from.
     ///
     /// Permission: oneself or `user_access_read`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn roles(&self, ctx: &Context<'_>) -> Option<Result<Vec<Role>, Failure>> {
         Some(
             async {
@@ -303,7 +304,7 @@ impl User {
     /// Where each role comes from.
     ///
     /// Permission: oneself or `user_access_read`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn role_grants(&self, ctx: &Context<'_>) -> Option<Result<Vec<RoleGrant>, Failure>> {
         Some(
             async {
@@ -317,7 +318,7 @@ impl User {
     /// All permissions of `roles`.
     ///
     /// Permission: oneself or `user_access_read`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn permissions(&self, ctx: &Context<'_>) -> Option<Result<Vec<Permission>, Failure>> {
         Some(
             async {
@@ -331,7 +332,7 @@ impl User {
     /// Logins of the person that act in this organization, latest use first; at most 100.
     ///
     /// Permission: oneself or `user_sessions_manage`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn logins(
         &self,
         ctx: &Context<'_>,
@@ -359,7 +360,7 @@ impl User {
     /// Devices that may skip the second factor, latest use first; active ones only, at most 100.
     ///
     /// Permission: oneself or `user_sessions_manage`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn trusted_devices(&self, ctx: &Context<'_>) -> Option<Result<Vec<TrustedDevice>, Failure>> {
         Some(
             async {
@@ -399,7 +400,7 @@ impl User {
     }
 
     /// Which fields the caller may change with `updateUser` (`updateMe` for oneself), and why not the others.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn field_capabilities(&self, ctx: &Context<'_>) -> Option<Result<Vec<FieldCapability>, Failure>> {
         Some(super::viewer::field_capabilities(ctx, &self.0).await)
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID};
 
-use super::connection::{Paging, page_complexity};
+use super::connection::Paging;
+use super::cost::{list_complexity, page_complexity};
 use super::directories::Directory;
 use super::enums::{ErrorCode, LoginState, RequiredAction};
 use super::failure::Failure;
@@ -15,10 +16,10 @@ use super::organizations::{Membership, Organization, Permission, Role, RoleGrant
 use super::people::{EmailConnection, MfaState, PasswordState, Settings};
 use super::request::{Asking as _, Grants};
 use super::scalars::DateTime;
+use super::schema;
 use super::service_accounts::{RootIdentity, ServiceAccount};
 use super::tokens::ApiToken;
 use super::users::{self, User};
-use super::{LIST, schema};
 use crate::domain;
 use crate::domain::actor::{Member, Person, Program};
 use crate::domain::profile::ProfileField;
@@ -122,7 +123,7 @@ impl Viewer {
     }
 
     /// Every organization the person belongs to, the current one first. At most 100.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn memberships(&self, ctx: &Context<'_>) -> Result<Vec<Membership>, Failure> {
         match self.person() {
             Some(person) => users::memberships(ctx, &person.user).await,
@@ -155,7 +156,7 @@ impl Viewer {
     }
 
     /// The person's logins, latest use first; at most 100.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn logins(
         &self,
         ctx: &Context<'_>,
@@ -173,7 +174,7 @@ impl Viewer {
     }
 
     /// Devices that may skip the second factor, latest use first; active ones only, at most 100.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn trusted_devices(&self, ctx: &Context<'_>) -> Result<Vec<TrustedDevice>, Failure> {
         let Some(person) = self.person() else { return Ok(Vec::new()) };
         let devices = ctx.devices_of(person.account.id).await?.unwrap_or_default();
@@ -206,19 +207,19 @@ impl Viewer {
 
     /// The roles in force for the caller in this organization, each once, whatever they come from. Roles that count only
     /// inside a group are at `groups`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn roles(&self) -> Vec<Role> {
         self.grants().roles()
     }
 
     /// Where each role comes from.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn role_grants(&self) -> Vec<RoleGrant> {
         self.grants().listed()
     }
 
     /// What the caller may do in this organization: all permissions of `roles`.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn permissions(&self) -> Vec<Permission> {
         self.member().permissions().iter().copied().map(Permission).collect()
     }
@@ -241,7 +242,7 @@ impl Viewer {
 
     /// The person's own API tokens in this organization, newest first; at most 50 active ones and those ended in the last
     /// 90 days.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>, Failure> {
         let tokens = match self {
             Self::Person(_) => ctx.service().list_my_tokens(ctx.caller()).await?,
@@ -269,7 +270,7 @@ pub(super) struct Capabilities;
 #[async_graphql::Object]
 impl Capabilities {
     /// The caller's own fields, as `updateMe` takes them.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn fields(&self, ctx: &Context<'_>) -> Result<Vec<FieldCapability>, Failure> {
         match ctx.caller().as_person() {
             Some(person) => field_capabilities(ctx, &person.user).await,
@@ -278,7 +279,7 @@ impl Capabilities {
     }
 
     /// Every mutation that needs a permission.
-    #[graphql(complexity = "1 + LIST * child_complexity")]
+    #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn mutations(&self, ctx: &Context<'_>) -> Vec<MutationCapability> {
         let fresh = ctx
             .caller()

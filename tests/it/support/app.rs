@@ -165,6 +165,7 @@ impl TestApp {
         config.limits.mails_per_hour = 0;
         // All tests at once are too much for a machine: what that comes to is for tests of their own.
         config.admission.wait_milliseconds = 10_000;
+        config.graphql.read_milliseconds = 30_000;
         let smtp = SmtpSink::start().await;
         config.mail.transport = MailTransport::Smtp;
         config.mail.security = MailSecurity::None;
