@@ -95,7 +95,7 @@ impl Service {
         Ok(found.into_iter().map(|(id, at)| (id, User::anonymous(id, at))).collect())
     }
 
-    /// What the accounts behind these users say; those without an account are left out.
+    /// What the accounts behind these users say: one's own, and with [`Permission::UserAccessRead`] those of others.
     ///
     /// # Errors
     ///
@@ -111,10 +111,11 @@ impl Service {
             let authenticator = authenticator.filter(Authenticator::is_enrolled);
             (id, AccountState { account, password, mfa: MfaState { authenticator, recovery_codes, required } })
         };
-        Ok(self.store.identity().find_accounts(accounts).await?.into_iter().map(state).collect())
+        let accounts = readable_accounts(caller, accounts, &[Permission::UserAccessRead]);
+        Ok(self.store.identity().find_accounts(&accounts).await?.into_iter().map(state).collect())
     }
 
-    /// Until when sign-in of these accounts is shut, where it is.
+    /// Until when sign-in of these accounts is shut, where it is: as [`Service::find_account_states`].
     ///
     /// # Errors
     ///
@@ -125,6 +126,7 @@ impl Service {
         accounts: &[AccountId],
     ) -> Result<HashMap<AccountId, DateTime<Utc>>, Error> {
         caller.require_known()?;
+        let accounts = readable_accounts(caller, accounts, &[Permission::UserAccessRead]);
         let keys: Vec<String> = accounts.iter().map(|account| lock_key(*account)).collect();
         let found = self.store.identity().find_attempts(&keys).await?;
         let now = self.clock.now();
@@ -260,7 +262,8 @@ impl Service {
         Ok(store.grants_of_users(&users).await?)
     }
 
-    /// The accounts of these people at the providers of the caller's organization.
+    /// The accounts of these people at the providers of the caller's organization: one's own, and with
+    /// [`Permission::UserAccessRead`] or [`Permission::UserAccessManage`] those of others.
     ///
     /// # Errors
     ///
@@ -271,8 +274,11 @@ impl Service {
         accounts: &[AccountId],
     ) -> Result<HashMap<AccountId, Vec<ExternalIdentity>>, Error> {
         let here = caller.require_known()?.organization().id;
+        // Whoever may change a profile is told which fields a provider keeps.
+        let enough = [Permission::UserAccessRead, Permission::UserAccessManage];
+        let accounts = readable_accounts(caller, accounts, &enough);
         let mut found: HashMap<AccountId, Vec<ExternalIdentity>> = HashMap::new();
-        for identity in self.store.identity().list_external_identities(accounts).await? {
+        for identity in self.store.identity().list_external_identities(&accounts).await? {
             if identity.organization == here {
                 found.entry(identity.account).or_default().push(identity);
             }
@@ -489,6 +495,14 @@ impl Service {
         let all = self.store_of(caller).await?.list_directories().await?.into_iter();
         Ok(all.filter(|one| ids.contains(&one.id)).map(|one| (one.id, one)).collect())
     }
+}
+
+/// Those of these accounts whose state the caller may read: one's own, and with any of these permissions all. What is said
+/// of an account needs the same permission whatever way led to it.
+fn readable_accounts(caller: &Caller, accounts: &[AccountId], enough: &[Permission]) -> Vec<AccountId> {
+    let own = caller.as_person().map(|person| person.account.id);
+    let all = enough.iter().any(|permission| caller.may(*permission));
+    accounts.iter().copied().filter(|account| all || own == Some(*account)).collect()
 }
 
 /// Where the caller is, if they may see the logins and devices of these accounts.

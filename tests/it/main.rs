@@ -18,6 +18,7 @@ mod graphql_contract;
 mod graphql_emails;
 mod graphql_endpoint;
 mod graphql_examples;
+mod graphql_field_rights;
 mod graphql_groups;
 mod graphql_lists;
 mod graphql_login;

@@ -21,6 +21,7 @@ use super::viewer::FieldCapability;
 use crate::domain::account::{Account, Joined};
 use crate::domain::role;
 use crate::domain::{self, AccountId, Author, OrganizationId, Permission as Right, UserId};
+use crate::service::AccountState;
 
 /// A user.
 #[derive(Clone)]
@@ -155,8 +156,10 @@ impl User {
     }
 
     /// Whether the person may do everything on the whole server. Default false.
+    ///
+    /// Permission: oneself or `user_access_read`.
     pub(super) async fn is_superuser(&self, ctx: &Context<'_>) -> Result<bool, Failure> {
-        let account = ctx.account_of(&self.0).await;
+        let account = readable_account(ctx, &self.0).await;
         Ok(account?.is_some_and(|state| state.account.superuser))
     }
 
@@ -166,19 +169,28 @@ impl User {
     }
 
     /// Whether the first steps are done. Default false.
+    ///
+    /// Permission: oneself or `user_access_read`.
     pub(super) async fn is_onboarded(&self, ctx: &Context<'_>) -> Result<bool, Failure> {
-        let account = ctx.account_of(&self.0).await;
+        let account = readable_account(ctx, &self.0).await;
         Ok(account?.is_some_and(|state| state.account.onboarded))
     }
 
     /// Set while an administrator keeps the person out; a directory cannot lift it.
-    pub(super) async fn local_hold(&self) -> Option<LocalHold> {
-        self.0.hold.clone().map(LocalHold)
+    ///
+    /// Permission: oneself or `user_access_read`.
+    pub(super) async fn local_hold(&self, ctx: &Context<'_>) -> Option<Result<LocalHold, Failure>> {
+        match ctx.may_read(&self.0, Right::UserAccessRead) {
+            Ok(()) => self.0.hold.clone().map(|hold| Ok(LocalHold(hold))),
+            Err(failure) => Some(Err(failure)),
+        }
     }
 
     /// Whether the organization controls the account.
+    ///
+    /// Permission: oneself or `user_access_read`.
     pub(super) async fn account_type(&self, ctx: &Context<'_>) -> Result<AccountType, Failure> {
-        let account = ctx.account_of(&self.0).await;
+        let account = readable_account(ctx, &self.0).await;
         Ok(account_type(
             &self.0,
             account?.as_ref().map(|state| &state.account),
@@ -192,8 +204,11 @@ impl User {
     }
 
     /// The person's accounts at login providers.
+    ///
+    /// Permission: oneself or `user_access_read`.
     #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn identities(&self, ctx: &Context<'_>) -> Result<Vec<ExternalIdentity>, Failure> {
+        ctx.may_read(&self.0, Right::UserAccessRead)?;
         let Some(account) = self.0.account else { return Ok(Vec::new()) };
         let identities = ctx.identities_of(account).await?;
         if identities.is_empty() {
@@ -213,35 +228,44 @@ impl User {
     }
 
     /// State of the password, never the password.
+    ///
+    /// Permission: oneself or `user_access_read`.
     pub(super) async fn password_state(&self, ctx: &Context<'_>) -> Option<Result<PasswordState, Failure>> {
-        let account = ctx.account_of(&self.0).await;
-        match account {
-            Ok(account) => Some(Ok(PasswordState(account.and_then(|state| state.password)))),
-            Err(failure) => Some(Err(failure)),
-        }
+        let account = readable_account(ctx, &self.0).await;
+        Some(account.map(|account| PasswordState(account.and_then(|state| state.password))))
     }
 
     /// Second factors.
+    ///
+    /// Permission: oneself or `user_access_read`.
     pub(super) async fn mfa(&self, ctx: &Context<'_>) -> Option<Result<MfaState, Failure>> {
-        let account = ctx.account_of(&self.0).await;
-        match account {
-            Ok(account) => account.map(|state| Ok(MfaState(state.mfa))),
-            Err(failure) => Some(Err(failure)),
-        }
+        let account = readable_account(ctx, &self.0).await;
+        account.map(|account| account.map(|state| MfaState(state.mfa))).transpose()
     }
 
     /// Last sign-in; null: never.
-    pub(super) async fn last_login_at(&self) -> Option<DateTime> {
-        self.0.last_login.map(DateTime::from)
+    ///
+    /// Permission: oneself or `user_access_read`.
+    pub(super) async fn last_login_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Failure>> {
+        let readable = ctx.may_read(&self.0, Right::UserAccessRead);
+        readable.map(|()| self.0.last_login.map(DateTime::from)).transpose()
     }
 
     /// Last use of a login or personal token, to the minute; null: never.
-    pub(super) async fn last_seen_at(&self) -> Option<DateTime> {
-        self.0.last_seen.map(DateTime::from)
+    ///
+    /// Permission: oneself or `user_access_read`.
+    pub(super) async fn last_seen_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Failure>> {
+        let readable = ctx.may_read(&self.0, Right::UserAccessRead);
+        readable.map(|()| self.0.last_seen.map(DateTime::from)).transpose()
     }
 
     /// End of a lock after too many failures; null if not locked.
+    ///
+    /// Permission: oneself or `user_access_read`.
     pub(super) async fn locked_until(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Failure>> {
+        if let Err(failure) = ctx.may_read(&self.0, Right::UserAccessRead) {
+            return Some(Err(failure));
+        }
         let until = ctx.lock_of(self.0.account?).await;
         until.map(|until| until.map(DateTime::from)).transpose()
     }
@@ -429,6 +453,12 @@ impl User {
     pub(super) async fn version(&self) -> i32 {
         version(self.0.version)
     }
+}
+
+/// The account behind a user, if the caller may read it, whatever way led to the user.
+async fn readable_account(ctx: &Context<'_>, user: &domain::user::User) -> Result<Option<AccountState>, Failure> {
+    ctx.may_read(user, Right::UserAccessRead)?;
+    ctx.account_of(user).await
 }
 
 /// Why somebody is kept out.
