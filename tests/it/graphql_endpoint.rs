@@ -360,6 +360,29 @@ async fn gq09_the_schema_is_told_to_whom_the_setting_says() {
     assert!(told["__schema"]["types"].as_array().is_some_and(|types| types.len() > 100), "what tools ask is answered");
 }
 
+/// L-4: the file tells no more than introspection.
+#[tokio::test(flavor = "multi_thread")]
+async fn gq09_the_schema_as_text_is_told_to_whom_introspection_is() {
+    for (mode, signed_out, signed_in) in [("public", 200, 200), ("authenticated", 401, 200), ("off", 404, 404)] {
+        let mode = serde_json::from_value(json!(mode)).expect("a mode");
+        let app = TestApp::start_configured(|config| config.graphql.introspection = mode).await;
+        let acme = app.owned("acme").await;
+        let owner = acme.owner.sign_in().await;
+        let token = owner.token.expect("signed in");
+        for (token, status) in [(None, signed_out), (Some("rca_x"), signed_out), (Some(token.as_str()), signed_in)] {
+            let request = http().get(format!("{}/graphql/schema.graphql", app.url));
+            let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status().as_u16(), status, "{mode:?}");
+            let text = answer.text().await.expect("a body");
+            assert_eq!(text.contains("type Query {"), status == 200, "{mode:?}");
+            if status != 200 {
+                check_words(&serde_json::from_str(&text).expect("a GraphQL error"));
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn gq10_lists_have_bounds() {
     let (_app, _, owner) = world().await;

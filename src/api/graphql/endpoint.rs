@@ -12,7 +12,7 @@ use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use tracing::Instrument as _;
@@ -50,15 +50,64 @@ struct Sent {
     document_id: Option<String>,
 }
 
-/// The SDL.
-pub(super) async fn schema() -> Response {
-    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-cache")];
-    (headers, super::sdl()).into_response()
+/// `GET /graphql/schema.graphql`: the schema as text, for those who may ask for it by introspection (GQ-09).
+pub(super) async fn schema(State(api): State<Api>, request: Request) -> Response {
+    let id = request_id(&request);
+    let (token, origin) = (credential(request.headers()), origin(&api, &request, &id));
+    match check_schema_reader(&api, token, origin).await {
+        Ok(()) => {
+            let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+            (headers, super::sdl()).into_response()
+        }
+        Err(refused) => refusal(refused, Media::Json, &id),
+    }
+}
+
+async fn check_schema_reader(
+    api: &Api,
+    token: Result<Option<SecretString>, Refused>,
+    origin: Origin,
+) -> Result<(), Refused> {
+    let mode = api.graphql.settings.introspection;
+    let status = match mode {
+        Introspection::Public => return Ok(()),
+        Introspection::Authenticated => StatusCode::UNAUTHORIZED,
+        Introspection::Off => StatusCode::NOT_FOUND,
+    };
+    let caller = sign_in(api, token?.as_ref(), origin).await?;
+    check_rate(api, &caller)?;
+    if may_introspect(mode, &caller) { Ok(()) } else { Err(Refused(status, schema_refused(mode))) }
+}
+
+fn request_id(request: &Request) -> String {
+    request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string()).unwrap_or_default()
+}
+
+/// The one credential that was sent, if any.
+fn credential(headers: &HeaderMap) -> Result<Option<SecretString>, Refused> {
+    bearer(headers).map_err(|()| {
+        let failure = Failure::new("UNAUTHENTICATED", "send one credential, as 'Authorization: Bearer …'");
+        Refused(StatusCode::UNAUTHORIZED, failure)
+    })
+}
+
+/// The caller behind a credential; nobody without one, or with one that is no longer good.
+async fn sign_in(api: &Api, token: Option<&SecretString>, origin: Origin) -> Result<Caller, Refused> {
+    let Some(token) = token else { return Ok(Caller::nobody(Nobody::Unknown, origin)) };
+    let found = api.service.sign_in_with_token(token.expose_secret(), origin).await;
+    found.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.into()))
+}
+
+/// Counts a request of its caller, or of the network it came from.
+fn check_rate(api: &Api, caller: &Caller) -> Result<(), Refused> {
+    let key = caller.as_person().map_or_else(|| caller.origin().network(), |person| person.account.id.to_string());
+    let counted = api.public_rates.check_request(&key);
+    counted.map_err(|error| Refused(StatusCode::TOO_MANY_REQUESTS, error.into()))
 }
 
 /// The endpoint.
 pub(super) async fn serve(State(api): State<Api>, request: Request) -> Response {
-    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string()).unwrap_or_default();
+    let id = request_id(&request);
     let media = match acceptable(request.headers()) {
         Ok(media) => media,
         Err(refused) => return refusal(refused, Media::Json, &id),
@@ -76,21 +125,9 @@ async fn prepare(api: &Api, request: Request, origin: Origin) -> Result<(Caller,
         return Err(wrong(StatusCode::METHOD_NOT_ALLOWED, "send operations by POST"));
     }
     check_content(request.headers())?;
-    let token = bearer(request.headers()).map_err(|()| {
-        let failure = Failure::new("UNAUTHENTICATED", "send one credential, as 'Authorization: Bearer …'");
-        Refused(StatusCode::UNAUTHORIZED, failure)
-    })?;
-    let network = origin.network();
-    let caller = match &token {
-        Some(token) => {
-            use secrecy::ExposeSecret as _;
-            let found = api.service.sign_in_with_token(token.expose_secret(), origin).await;
-            found.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.into()))?
-        }
-        None => Caller::nobody(Nobody::Unknown, origin),
-    };
-    let key = caller.as_person().map_or(network, |person| person.account.id.to_string());
-    api.public_rates.check_request(&key).map_err(|error| Refused(StatusCode::TOO_MANY_REQUESTS, error.into()))?;
+    let token = credential(request.headers())?;
+    let caller = sign_in(api, token.as_ref(), origin).await?;
+    check_rate(api, &caller)?;
     let body = read_body(api, request).await?;
     let sent: Json =
         serde_json::from_slice(&body).map_err(|_| wrong(StatusCode::BAD_REQUEST, "the body is not JSON"))?;
@@ -236,19 +273,24 @@ fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<Ready, Failure> {
 }
 
 fn check_introspection(mode: Introspection, caller: &Caller, scanned: &Scanned) -> Result<(), Failure> {
-    let allowed = match mode {
+    if !scanned.introspects || may_introspect(mode, caller) { Ok(()) } else { Err(schema_refused(mode)) }
+}
+
+/// Whether the caller may know what the schema is.
+fn may_introspect(mode: Introspection, caller: &Caller) -> bool {
+    match mode {
         Introspection::Public => true,
         Introspection::Authenticated => caller.as_person().is_some(),
         Introspection::Off => false,
-    };
-    if allowed || !scanned.introspects {
-        return Ok(());
     }
+}
+
+fn schema_refused(mode: Introspection) -> Failure {
     let message = match mode {
         Introspection::Authenticated => "sign in to ask for the schema",
-        _ => "the schema is not told here",
+        Introspection::Public | Introspection::Off => "the schema is not told here",
     };
-    Err(Failure::new("GRAPHQL_VALIDATION_FAILED", message))
+    Failure::new("GRAPHQL_VALIDATION_FAILED", message)
 }
 
 /// Of the operation that will run: mutations that prove something are one a request, and counted (GQ-01). What kind it is.
