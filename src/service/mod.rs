@@ -90,7 +90,7 @@ pub use passwords::{PasswordChanged, PasswordGiven};
 pub use people::{FirstCredentials, NewUser, UserMade};
 pub use policy::Policies;
 pub use profile::{UpdateMe, UpdatedMe};
-pub use provisioning::ToldProvisioning;
+pub use provisioning::{ProvisioningChanges, ToldProvisioning};
 pub use reading::{AccountState, ReadableMember, ReadableSession};
 pub use references::{GroupRef, OrganizationRef, RoleRef, ServiceAccountRef, UserRef};
 pub use roles::{RoleChange, RoleDraft, RoleEdit, RolesChanged};

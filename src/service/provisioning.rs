@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::Service;
+use super::{Service, ShownEvent};
 use crate::domain::audit::FieldChange;
 use crate::domain::provisioning::{Answered, Asks, ProvisioningEvent, ProvisioningRequest};
-use crate::domain::{Caller, Error, OrganizationId, Permission, ProvisioningEventId};
+use crate::domain::{AuditEventId, Caller, Error, OrganizationId, Permission, ProvisioningEventId};
 use crate::store::{OrganizationStore, ProvisioningFilter};
 
 /// How long records wait for others, so that many are written at once.
@@ -31,6 +31,17 @@ pub struct ToldProvisioning {
     pub changes: Vec<FieldChange>,
     /// Whether values are left out.
     pub is_masked: bool,
+    /// How many members came.
+    pub members_added: i64,
+    /// How many members went.
+    pub members_removed: i64,
+}
+
+/// What one request of a directory changed.
+#[derive(Clone, Debug, Default)]
+pub struct ProvisioningChanges {
+    /// What changed; without values where they are masked, or the person's data was destroyed.
+    pub changes: Vec<FieldChange>,
     /// How many members came.
     pub members_added: i64,
     /// How many members went.
@@ -215,20 +226,44 @@ impl Service {
 
     async fn tell(&self, store: &OrganizationStore, event: ProvisioningEvent) -> Result<ToldProvisioning, Error> {
         let directory = store.find_directory(event.directory).await?.map(|directory| directory.name);
-        let kept = match event.audit_event {
-            Some(id) => store.find_audit_event(id).await?,
-            None => None,
-        };
-        let shown = self.show_events(store, kept.into_iter().collect()).await?.pop();
         let is_masked = self.limits.provisioning_log.mask_values;
-        let mut changes = shown.as_ref().map(|shown| shown.changes.clone()).unwrap_or_default();
-        if is_masked {
+        let found = self.find_changes(store, event.audit_event.as_slice()).await?.into_values().next();
+        let ProvisioningChanges { changes, members_added, members_removed } = found.unwrap_or_default();
+        Ok(ToldProvisioning { event, directory, changes, is_masked, members_added, members_removed })
+    }
+
+    /// What requests of directories changed, by the audit events of these changes; those that are not there are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::DirectoryManage`] and [`Permission::AuditRead`].
+    pub async fn list_provisioning_changes(
+        &self,
+        caller: &Caller,
+        events: &[AuditEventId],
+    ) -> Result<HashMap<AuditEventId, ProvisioningChanges>, Error> {
+        caller.require(Permission::AuditRead)?;
+        let organization = caller.require(Permission::DirectoryManage)?;
+        self.find_changes(&self.store.organization(organization).await?, events).await
+    }
+
+    async fn find_changes(
+        &self,
+        store: &OrganizationStore,
+        events: &[AuditEventId],
+    ) -> Result<HashMap<AuditEventId, ProvisioningChanges>, Error> {
+        let shown = self.show_events(store, store.find_audit_events(events).await?).await?;
+        Ok(shown.into_iter().map(|shown| (shown.stored.id, self.changes_in(shown))).collect())
+    }
+
+    fn changes_in(&self, shown: ShownEvent) -> ProvisioningChanges {
+        let mut changes = shown.changes;
+        if self.limits.provisioning_log.mask_values {
             for change in &mut changes {
                 (change.before, change.after) = (None, None);
             }
         }
-        let members = shown.map(|shown| (shown.stored.members_added, shown.stored.members_removed));
-        let (members_added, members_removed) = members.unwrap_or_default();
-        Ok(ToldProvisioning { event, directory, changes, is_masked, members_added, members_removed })
+        let (members_added, members_removed) = (shown.stored.members_added, shown.stored.members_removed);
+        ProvisioningChanges { changes, members_added, members_removed }
     }
 }

@@ -512,6 +512,22 @@ impl OrganizationStore {
         row.filter(|row| row.hash.is_some()).map(EventRow::into_event).transpose()
     }
 
+    /// The events with these ids; those that are not there are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_audit_events(&self, ids: &[AuditEventId]) -> Result<Vec<StoredEvent>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.0.seal_latest().await?;
+        let records: Vec<RecordId> =
+            ids.iter().map(|id| RecordId::new("audit_event", super::uuid(id.uuid()))).collect();
+        let rows: Vec<EventRow> = settle(self.0.query("SELECT * FROM $ids").bind(("ids", records)).await?)?.take(0)?;
+        rows.into_iter().filter(|row| row.hash.is_some()).map(EventRow::into_event).collect()
+    }
+
     /// Gives so many of the latest events, at most, their numbers and hashes; whether there may be more.
     ///
     /// # Errors

@@ -24,6 +24,10 @@ pub struct ProvisioningFilter {
     pub resource: Option<uuid::Uuid>,
     /// Of this request.
     pub request: Option<String>,
+    /// By this HTTP method.
+    pub method: Option<String>,
+    /// Answered with this HTTP status.
+    pub status: Option<u16>,
     /// At this instant or later.
     pub from: Option<DateTime<Utc>>,
     /// Before this instant.
@@ -48,6 +52,12 @@ impl ProvisioningFilter {
         }
         if let Some(request) = &self.request {
             add("request = $request", "request", request.clone().into_value());
+        }
+        if let Some(method) = &self.method {
+            add("method = $method", "method", method.clone().into_value());
+        }
+        if let Some(status) = self.status {
+            add("status = $status", "status", i64::from(status).into_value());
         }
         if let Some(from) = self.from {
             add("at >= $from", "from", millis(from).into_value());

@@ -252,6 +252,64 @@ async fn c142_values_are_told_from_the_audit_trail_unless_they_are_masked() {
     assert_eq!(json!(told[0].changes), json!([{"field": "active"}, {"field": "userName"}]));
 }
 
+const REFUSALS: &str = "query($filter: ProvisioningEventFilter) { provisioningEvents(first: 50, filter: $filter) {
+    nodes { method path status scimType detail subjectName explanation operations dialect client tolerances deniedTolerance
+      versionBefore versionAfter changes { field before after } membersAdded membersRemoved requestId } filteredCount } }";
+
+/// C: while the server runs, its API tells all that `rollcall log show` does.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_explains_each_request_of_a_directory() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    let scim = acme.scim.with_header("user-agent", "Okta SCIM Client 1.0.0");
+    let ada = scim.make_user("ada").await;
+    let team = scim.make_group("Team", &[&ada]).await;
+    let renamed = json!([{"op": "Replace", "path": "title", "value": "Countess"}]);
+    let patched = scim.patch(&format!("/Users/{ada}"), renamed).await.header("x-request-id").to_owned();
+    scim.post("/Users", &user("ada")).await.refused(409, Some("uniqueness"));
+
+    let events = async |filter: Value| {
+        let answered = owner.ask(REFUSALS, json!({ "filter": filter })).await.data();
+        answered["provisioningEvents"]["nodes"].as_array().cloned().expect("a list")
+    };
+    let refused = events(json!({"outcome": "REFUSED"})).await;
+    assert_eq!(refused.len(), 1);
+    assert!(
+        refused[0]["explanation"][0]
+            .as_str()
+            .is_some_and(|text| text.starts_with("Refused: another user has that name")),
+        "{}",
+        refused[0]
+    );
+    assert_eq!((&refused[0]["changes"], &refused[0]["versionAfter"]), (&json!([]), &Value::Null));
+
+    let by_request = events(json!({ "requestId": patched })).await;
+    let one = &by_request[0];
+    assert_eq!((by_request.len(), &one["method"], &one["subjectName"]), (1, &json!("PATCH"), &json!("ada")));
+    assert_eq!((&one["operations"], &one["dialect"]), (&json!(["replace title"]), &json!("AUTO")));
+    assert_eq!(one["client"], "Okta SCIM Client 1.0.0");
+    assert_eq!((&one["versionBefore"], &one["versionAfter"]), (&json!(1), &json!(2)));
+    assert_eq!(one["changes"], json!([{"field": "title", "before": null, "after": "Countess"}]));
+
+    let made = events(json!({"method": "post", "status": 201})).await;
+    let names: BTreeSet<&str> = made.iter().filter_map(|event| event["subjectName"].as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["Team", "ada"]));
+    let group = made.iter().find(|event| event["path"] == "/Groups").expect("the group");
+    assert_eq!((&group["membersAdded"], &group["membersRemoved"]), (&json!(1), &json!(0)), "{team}");
+    assert!(
+        events(json!({"status": 999_999})).await.is_empty() && events(json!({"requestId": "none"})).await.is_empty()
+    );
+
+    let role = json!({"key": "connector", "name": "Connector", "permissions": ["directory_manage"]});
+    owner.done("createRole", role, "role { id }").await;
+    let babs = app.member(acme.id, "babs@acme.example", &["connector"]).await.sign_in().await;
+    let answer = babs.ask(REFUSALS, json!({"filter": {"requestId": patched}})).await;
+    assert_eq!(answer.code().as_deref(), Some("FORBIDDEN"), "changes need audit_read: {}", answer.body);
+    let node = &answer.body["data"]["provisioningEvents"]["nodes"][0];
+    assert_eq!((&node["changes"], &node["explanation"][0]), (&Value::Null, &json!("The user was changed.")));
+}
+
 /// Refusals of every kind a provider meets, and what the strict dialect refuses.
 async fn misfortunes(app: &TestApp, name: &str, dialect: Dialect) -> Tenant {
     let settings = rollcall::domain::directory::DirectorySettings {

@@ -185,7 +185,8 @@ impl Directory {
     }
 }
 
-fn dialect(dialect: ::scim::Dialect) -> DirectoryDialect {
+/// A dialect, as the schema names it.
+pub(super) fn dialect(dialect: ::scim::Dialect) -> DirectoryDialect {
     match dialect {
         ::scim::Dialect::Auto => DirectoryDialect::Auto,
         ::scim::Dialect::Okta => DirectoryDialect::Okta,

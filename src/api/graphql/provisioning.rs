@@ -2,15 +2,18 @@
 
 use async_graphql::{Context, ID, SimpleObject};
 
+use super::audit::AuditChange;
 use super::connection::{PageInfo, Paging};
-use super::directories::Directory;
+use super::cost::list_complexity;
+use super::directories::{Directory, dialect};
+use super::enums::DirectoryDialect;
 use super::failure::Failure;
 use super::inputs::directories::{ProvisioningEventFilter, ProvisioningOutcome};
 use super::interfaces::{Node, find_node};
-use super::number;
 use super::request::Asking as _;
 use super::scalars::DateTime;
-use crate::domain::{self, Code, Refusal, id, provisioning};
+use super::{number, version};
+use crate::domain::{self, Code, GroupId, Refusal, UserId, id, provisioning};
 use crate::service::ProvisioningFilter;
 
 /// One request of a directory.
@@ -58,6 +61,39 @@ impl ProvisioningEvent {
         Box::pin(find_node(ctx, &id)).await.transpose()
     }
 
+    /// `userName` of the user or `displayName` of the group, as it is now; null where it is gone, or the caller may not read
+    /// it.
+    pub(super) async fn subject_name(&self, ctx: &Context<'_>) -> Option<Result<String, Failure>> {
+        let id = self.0.resource?;
+        let name = match self.0.resource_type.as_deref() {
+            Some("Group") => {
+                ctx.group(GroupId::new(id)).await.map(|group| group.map(|group| group.display_name().to_owned()))
+            }
+            _ => ctx.user(UserId::new(id)).await.map(|user| user.map(|user| user.user_name().to_owned())),
+        };
+        name.transpose()
+    }
+
+    /// What happened and why, and what to do about a refusal, in sentences. What happened comes first.
+    pub(super) async fn explanation(&self) -> Vec<String> {
+        self.0.explain()
+    }
+
+    /// As what the request was read, without values: `replace active`. At most 50, and how many more there were.
+    pub(super) async fn operations(&self) -> Vec<String> {
+        self.0.operations.clone()
+    }
+
+    /// The dialect the request was read in.
+    pub(super) async fn dialect(&self) -> DirectoryDialect {
+        dialect(self.0.dialect)
+    }
+
+    /// What the client calls itself: its `User-Agent`.
+    pub(super) async fn client(&self) -> Option<String> {
+        self.0.client.clone()
+    }
+
     /// What came of it.
     pub(super) async fn outcome(&self) -> ProvisioningOutcome {
         match self.0.outcome {
@@ -87,6 +123,44 @@ impl ProvisioningEvent {
         self.0.tolerances.iter().map(ToString::to_string).collect()
     }
 
+    /// Name of the lenient rule that the strict dialect did not apply, if that is why it was refused.
+    pub(super) async fn denied_tolerance(&self) -> Option<String> {
+        self.0.denied.map(|tolerance| tolerance.to_string())
+    }
+
+    /// Version of the user or group before the change; null where there was none, or nothing changed.
+    pub(super) async fn version_before(&self) -> Option<i32> {
+        self.0.version_before.map(version)
+    }
+
+    /// Version of the user or group after the change; null where it is gone, or nothing changed.
+    pub(super) async fn version_after(&self) -> Option<i32> {
+        self.0.version_after.map(version)
+    }
+
+    /// What changed, before and after. Values are null where the operator masks them. Empty where nothing changed.
+    ///
+    /// Permission: `directory_manage` and `audit_read`.
+    #[graphql(complexity = "list_complexity(child_complexity)")]
+    pub(super) async fn changes(&self, ctx: &Context<'_>) -> Option<Result<Vec<AuditChange>, Failure>> {
+        let found = ctx.changes_by(self.0.audit_event).await;
+        Some(found.map(|found| found.changes.into_iter().map(AuditChange::from).collect()))
+    }
+
+    /// How many members came into the group.
+    ///
+    /// Permission: `directory_manage` and `audit_read`.
+    pub(super) async fn members_added(&self, ctx: &Context<'_>) -> Option<Result<i32, Failure>> {
+        Some(ctx.changes_by(self.0.audit_event).await.map(|found| signed(found.members_added)))
+    }
+
+    /// How many members left the group.
+    ///
+    /// Permission: `directory_manage` and `audit_read`.
+    pub(super) async fn members_removed(&self, ctx: &Context<'_>) -> Option<Result<i32, Failure>> {
+        Some(ctx.changes_by(self.0.audit_event).await.map(|found| signed(found.members_removed)))
+    }
+
     /// The request; joins with `AuditEvent.requestId`.
     pub(super) async fn request_id(&self) -> String {
         self.0.request.clone()
@@ -96,6 +170,10 @@ impl ProvisioningEvent {
     pub(super) async fn duration_ms(&self) -> i32 {
         number(u64::from(self.0.duration))
     }
+}
+
+fn signed(count: i64) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// One page of a list.
@@ -209,7 +287,10 @@ impl ProvisioningEventFilter {
                 ProvisioningOutcome::Refused => provisioning::ProvisioningOutcome::Refused,
             }),
             resource,
-            request: None,
+            request: self.request_id,
+            method: self.method.map(|method| method.to_ascii_uppercase()),
+            // No event has the status 0.
+            status: self.status.map(|status| u16::try_from(status).unwrap_or_default()),
             from: self.from.map(Into::into),
             to: self.to.map(Into::into),
         })

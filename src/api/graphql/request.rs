@@ -29,9 +29,10 @@ use crate::domain::service_account::ServiceAccount;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::user::User;
 use crate::domain::{
-    self, AccountId, Caller, DirectoryId, Error, GroupId, OrganizationId, RoleId, ServiceAccountId, UserId, role,
+    self, AccountId, AuditEventId, Caller, DirectoryId, Error, GroupId, OrganizationId, RoleId, ServiceAccountId,
+    UserId, role,
 };
-use crate::service::{AccountState, NewSession, ReadableMember, Service};
+use crate::service::{AccountState, NewSession, ProvisioningChanges, ReadableMember, Service};
 use crate::telemetry::TRACE;
 
 /// Keys of one load: what a load brings is charged before the next one begins.
@@ -322,6 +323,15 @@ pub(super) trait Asking {
         self.asking().read(RoleIs(id)).await
     }
 
+    /// What a directory's request changed; nothing where it changed nothing.
+    async fn changes_by(&self, event: Option<AuditEventId>) -> Result<ProvisioningChanges, Failure> {
+        self.caller().require(domain::Permission::AuditRead)?;
+        match event {
+            Some(event) => Ok(self.asking().read(ChangesBy(event)).await?.unwrap_or_default()),
+            None => Ok(ProvisioningChanges::default()),
+        }
+    }
+
     /// The roles that everybody in a group holds through it.
     async fn roles_of_group(&self, group: GroupId) -> Result<Vec<role::Role>, Failure> {
         let grants: Option<Vec<role::RoleGrant>> = self.asking().read(GrantsOfGroup(group)).await?;
@@ -410,6 +420,8 @@ keys! {
     EmailsOf(AccountId);
     /// A role, by id.
     RoleIs(RoleId);
+    /// What a directory's request changed.
+    ChangesBy(AuditEventId);
     /// What the account says.
     AccountOf(AccountId);
     /// Until when sign-in is shut.
@@ -495,6 +507,7 @@ load! { of
     LockOf => DateTime<Utc>, find_locks;
     MembershipOf => Membership, find_memberships;
     IdentitiesOf => Vec<ExternalIdentity>, list_identities;
+    ChangesBy => ProvisioningChanges, list_provisioning_changes;
     GrantsOf => Vec<role::RoleGrant>, list_grants_of_users;
     GrantsOfGroup => Vec<role::RoleGrant>, list_grants_of_groups;
     RoleNamed => role::Role, find_roles;

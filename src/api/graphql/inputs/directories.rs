@@ -210,6 +210,12 @@ pub(in crate::api::graphql) struct ProvisioningEventFilter {
     pub(in crate::api::graphql) outcome: Option<ProvisioningOutcome>,
     /// About this user or group.
     pub(in crate::api::graphql) resource_id: Option<ID>,
+    /// Of this request: the id in the error body and in the header `x-request-id`. A bulk request has several events.
+    pub(in crate::api::graphql) request_id: Option<String>,
+    /// By this HTTP method: `PATCH`.
+    pub(in crate::api::graphql) method: Option<String>,
+    /// Answered with this HTTP status: 409.
+    pub(in crate::api::graphql) status: Option<i32>,
     /// At this instant or later.
     pub(in crate::api::graphql) from: Option<DateTime>,
     /// Before this instant.
