@@ -348,8 +348,9 @@ async fn gq09_the_schema_is_told_to_whom_the_setting_says() {
             }
             let typename = person.ask("{ __typename }", json!({})).await;
             assert_eq!(typename.data()["__typename"], "Query", "costs nothing and tells nothing");
+            // Names are suggested to those who may ask for all of them.
             let near = person.ask("{ mee { id } }", json!({})).await;
-            assert!(!near.body.to_string().contains("mean"), "no suggestion: {}", near.body);
+            assert_eq!(near.body.to_string().contains("did you mean me?"), told, "{mode:?}: {}", near.body);
         }
     }
     let (_app, _, owner) = world().await;
@@ -442,6 +443,44 @@ async fn gq12_values_are_of_their_types() {
         assert!(["BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"].contains(&code), "{body}");
         check_words(&body);
     }
+}
+
+/// D, "GraphQL input errors": unknown, missing and wrong fields are told apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn input_that_does_not_fit_is_named_with_its_type() {
+    let (_app, _, owner) = world().await;
+    let login = "mutation($input: LoginInput!) { login(input: $input) { clientMutationId } }";
+    let events = "query($filter: AuditEventFilter) { auditEvents(filter: $filter) { totalCount } }";
+    for (document, variables, text) in [
+        (login, json!({}), "the variable $input is missing: give a value of the type LoginInput!"),
+        (login, json!({"input": {"email": "a"}}), "input.password is missing: give a value of the type String!"),
+        (login, json!({"input": {"email": ["a"], "password": "x"}}), "input.email: give a value of the type String"),
+        (
+            login,
+            json!({"input": {"email": "a", "password": "x", "deviceNam": "y"}}),
+            "input: LoginInput has no field deviceNam; did you mean deviceName?",
+        ),
+        (events, json!({"filter": {"from": "yesterday"}}), "filter.from: give a value of the type DateTime"),
+        (
+            "{ users(frist: 1) { totalCount } }",
+            json!({}),
+            "there is no argument frist on the field users; did you mean first?",
+        ),
+        (
+            "{ me { logins(state: ACTVE) { id } } }",
+            json!({}),
+            "state: ACTVE is no value of LoginState; did you mean ACTIVE?",
+        ),
+        ("{ node { id } }", json!({}), "the argument id of node is missing: give a value of the type ID!"),
+        ("{ user(by: {}) { id } }", json!({}), "by: give exactly one of its fields, and not null"),
+    ] {
+        let answer = owner.ask(document, variables).await;
+        assert_eq!(answer.body["errors"][0]["message"], text, "{document}");
+        check_words(&answer.body);
+    }
+    let hidden =
+        owner.signed_out().ask(login, json!({"input": {"email": "a", "password": "x", "deviceNam": "y"}})).await;
+    assert_eq!(hidden.body["errors"][0]["message"], "input: LoginInput has no field deviceNam");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,8 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::failure::Failure;
+use super::suggestions::Suggestions;
+use super::wording::{Stage, translate};
 
 /// How an answer is dressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub(super) fn is_refused(response: &GraphqlResponse) -> bool {
 }
 
 /// Errors without a code of ours are the library's: they get ours, and our words.
-pub(super) fn dressed(response: GraphqlResponse, media: Media, id: &str) -> Response {
+pub(super) fn dressed(response: GraphqlResponse, media: Media, id: &str, suggestions: Suggestions) -> Response {
     let is_refused = is_refused(&response);
     let mut wait = None;
     let mut unavailable = false;
@@ -59,7 +61,7 @@ pub(super) fn dressed(response: GraphqlResponse, media: Media, id: &str) -> Resp
         .into_iter()
         .take(20)
         .map(|error| {
-            let error = with_code(error);
+            let error = with_code(error, suggestions);
             let rendered = rendered(&error, id, !is_refused);
             if let Some(seconds) = rendered["extensions"]["params"]["retryAfterSeconds"].as_u64() {
                 wait = Some(wait.unwrap_or(0).max(seconds));
@@ -89,55 +91,15 @@ struct Body<'a> {
     extensions: &'a BTreeMap<String, Value>,
 }
 
-fn with_code(error: ServerError) -> ServerError {
+fn with_code(error: ServerError, suggestions: Suggestions) -> ServerError {
     let has_code = error.extensions.as_ref().is_some_and(|extensions| extensions.get("code").is_some());
     if has_code {
         return error;
     }
-    let failure = translate(&error.message, error.path.is_empty());
+    let stage = if error.path.is_empty() { Stage::Validation } else { Stage::Execution };
+    let failure = translate(&error.message, stage, suggestions);
     let position = error.locations.first().copied();
     failure.into_server_error(position, error.path)
-}
-
-/// What the library says, in a code of ours and words of ours.
-fn translate(message: &str, before_running: bool) -> Failure {
-    let quoted: Vec<&str> = message.split('"').skip(1).step_by(2).collect();
-    let name = |index: usize| quoted.get(index).copied().unwrap_or_default();
-    if message.starts_with("Query is too complex") || message.starts_with("Query is nested too deep") {
-        let what = if message.contains("complex") { "too complex" } else { "nested too deep" };
-        return Failure::new("COMPLEXITY_EXCEEDED", format!("the operation is {what}"));
-    }
-    if message.starts_with("Invalid value for argument")
-        || message.starts_with("Failed to parse")
-        || message.contains("Variable ")
-    {
-        return Failure::new("BAD_USER_INPUT", format!("a value does not fit: {}", name(0)));
-    }
-    if !before_running {
-        return Failure::new("BAD_USER_INPUT", "a value does not fit");
-    }
-    let text = if message.starts_with("Unknown field") {
-        format!("there is no field {} on {}", name(0), name(1))
-    } else if message.starts_with("Unknown argument") {
-        format!("there is no argument {} on the field {}", name(0), name(1))
-    } else if message.starts_with("Unknown type") {
-        format!("there is no type {}", name(0))
-    } else if message.starts_with("Unknown fragment") {
-        format!("there is no fragment {}", name(0))
-    } else if message.starts_with("Unknown directive") {
-        format!("there is no directive {}", name(0))
-    } else if message.starts_with("Unknown operation named") || message.contains("Operation name required") {
-        "say which operation to run: operationName".to_owned()
-    } else if message.contains("required but not provided") {
-        format!("the argument {} of {} is missing", name(1), name(0))
-    } else if message.contains("must have a selection of subfields") {
-        format!("the field {} needs a selection of its fields", name(0))
-    } else if message.contains("must not have a selection") {
-        format!("the field {} has no fields to select", name(0))
-    } else {
-        "the document does not fit the schema".to_owned()
-    };
-    Failure::new("GRAPHQL_VALIDATION_FAILED", text)
 }
 
 fn rendered(error: &ServerError, id: &str, with_path: bool) -> Json {
@@ -237,7 +199,7 @@ mod tests {
 
     async fn answered(query: &str) -> (StatusCode, Json) {
         let schema = Schema::new(Root, EmptyMutation, EmptySubscription);
-        let response = dressed(schema.execute(query).await, Media::Graphql, "r1");
+        let response = dressed(schema.execute(query).await, Media::Graphql, "r1", Suggestions::Withheld);
         let status = response.status();
         let body = response.into_body().collect().await.expect("a body").to_bytes();
         (status, serde_json::from_slice(&body).expect("JSON"))

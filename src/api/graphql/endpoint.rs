@@ -24,6 +24,7 @@ use super::failure::Failure;
 use super::request::Asked;
 use super::scan::{self, Kind, Scanned};
 use super::schema::PROVING;
+use super::suggestions::Suggestions;
 use super::{Graphql, GraphqlSettings, Introspection, variables};
 use crate::api::bodies::is_declared_larger;
 use crate::api::origin::{bearer, origin};
@@ -261,7 +262,11 @@ fn ready(api: &Api, caller: &Caller, sent: Sent) -> Result<Ready, Failure> {
     let chosen =
         document.operations.iter().find(|(known, _)| name.is_none() || known.map(async_graphql::Name::as_str) == name);
     if let Some(missing) = chosen.and_then(|(_, chosen)| variables::find_missing(&chosen.node, &sent_variables)) {
-        return Err(Failure::new("BAD_USER_INPUT", format!("the variable ${missing} is missing")));
+        let (name, kind) = (&missing.name.node, &missing.var_type.node);
+        let text = format!("the variable ${name} is missing: give a value of the type {kind}");
+        return Err(Failure::new("BAD_USER_INPUT", text)
+            .with("field", format!("${name}"))
+            .with("type", kind.to_string()));
     }
     variables::take_out_absent(&mut document, &sent_variables);
     let mut request = GraphqlRequest::new(text).variables(sent_variables);
@@ -393,5 +398,7 @@ async fn run(
         let url = format!("data:image/svg+xml;base64,{}", data_encoding::BASE64.encode(svg.as_bytes()));
         response.extensions.insert("qrCode".to_owned(), Value::String(url));
     }
-    dressed(response, media, id)
+    let mode = graphql.settings.introspection;
+    let may_know = may_introspect(mode, asked.asker());
+    dressed(response, media, id, if may_know { Suggestions::Given } else { Suggestions::Withheld })
 }

@@ -31,11 +31,13 @@ mod scalars;
 mod scan;
 mod schema;
 mod service_accounts;
+mod suggestions;
 mod tokens;
 mod users;
 mod variables;
 mod viewer;
 mod weight;
+mod wording;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -95,6 +95,11 @@ impl Asked {
         Self { service, budget, viewer, bearer, renewed: Mutex::new(None), public_url, qr_code: Mutex::new(None) }
     }
 
+    /// The caller as the request came.
+    pub(super) fn asker(&self) -> &Caller {
+        &self.viewer.caller
+    }
+
     /// What the operation may come to.
     pub(super) fn budget(&self) -> &Budget {
         &self.budget

@@ -16,6 +16,10 @@ impl ScalarType for DateTime {
         parsed.map(|at| Self(at.to_utc())).map_err(|_| InputValueError::custom("not an instant (RFC 3339)"))
     }
 
+    fn is_valid(value: &Value) -> bool {
+        Self::parse(value.clone()).is_ok()
+    }
+
     fn to_value(&self) -> Value {
         Value::String(self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
     }

@@ -11,13 +11,16 @@ use async_graphql::{Name, Positioned, Value};
 use async_graphql_value::Value as LiteralValue;
 
 /// The first variable of an operation that must be given and is not.
-pub(super) fn find_missing<'d>(operation: &'d OperationDefinition, variables: &Variables) -> Option<&'d Name> {
+pub(super) fn find_missing<'d>(
+    operation: &'d OperationDefinition,
+    variables: &Variables,
+) -> Option<&'d VariableDefinition> {
     let missing = |definition: &&Positioned<VariableDefinition>| {
         let given = variables.get(&definition.node.name.node);
         !definition.node.var_type.node.nullable
             && given.map_or(definition.node.default_value.is_none(), |value| *value == Value::Null)
     };
-    operation.variable_definitions.iter().find(missing).map(|definition| &definition.node.name.node)
+    operation.variable_definitions.iter().find(missing).map(|definition| &definition.node)
 }
 
 /// Takes out every argument and object field whose value is a variable that was not given and has no default.
