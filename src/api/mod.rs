@@ -3,6 +3,7 @@
 mod admission;
 mod bodies;
 mod connection;
+mod errors;
 mod forms;
 pub mod graphql;
 mod health;
@@ -96,7 +97,7 @@ pub fn router(api: Api) -> Router {
         .fallback(scim::unknown_path)
         .layer(from_fn_with_state(api.clone(), limits::within_limits))
         .layer(CatchPanicLayer::custom(scim::panicked))
-        .layer(from_fn(scim::render_failures))
+        .layer(from_fn_with_state(api.clone(), errors::render_failures))
         .layer(from_fn_with_state(api.clone(), requests::log_request))
         .layer(from_fn(bodies::announce_close))
         .with_state(api)

@@ -8,6 +8,7 @@ mod catalogue;
 mod cli;
 mod conversations;
 mod former_store;
+mod front_door;
 mod graphql_access;
 mod graphql_budget;
 mod graphql_capabilities;

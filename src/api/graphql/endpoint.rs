@@ -123,7 +123,8 @@ pub(super) async fn serve(State(api): State<Api>, request: Request) -> Response 
 async fn prepare(api: &Api, request: Request, origin: Origin) -> Result<(Caller, Option<SecretString>, Sent), Refused> {
     let wrong = |status, message: &str| Refused(status, Failure::new("BAD_USER_INPUT", message));
     if request.method() != Method::POST {
-        return Err(wrong(StatusCode::METHOD_NOT_ALLOWED, "send operations by POST"));
+        let people = if api.graphql.has_graphiql() { "; people use /graphiql" } else { "" };
+        return Err(wrong(StatusCode::METHOD_NOT_ALLOWED, &format!("send operations by POST{people}")));
     }
     check_content(request.headers())?;
     let token = credential(request.headers())?;

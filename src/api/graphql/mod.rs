@@ -43,6 +43,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{any, get};
 use serde::Deserialize;
 
@@ -126,6 +128,19 @@ impl Graphql {
 /// Everything under `/graphql`.
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/graphql", any(endpoint::serve)).route("/graphql/schema.graphql", get(endpoint::schema))
+}
+
+/// An error of HTTP under `/graphql`, as GraphQL clients read it.
+pub(super) fn error(status: StatusCode, detail: &str, id: &str) -> Response {
+    let code = match status {
+        StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",
+        StatusCode::FORBIDDEN => "FORBIDDEN",
+        StatusCode::NOT_FOUND => "NOT_FOUND",
+        StatusCode::TOO_MANY_REQUESTS => "RATE_LIMITED",
+        status if status.is_server_error() => "INTERNAL_SERVER_ERROR",
+        _ => "BAD_USER_INPUT",
+    };
+    answer::refusal(answer::Refused(status, failure::Failure::new(code, detail)), answer::Media::Json, id)
 }
 
 /// A count in an answer.

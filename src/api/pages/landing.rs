@@ -48,7 +48,8 @@ pub(super) async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")], style).into_response()
 }
 
-fn show(api: &Api, status: StatusCode, template: &str, values: Value) -> Response {
+/// Renders a page of a template, with the operator's product.
+pub(super) fn show(api: &Api, status: StatusCode, template: &str, values: Value) -> Response {
     let brand = &api.settings.brand;
     let values = context! { ..values, ..Value::from_serialize(brand) };
     match PAGES.get_template(template).and_then(|template| template.render(values)) {
@@ -87,6 +88,12 @@ pub(super) fn failed(api: &Api, error: &Error) -> Response {
 
 fn done(api: &Api, title: &str, text: &str) -> Response {
     show(api, StatusCode::OK, "done.html", context! { title, text })
+}
+
+/// A request that no page answers: its path is not there, or its method is not served.
+pub(in crate::api) fn failed_request(api: &Api, status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("That did not work");
+    show(api, status, "done.html", context! { title, text => sentence(detail), is_problem => true })
 }
 
 /// Our messages begin small and end without a full stop.

@@ -2,6 +2,7 @@
 //! landing pages needs a script, and opening a link uses nothing up: only pressing its button does (IN-10).
 
 mod graphiql;
+mod home;
 mod landing;
 mod provider;
 
@@ -13,11 +14,14 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+pub(super) use landing::failed_request;
+
 use super::Api;
 
 /// Everything that people open in a browser.
 pub(super) fn routes() -> Router<Api> {
     Router::new()
+        .route("/", get(home::home))
         .route("/verify-email", get(landing::verify_email).post(landing::verified))
         .route("/reset-password", get(landing::reset_password).post(landing::password_set))
         .route("/invitation", get(landing::invitation).post(landing::answered))

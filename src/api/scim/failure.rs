@@ -55,6 +55,11 @@ impl Failure {
         self.status.as_u16()
     }
 
+    /// What a client of another API is told: the status, a sentence, and when to come back.
+    pub(in crate::api) fn told(&self) -> (StatusCode, &str, Option<Duration>) {
+        (self.status, self.detail.as_str(), self.retry_after)
+    }
+
     /// The body it is answered with (C12).
     pub(super) fn body(&self, request_id: Option<&str>) -> serde_json::Value {
         message::error(self.status.as_u16(), self.scim_type, &self.detail, request_id)
