@@ -60,6 +60,7 @@ impl Config {
             hashing: HashingLimits {
                 cost: Cost { memory_kib, passes, lanes },
                 at_once: fitting.min(processors()),
+                budget_kib,
                 waiting: queue,
                 wait: Duration::from_millis(wait_milliseconds),
             },

@@ -6,7 +6,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use crate::domain::Error;
 use crate::domain::password::Password;
 
-/// What a hash costs. New hashes cost this; stored ones that cost less are made anew when their password is seen.
+/// What a hash costs. New hashes cost this; stored ones that cost another are made anew when their password is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Memory in KiB, at least 19,456 outside tests (OWASP's second choice).
@@ -22,6 +22,14 @@ impl Cost {
     pub const LEAST: Self = Self { memory_kib: 19_456, passes: 2, lanes: 1 };
     /// The most that a stored hash may demand of us: beyond it, it is not computed (AU-13).
     const MOST: Self = Self { memory_kib: 256 * 1024, passes: 16, lanes: 8 };
+
+    /// The most lanes of a hash brought from elsewhere. They are computed one after the other and cost nothing more.
+    const IMPORTED_LANES: u32 = 8;
+
+    /// How much is computed: memory times passes, in KiB.
+    pub fn work(self) -> u64 {
+        u64::from(self.memory_kib) * u64::from(self.passes)
+    }
 
     fn params(self) -> Result<Params, Error> {
         Params::new(self.memory_kib, self.passes, self.lanes, None).map_err(|error| internal(error.to_string()))
@@ -42,6 +50,21 @@ fn internal(text: String) -> Error {
 pub struct Memory(Vec<Block>);
 
 impl Memory {
+    /// Gives back what is more than this many KiB.
+    pub fn shrink_to(&mut self, kib: u32) {
+        // A block is one KiB.
+        let most = usize::try_from(kib).unwrap_or(usize::MAX);
+        if self.0.len() > most {
+            self.0.truncate(most);
+            self.0.shrink_to_fit();
+        }
+    }
+
+    /// How many KiB are held.
+    pub fn kib(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// The output for these parameters.
     fn compute(&mut self, password: &Password, salt: &[u8], params: Params) -> Result<Output, Error> {
         let wanted = params.block_count();
@@ -79,8 +102,8 @@ pub fn hash(password: &Password, salt: [u8; 16], cost: Cost, memory: &mut Memory
 pub enum Verdict {
     /// It is the password, and the hash is as it should be.
     Right,
-    /// It is the password; the hash costs too little.
-    RightButCheap,
+    /// It is the password; the hash costs too little or too much, and is to be made anew.
+    RightButOutdated,
     /// It is not, or the hash is none that we compute.
     Wrong,
 }
@@ -97,18 +120,26 @@ pub fn verify(password: &Password, phc: &str, cost: Cost, memory: &mut Memory) -
     let computed = stored.params().and_then(|params| memory.compute(password, salt, params));
     // Outputs are compared in constant time.
     match computed {
-        Ok(computed) if computed == *expected && cost.is_within(stored) => Verdict::Right,
-        Ok(computed) if computed == *expected => Verdict::RightButCheap,
+        Ok(computed) if computed == *expected && stored == cost => Verdict::Right,
+        Ok(computed) if computed == *expected => Verdict::RightButOutdated,
         _ => Verdict::Wrong,
     }
 }
 
-/// Whether a hash brought from elsewhere can be kept: Argon2id, complete, and not dearer than we compute.
-pub fn is_acceptable(phc: &str) -> bool {
-    const MOST_PASSES: u32 = 10;
+/// Whether a hash brought from elsewhere can be kept: Argon2id, complete, and no dearer than those that we make (S-11).
+pub fn is_acceptable(phc: &str, most: Cost) -> bool {
     let Ok(parsed) = PasswordHash::new(phc) else { return false };
     let complete = parsed.salt.is_some() && parsed.hash.is_some();
-    complete && cost_of(&parsed).is_some_and(|cost| cost.is_within(Cost { passes: MOST_PASSES, ..Cost::MOST }))
+    let is_cheap_enough = |cost: Cost| {
+        cost.memory_kib <= most.memory_kib && cost.work() <= most.work() && cost.lanes <= Cost::IMPORTED_LANES
+    };
+    complete && cost_of(&parsed).is_some_and(is_cheap_enough)
+}
+
+/// What it takes to compare a password with this hash; none, if it is not computed at all.
+pub fn demand(phc: &str) -> Option<Cost> {
+    let parsed = PasswordHash::new(phc).ok()?;
+    cost_of(&parsed).filter(|cost| cost.is_within(Cost::MOST))
 }
 
 fn cost_of(hash: &PasswordHash) -> Option<Cost> {
@@ -140,10 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cheap_hash_is_told_apart() {
+    fn a_hash_of_another_cost_is_told_apart() {
         let phc = hash(&password("x"), [7; 16], CHEAP, &mut Memory::default()).expect("hashed");
         assert_eq!(verify(&password("x"), &phc, CHEAP), Verdict::Right);
-        assert_eq!(verify(&password("x"), &phc, Cost::LEAST), Verdict::RightButCheap);
+        assert_eq!(verify(&password("x"), &phc, Cost::LEAST), Verdict::RightButOutdated);
+        let less = Cost { memory_kib: 32, ..CHEAP };
+        assert_eq!(verify(&password("x"), &phc, less), Verdict::RightButOutdated, "decision 8: above the cost too");
         assert_eq!(verify(&password("y"), &phc, Cost::LEAST), Verdict::Wrong);
     }
 
@@ -155,6 +188,41 @@ mod tests {
         assert_eq!(small, hash(&password("x"), [7; 16], CHEAP, &mut Memory::default()).expect("hashed"));
         assert_eq!(super::verify(&password("x"), &large, CHEAP, &mut memory), Verdict::Right);
         assert_eq!(super::verify(&password("x"), &small, CHEAP, &mut memory), Verdict::Right);
+    }
+
+    /// S-11.
+    #[test]
+    fn memory_of_a_large_hash_is_given_back() {
+        let mut memory = Memory::default();
+        hash(&password("x"), [7; 16], Cost { memory_kib: 4_096, ..CHEAP }, &mut memory).expect("hashed");
+        assert!(memory.kib() >= 4_096);
+        memory.shrink_to(64);
+        assert!(memory.kib() < 128, "{}", memory.kib());
+        assert!(hash(&password("x"), [7; 16], CHEAP, &mut memory).is_ok());
+    }
+
+    /// S-11.
+    #[test]
+    fn a_hash_from_elsewhere_costs_no_more_than_ours() {
+        let of = |m: u32, t: u32, p: u32| {
+            format!(
+                "$argon2id$v=19$m={m},t={t},p={p}$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+            )
+        };
+        for (hash, expected) in [
+            (of(19_456, 2, 1), true),
+            (of(12_288, 3, 1), true),
+            (of(7_168, 5, 4), true),
+            (of(19_456, 3, 1), false),
+            (of(19_457, 1, 1), false),
+            (of(262_144, 10, 8), false),
+            (of(9_728, 4, 9), false),
+            ("plain".to_owned(), false),
+        ] {
+            assert_eq!(is_acceptable(&hash, Cost::LEAST), expected, "{hash}");
+        }
+        assert_eq!(demand(&of(65_536, 3, 4)), Some(Cost { memory_kib: 65_536, passes: 3, lanes: 4 }));
+        assert_eq!(demand(&of(4_194_304, 2, 1)), None, "not computed at all");
     }
 
     #[test]

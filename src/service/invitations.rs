@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
+use super::hashing::Payer;
 use super::passwords::bad_link;
 use super::references::RoleRef;
 use super::session::{NewSession, required_actions};
@@ -391,7 +392,8 @@ impl Service {
         words.extend([opened.invitation.email.clone(), opened.organization.name.clone()]);
         let context = Context { words, has_second_factor: false };
         opened.policy.password_rules().check(&password, &context, "password")?;
-        let record = PasswordRecord::chosen(self.hashing.hash(password, self.entropy.bytes()).await?, now);
+        let payer = Payer::Organization(opened.organization.id);
+        let record = PasswordRecord::chosen(self.hashing.hash(&payer, password, self.entropy.bytes()).await?, now);
         let email = Email::parse(&opened.invitation.email)?;
         let address = EmailAddress {
             is_primary: true,

@@ -119,21 +119,34 @@ impl Service {
 
     /// The try turned out right: it was no failure, and those from the same place are forgiven.
     pub(super) async fn take_back(&self, counted: Counted) -> Result<(), Error> {
+        self.adjust(&counted, |limit, counter| match limit.then {
+            Then::Wait => FailureCounter::default(),
+            Then::WaitForWindow | Then::Lock => counter.taken_back(limit),
+        })
+        .await
+    }
+
+    /// The try was not made after all: it was neither right nor wrong.
+    pub(super) async fn not_tried(&self, counted: Counted) -> Result<(), Error> {
+        self.adjust(&counted, |limit, counter| counter.taken_back(limit)).await
+    }
+
+    async fn adjust(
+        &self,
+        counted: &Counted,
+        adjusted: fn(&Limit, FailureCounter) -> FailureCounter,
+    ) -> Result<(), Error> {
         let keys: Vec<String> = counted.doors.iter().map(|(key, _)| key.clone()).collect();
         let _lane = self.lanes.enter(&keys).await;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let now = self.clock.now();
             let found = self.store.identity().find_attempts(&keys).await?;
-            let forgiven = |limit: &Limit, counter: FailureCounter| match limit.then {
-                Then::Wait => FailureCounter::default(),
-                Then::WaitForWindow | Then::Lock => counter.taken_back(limit),
-            };
             let changes: Vec<_> = counted
                 .doors
                 .iter()
                 .zip(found)
-                .map(|((key, limit), before)| (key.clone(), before, forgiven(limit, before.counter)))
+                .map(|((key, limit), before)| (key.clone(), before, adjusted(limit, before.counter)))
                 .collect();
             match self.store.identity().save_attempts(&changes, now).await.map_err(Error::from) {
                 Err(Error::Busy) if attempts.again().await => {}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Service;
 use super::attempts::Attempts;
-use super::hashing::Turn;
+use super::hashing::{Payer, Turn};
 use super::references::OrganizationRef;
 use super::session::{Member, NewSession, required_actions};
 use super::steps::{STEP, at_full_steps};
@@ -105,7 +105,7 @@ impl Service {
         login::check_device(sign_in.device_id.as_deref(), sign_in.device_name.as_deref())?;
         let password = Password::read(&sign_in.password, "password")?;
         // Before anything is read: who is told to come back costs nothing.
-        let turn = self.hashing.turn().await?;
+        let turn = self.hashing.turn(&Payer::network(origin)).await?;
         at_full_steps(self.entropy.jitter(STEP), Box::pin(self.sign_in_in_turn(turn, sign_in, password, origin))).await
     }
 
@@ -123,7 +123,16 @@ impl Service {
             self.count_password_try(account, &identity, origin, trusted.as_ref().map(|(device, _)| device)).await?;
         let usable = credentials.as_ref().and_then(|credentials| credentials.password.as_ref());
         let hash = usable.map(|password| password.hash.clone()).filter(|_| counted.is_ok());
-        let verdict = self.hashing.verify(turn, password.clone(), hash.as_deref()).await?;
+        let home = credentials.as_ref().map_or_else(|| Payer::network(origin), Payer::home);
+        let verdict = match self.hashing.verify(turn, &home, password.clone(), hash.as_deref()).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                if let Ok(counted) = counted {
+                    self.not_tried(counted).await?;
+                }
+                return Err(error);
+            }
+        };
         let Ok(counted) = counted else {
             return Err(refused());
         };
@@ -140,8 +149,8 @@ impl Service {
         let known = hash.clone();
         let rehash = match (verdict, hash) {
             // If there is no room for it now, another time.
-            (Verdict::RightButCheap, Some(before)) => {
-                self.hashing.hash(password, self.entropy.bytes()).await.ok().map(|after| (before, after))
+            (Verdict::RightButOutdated, Some(before)) => {
+                self.hashing.hash(&home, password, self.entropy.bytes()).await.ok().map(|after| (before, after))
             }
             _ => None,
         };

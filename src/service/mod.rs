@@ -16,6 +16,8 @@ mod emails;
 mod extensions;
 mod groups;
 mod hashing;
+mod hashing_threads;
+mod hashing_turns;
 mod housekeeping;
 mod invitations;
 mod inviting;

@@ -17,6 +17,7 @@ use crate::store::{LoginEnd, Owner, PasswordSet};
 
 use super::Service;
 use super::attempts::Attempts;
+use super::hashing::Payer;
 use super::passwords::home_of;
 use super::references::check_version;
 
@@ -98,7 +99,7 @@ impl Service {
             ..User::create(UserId::new(self.entropy.id(now)), draft, self.writer(caller))
         };
         let plain = Password::read(password.expose_secret(), "password")?;
-        let password_hash = self.hashing.hash(plain, self.entropy.bytes()).await?;
+        let password_hash = self.hashing.hash(&Payer::Nobody, plain, self.entropy.bytes()).await?;
         Ok((
             NewOwner { email: email.as_str().to_owned(), password },
             Owner { account, email: address, password_hash, user },
@@ -126,7 +127,10 @@ impl Service {
         let credentials = self.credentials(account).await?;
         let password = self.new_password();
         let plain = Password::read(password.expose_secret(), "password")?;
-        let record = PasswordRecord::chosen(self.hashing.hash(plain, self.entropy.bytes()).await?, self.clock.now());
+        let record = PasswordRecord::chosen(
+            self.hashing.hash(&Payer::Nobody, plain, self.entropy.bytes()).await?,
+            self.clock.now(),
+        );
         let (home, target) = home_of(&credentials);
         let event = self.event(caller, EventKind::PasswordReset, target);
         let ending = LoginEnd::OfAccount(account, None);

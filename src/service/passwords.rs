@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
+use super::hashing::Payer;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::references::UserRef;
 use super::session::NewSession;
@@ -193,7 +194,7 @@ impl Service {
         words.extend(credentials.memberships.iter().map(|joined| joined.organization.short_name.clone()));
         let has_second_factor = credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled);
         policy.password_rules().check(new, &Context { words, has_second_factor }, "newPassword")?;
-        let hash = self.hashing.hash(new.clone(), self.entropy.bytes()).await?;
+        let hash = self.hashing.hash(&Payer::home(credentials), new.clone(), self.entropy.bytes()).await?;
         Ok(PasswordRecord::chosen(hash, self.clock.now()))
     }
 
@@ -323,7 +324,11 @@ impl Service {
             self.new_password_record(&credentials, user, &policy, new).await?
         } else {
             policy.password_rules().check(new, &Context::default(), "newPassword")?;
-            PasswordRecord::chosen(self.hashing.hash(new.clone(), self.entropy.bytes()).await?, self.clock.now())
+            let payer = Payer::home(&credentials);
+            PasswordRecord::chosen(
+                self.hashing.hash(&payer, new.clone(), self.entropy.bytes()).await?,
+                self.clock.now(),
+            )
         };
         let logins = self.count_other_logins(account, None).await?;
         let mails = self.notices(account, Notice::PasswordChanged).await?;
@@ -405,7 +410,7 @@ impl Service {
         let credentials = credentials.ok_or_else(missing)?;
         self.check_has_own_password(organization, &credentials).await?;
         let account = credentials.account.id;
-        let (record, password) = self.temporary_password().await?;
+        let (record, password) = self.temporary_password(organization).await?;
         let expires = record.expires.unwrap_or_else(|| self.clock.now());
         let logins = self.count_other_logins(account, None).await?;
         let mails = self.notices(account, Notice::PasswordReset).await?;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
+use super::hashing::Payer;
 use super::inviting::PreparedInvitation;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::references::{GroupRef, RoleRef, check_may_give};
@@ -206,17 +207,15 @@ impl Service {
                 words.push(self.organization(organization).await?.name);
                 let context = Context { words, has_second_factor: false };
                 policy.password_rules().check(&password, &context, "password")?;
-                (PasswordRecord::chosen(self.hashing.hash(password, self.entropy.bytes()).await?, now), None)
+                let payer = Payer::Organization(organization);
+                (PasswordRecord::chosen(self.hashing.hash(&payer, password, self.entropy.bytes()).await?, now), None)
             }
             FirstCredentials::Temporary => {
-                let (record, password) = self.temporary_password().await?;
+                let (record, password) = self.temporary_password(organization).await?;
                 (record, Some(password))
             }
             FirstCredentials::Hash(hash) => {
-                if !hashes::is_acceptable(hash) {
-                    let message = "an Argon2id PHC string of at most 256 MiB, 10 passes and 8 lanes";
-                    return Err(Refusal::new(Code::ValidationFailed, message).at("passwordHash").into());
-                }
+                self.check_imported_hash(hash)?;
                 (PasswordRecord::chosen(hash.clone(), now), None)
             }
         };
@@ -237,12 +236,30 @@ impl Service {
         Ok(Some(Entry { account, email, password, temporary }))
     }
 
+    /// A hash brought from elsewhere costs no more than our own: every sign-in pays for it (S-11).
+    fn check_imported_hash(&self, hash: &str) -> Result<(), Error> {
+        let cost = self.hashing.cost();
+        if hashes::is_acceptable(hash, cost) {
+            return Ok(());
+        }
+        let hashes::Cost { memory_kib, passes, .. } = cost;
+        let message = format!(
+            "send an Argon2id PHC string of at most {memory_kib} KiB, as much work as {passes} passes over that, and 8 lanes"
+        );
+        let refusal = Refusal::new(Code::ValidationFailed, message).at("passwordHash");
+        Err(refusal.with("maxMemoryKib", memory_kib).with("maxPasses", passes).into())
+    }
+
     /// A password of ours, to be changed at the next sign-in.
-    pub(super) async fn temporary_password(&self) -> Result<(PasswordRecord, SecretString), Error> {
+    pub(super) async fn temporary_password(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<(PasswordRecord, SecretString), Error> {
         let now = self.clock.now();
         let password = self.new_password();
         let plain = Password::read(password.expose_secret(), "password")?;
-        let hash = self.hashing.hash(plain, self.entropy.bytes()).await?;
+        let payer = Payer::Organization(organization);
+        let hash = self.hashing.hash(&payer, plain, self.entropy.bytes()).await?;
         let record = PasswordRecord {
             must_change: Some(ChangeReason::Admin),
             expires: Some(now + TEMPORARY_FOR),

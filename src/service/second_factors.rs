@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use super::Service;
 use super::attempts::Attempts;
 use super::challenges::SentFactor;
+use super::hashing::Payer;
 use super::references::UserRef;
 use super::session::NewSession;
 use crate::crypto::password::Verdict;
@@ -404,10 +405,11 @@ impl Service {
     ) -> Result<(), Error> {
         let password = Password::read(text, field)?;
         let credentials = self.store.identity().find_credentials(account).await?;
+        let home = credentials.as_ref().map_or(Payer::Nobody, Payer::home);
         let Some(record) = credentials.and_then(|credentials| credentials.password) else {
             return Err(Refusal::new(Code::NoPassword, "the account has no password").into());
         };
-        let turn = self.hashing.turn().await?;
+        let turn = self.hashing.turn(&home).await?;
         let counted = match self.count_password_try(Some(account), "", caller.origin(), None).await? {
             Ok(counted) => counted,
             Err(until) => {
@@ -415,7 +417,14 @@ impl Service {
                 return Err(refusal.with("until", until.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)).into());
             }
         };
-        if self.hashing.verify(turn, password, Some(&record.hash)).await? == Verdict::Wrong {
+        let verdict = match self.hashing.verify(turn, &home, password, Some(&record.hash)).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                self.not_tried(counted).await?;
+                return Err(error);
+            }
+        };
+        if verdict == Verdict::Wrong {
             if counted.locks_account {
                 self.tell_locked(account, caller.origin()).await?;
             }

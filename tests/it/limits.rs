@@ -76,3 +76,45 @@ async fn an_organization_sends_so_many_invitations_a_day() {
     ];
     assert_eq!(sent, ["", "", "RATE_LIMITED", ""]);
 }
+
+fn phc(memory_kib: u32, passes: u32) -> String {
+    let (salt, hash) = ("AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    format!("$argon2id$v=19$m={memory_kib},t={passes},p=1${salt}${hash}")
+}
+
+/// S-11.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_from_elsewhere_costs_no_more_than_ours_and_the_refusal_says_how_much() {
+    let app = TestApp::start().await;
+    let owner = app.owned("acme").await.owner.sign_in().await;
+    let user = |name: &str, hash: String| json!({"userName": name, "credentials": {"passwordHash": hash}});
+    owner.done("createUser", user("ada", phc(19_456, 2)), "user { id }").await;
+    owner.done("createUser", user("babs", phc(12_288, 3)), "user { id }").await;
+    for (name, dear) in [("carol", phc(262_144, 10)), ("dan", phc(19_456, 3)), ("eve", phc(65_536, 1))] {
+        let payload = owner.mutate("createUser", user(name, dear), "user { id }").await;
+        assert_eq!(first_code(&payload), "VALIDATION_FAILED", "{name}");
+        assert_eq!(payload["userErrors"][0]["params"]["maxMemoryKib"], 19_456);
+        assert_eq!(payload["userErrors"][0]["params"]["maxPasses"], 2);
+    }
+}
+
+/// S-11, decision 8: what was kept before still verifies, and is made anew at that sign-in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dearer_hash_is_made_anew_when_its_password_is_seen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = format!("surrealkv://{}/store", folder.path().display());
+    let app = TestApp::start_at_with(&store, |config| config.password.passes = 12).await;
+    let acme = app.owned("acme").await;
+    app.stop();
+    let app = TestApp::start_at(&store).await;
+    let owner = Person::new(&app.url, &acme.owner.email, &acme.owner.password);
+    assert!(owner.login_payload(json!({"password": "wrong"})).await["session"].is_null());
+    owner.sign_in().await;
+    owner.sign_in().await;
+    app.stop();
+    let store = crate::support::app::reopened(&store).await;
+    let email = store.identity().find_verified_email(&owner.email).await.expect("read").expect("an address");
+    let credentials = store.identity().find_credentials(email.account).await.expect("read").expect("an account");
+    let hash = credentials.password.expect("a password").hash;
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+}

@@ -85,7 +85,8 @@ pub(in crate::api::graphql) enum CredentialsInput {
     /// `true`: the server makes a temporary password, shown once, good for 24 hours, to be changed at first sign-in.
     /// `false`: `VALIDATION_FAILED`.
     Temporary(bool),
-    /// A hash brought from elsewhere: Argon2id as a PHC string, memory at most 256 MiB, 10 passes, 8 lanes.
+    /// A hash brought from elsewhere: Argon2id as a PHC string that costs no more than this server's own hashes do
+    /// (`password.memory_kib`, `password.passes`; as shipped 19456 KiB and 2 passes), 8 lanes at most.
     #[graphql(secret)]
     PasswordHash(String),
 }
