@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::api::graphql::Graphql;
-use crate::api::{self, Admission, Api, server};
+use crate::api::{self, Admission, Api, DirectoryRates, PublicRates, server};
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, ConfigError};
 use crate::domain::Error;
@@ -172,6 +172,7 @@ impl Bound {
             settings: Arc::new(config.api_settings(self.address)),
             graphql: Arc::new(graphql),
         };
+        let rates = (api.rates.clone(), api.public_rates.clone());
         let management = match config.management() {
             Some(address) => Some(Management::bind(address, api.clone())?),
             None => None,
@@ -179,6 +180,7 @@ impl Bound {
         Ok(Listening {
             listener: self.listener,
             router: api::router(api),
+            rates,
             management,
             settings: config.server_settings(),
             service,
@@ -196,6 +198,7 @@ const LAST_RECORDS: Duration = Duration::from_secs(5);
 pub struct Listening {
     listener: TcpListener,
     router: axum::Router,
+    rates: (Arc<DirectoryRates>, Arc<PublicRates>),
     management: Option<Management>,
     settings: server::ServerSettings,
     service: Arc<Service>,
@@ -245,6 +248,18 @@ impl Management {
     }
 }
 
+/// How often rates of clients that ask no more are forgotten.
+const RATES_FORGOTTEN_EVERY: Duration = Duration::from_mins(1);
+
+/// Keeps the memory of request rates bounded by the clients that asked lately, until the task is dropped.
+async fn forget_unused_rates((directories, public): (Arc<DirectoryRates>, Arc<PublicRates>)) {
+    loop {
+        tokio::time::sleep(RATES_FORGOTTEN_EVERY).await;
+        directories.forget_unused();
+        public.forget_unused();
+    }
+}
+
 impl Listening {
     /// Where those who run the server ask how it is, if they can.
     pub fn management(&self) -> Option<SocketAddr> {
@@ -259,6 +274,7 @@ impl Listening {
         let (writer, last) = (sweeper.clone(), sweeper.clone());
         let notes = tokio::spawn(async move { writer.write_provisioning_events().await });
         let sweeps = tokio::spawn(async move { sweeper.keep_house().await });
+        let rates = tokio::spawn(forget_unused_rates(self.rates));
         let management = self.management.map(|management| tokio::spawn(management.serve(self.settings)));
         server::serve(self.listener, self.router, self.settings, stop).await;
         // How it is can be asked until the last request is answered.
@@ -267,6 +283,7 @@ impl Listening {
         }
         mails.abort();
         sweeps.abort();
+        rates.abort();
         notes.abort();
         // What was refused last is written too, if the store is there.
         drop(tokio::time::timeout(LAST_RECORDS, last.flush_provisioning()).await);

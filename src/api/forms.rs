@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::percent_decode_str;
 
 use super::Api;
+use super::admission::{Admitted, Kind};
 use super::origin::origin;
 use super::requests::RequestId;
 use crate::domain::Error;
@@ -43,6 +44,17 @@ pub(super) fn query(request: &Request) -> Fields {
 pub(super) fn origin_of(api: &Api, request: &Request) -> Origin {
     let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.to_string()).unwrap_or_default();
     origin(api, request, &id)
+}
+
+/// Counts a page that is opened as a request of its network, and waits for its turn.
+///
+/// # Errors
+///
+/// [`Error::RateLimited`]; [`Error::Overloaded`].
+pub(super) async fn opened(api: &Api, origin: &Origin) -> Result<Admitted, Error> {
+    let network = origin.network();
+    api.public_rates.check_request(&network)?;
+    api.admission.enter(Kind::Login, &network).await
 }
 
 /// What was sent as a form, counted as an attempt of its address.

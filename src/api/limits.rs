@@ -1,27 +1,27 @@
 //! What every request is held to before a handler sees it: size of URI and headers, time, and rate per directory.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::Quota;
+use moka::sync::Cache;
 
 use super::Api;
 use super::bodies::is_declared_larger;
 use super::forms::FORM_BYTES;
 use super::scim::Failure;
 use crate::domain::{DirectoryId, Error};
+use crate::rates::KeyedRate;
 
 /// Request rates, one bucket per directory, so that no client starves another (C14).
 pub struct DirectoryRates {
-    limiter: Option<DefaultKeyedRateLimiter<DirectoryId>>,
+    requests: KeyedRate<DirectoryId>,
     /// How often a refusal for that reason is recorded.
-    recorded: DefaultKeyedRateLimiter<(DirectoryId, bool)>,
-    clock: DefaultClock,
+    recorded: KeyedRate<(DirectoryId, bool)>,
 }
 
 /// Refusals for too many requests are recorded once in this time: a record each would be a flood of its own.
@@ -30,20 +30,19 @@ const RECORDED_EVERY: Duration = Duration::from_secs(10);
 impl DirectoryRates {
     /// So many requests a second, with bursts; `None` means no limit.
     pub fn new(per_second: Option<NonZeroU32>, burst: NonZeroU32) -> Self {
-        let quota = per_second.map(|rate| Quota::per_second(rate).allow_burst(burst));
+        let requests = per_second.map(|rate| Quota::per_second(rate).allow_burst(burst));
         let recorded = Quota::with_period(RECORDED_EVERY).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
-        let (limiter, recorded) = (quota.map(RateLimiter::keyed), RateLimiter::keyed(recorded));
-        Self { limiter, recorded, clock: DefaultClock::default() }
+        Self { requests: KeyedRate::new(requests), recorded: KeyedRate::new(Some(recorded)) }
     }
 
     /// Whether a refusal for too many requests is to be recorded; those of reads and those of writes by themselves.
     pub(super) fn is_recorded(&self, directory: DirectoryId, writes: bool) -> bool {
-        self.recorded.check_key(&(directory, writes)).is_ok()
+        self.recorded.take(&(directory, writes)).is_ok()
     }
 
     /// Counts a request, once it is its turn.
     pub(super) async fn take_turn(&self, directory: DirectoryId) {
-        while let Err(Error::RateLimited { retry_after }) = self.check(directory) {
+        while let Err(retry_after) = self.requests.take(&directory) {
             tokio::time::sleep(retry_after).await;
         }
     }
@@ -54,25 +53,49 @@ impl DirectoryRates {
     ///
     /// [`Error::RateLimited`] with the time until the next one is accepted.
     pub(super) fn check(&self, directory: DirectoryId) -> Result<(), Error> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
-        limiter
-            .check_key(&directory)
-            .map_err(|until| Error::RateLimited { retry_after: until.wait_time_from(self.clock.now()) })
+        self.requests.take(&directory).map_err(|retry_after| Error::RateLimited { retry_after })
+    }
+
+    /// Forgets the buckets that are full.
+    pub(crate) fn forget_unused(&self) {
+        self.requests.forget_unused();
+        self.recorded.forget_unused();
     }
 }
 
+/// Networks of which it is remembered that they ask too much.
+const MOST_SHUT: u64 = 10_000;
+
 /// Request rates of the account API, so that no caller starves another and nobody guesses at speed.
 pub struct PublicRates {
-    requests: Option<DefaultKeyedRateLimiter<String>>,
-    attempts: Option<DefaultKeyedRateLimiter<String>>,
-    clock: DefaultClock,
+    requests: KeyedRate<String>,
+    attempts: KeyedRate<String>,
+    /// Until when the requests of a caller or network are refused.
+    shut: Cache<String, Instant>,
 }
 
 impl PublicRates {
     /// So many requests a minute of each caller, and so many attempts to sign in of each address; `None` means no limit.
     pub fn new(requests: Option<NonZeroU32>, attempts: Option<NonZeroU32>) -> Self {
-        let limiter = |rate: NonZeroU32| RateLimiter::keyed(Quota::per_minute(rate));
-        Self { requests: requests.map(limiter), attempts: attempts.map(limiter), clock: DefaultClock::default() }
+        Self {
+            requests: KeyedRate::new(requests.map(Quota::per_minute)),
+            attempts: KeyedRate::new(attempts.map(Quota::per_minute)),
+            shut: Cache::new(MOST_SHUT),
+        }
+    }
+
+    /// Checks that this network may send a token that has to be looked up. Counts nothing: a token that turns out to be good
+    /// counts for its owner, any other for the network, by [`Self::check_request`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] while the network has no requests left.
+    pub(super) fn check_stranger(&self, network: &str) -> Result<(), Error> {
+        let left = self.shut.get(network).and_then(|until| until.checked_duration_since(Instant::now()));
+        match left {
+            Some(retry_after) if !retry_after.is_zero() => Err(Error::RateLimited { retry_after }),
+            _ => Ok(()),
+        }
     }
 
     /// Counts a request.
@@ -81,7 +104,10 @@ impl PublicRates {
     ///
     /// [`Error::RateLimited`] with the time until the next one is accepted.
     pub(super) fn check_request(&self, caller: &str) -> Result<(), Error> {
-        self.check(self.requests.as_ref(), caller)
+        self.requests.take(&caller.to_owned()).map_err(|retry_after| {
+            self.shut.insert(caller.to_owned(), Instant::now() + retry_after);
+            Error::RateLimited { retry_after }
+        })
     }
 
     /// Counts an attempt to sign in, give a code, or follow a link.
@@ -90,14 +116,13 @@ impl PublicRates {
     ///
     /// [`Error::RateLimited`] with the time until the next one is accepted.
     pub(super) fn check_attempt(&self, network: &str) -> Result<(), Error> {
-        self.check(self.attempts.as_ref(), network)
+        self.attempts.take(&network.to_owned()).map_err(|retry_after| Error::RateLimited { retry_after })
     }
 
-    fn check(&self, limiter: Option<&DefaultKeyedRateLimiter<String>>, key: &str) -> Result<(), Error> {
-        let Some(limiter) = limiter else { return Ok(()) };
-        limiter
-            .check_key(&key.to_owned())
-            .map_err(|until| Error::RateLimited { retry_after: until.wait_time_from(self.clock.now()) })
+    /// Forgets the buckets that are full.
+    pub(crate) fn forget_unused(&self) {
+        self.requests.forget_unused();
+        self.attempts.forget_unused();
     }
 }
 

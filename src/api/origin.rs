@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::Request;
-use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, USER_AGENT};
+use axum::http::{Extensions, HeaderMap};
 use secrecy::SecretString;
 
 use super::Api;
@@ -14,15 +14,20 @@ use crate::domain::login::Origin;
 /// The longest `User-Agent` that is kept, in characters.
 const USER_AGENT_LENGTH: usize = 512;
 
-/// Returns the peer, or the client that a trusted proxy speaks for (AU-06).
+/// Returns where a request comes from: the peer, or the client that a trusted proxy speaks for (AU-06).
 pub(super) fn origin(api: &Api, request: &Request, id: &str) -> Origin {
+    origin_of_parts(api, request.headers(), request.extensions(), id)
+}
+
+/// As [`origin`], of a request whose body is read apart.
+pub(super) fn origin_of_parts(api: &Api, headers: &HeaderMap, extensions: &Extensions, id: &str) -> Origin {
     let trusted = |ip: IpAddr| api.settings.trusted_proxies.iter().any(|network| network.contains(&ip));
-    let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip().to_canonical());
+    let peer = extensions.get::<Peer>().map(|Peer(address)| address.ip().to_canonical());
     // From the right: the proxy nearest to us wrote last. A value that is no text is one hop that cannot be read.
-    let values = request.headers().get_all("x-forwarded-for").iter().rev();
+    let values = headers.get_all("x-forwarded-for").iter().rev();
     let hops = values.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
     let ip = peer.map(|peer| client_address(peer, hops, trusted));
-    let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+    let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect();
     Origin { ip, user_agent: user_agent.map(plain), request: Some(id.to_owned()) }
 }

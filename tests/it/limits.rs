@@ -1,9 +1,12 @@
 //! Bounds that one client, one person or one organization meets, and that nobody else feels.
 
+use std::sync::atomic::Ordering;
+
+use rollcall::domain::token::{BearerSecret, SecretKind};
 use serde_json::{Value, json};
 
 use crate::support::person::first_code;
-use crate::support::{Person, TestApp};
+use crate::support::{Person, Scim, TestApp, http};
 
 fn invitation(email: &str) -> Value {
     json!({"invitations": [{"email": email, "name": "New Hire", "roles": [], "connection": null}]})
@@ -117,4 +120,45 @@ async fn a_dearer_hash_is_made_anew_when_its_password_is_seen() {
     let credentials = store.identity().find_credentials(email.account).await.expect("read").expect("an account");
     let hash = credentials.password.expect("a password").hash;
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+}
+
+/// L-8: tokens that look like ours are free to make, so a network that sends too many is refused before they are looked up.
+#[tokio::test(flavor = "multi_thread")]
+async fn made_up_tokens_are_not_looked_up_without_end() {
+    let app = TestApp::start_configured(|config| config.limits.caller_requests_per_minute = 3).await;
+    let made_up = |kind, number: u8| BearerSecret::from_entropy(kind, [number; 64]).expose().to_owned();
+    let mut seen = Vec::new();
+    for number in 0..6 {
+        let token = made_up(SecretKind::Directory, number);
+        seen.push(Scim::new(&app.url, &token).get("/Users").await.status);
+    }
+    assert_eq!(seen, [401, 401, 401, 429, 429, 429]);
+    let person = Person::new(&app.url, "nobody@acme.example", "");
+    let mut least = u64::MAX;
+    for number in 0..5 {
+        let before = app.queries.load(Ordering::Relaxed);
+        let token = made_up(SecretKind::Api, number);
+        assert_eq!(person.with_token(&token).post(&json!({"query": "{ me { accountId } }"})).await.status, 429);
+        let token = made_up(SecretKind::Directory, 100 + number);
+        assert_eq!(Scim::new(&app.url, &token).get("/Users").await.status, 429);
+        // What the server does by itself now and then counts too.
+        least = least.min(app.queries.load(Ordering::Relaxed) - before);
+    }
+    assert_eq!(least, 0, "the store was asked");
+}
+
+/// L-8.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_links_are_counted_when_they_are_opened() {
+    for path in ["invitation", "verify-email", "reset-password"] {
+        let app = TestApp::start_configured(|config| config.limits.caller_requests_per_minute = 3).await;
+        let client = http().build().expect("a client");
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            let answer = client.get(format!("{}/{path}?token=x", app.url)).send().await.expect("an answer");
+            assert_eq!(answer.headers().contains_key("retry-after"), answer.status() == 429, "{path}");
+            seen.push(answer.status().as_u16());
+        }
+        assert_eq!(seen, [400, 400, 400, 429, 429], "{path}");
+    }
 }

@@ -30,9 +30,9 @@ use crate::api::bodies::is_declared_larger;
 use crate::api::origin::{bearer, origin};
 use crate::api::requests::RequestId;
 use crate::api::{Api, admission};
-use crate::domain::Caller;
 use crate::domain::actor::Nobody;
 use crate::domain::login::Origin;
+use crate::domain::{Caller, Error};
 use crate::telemetry::TRACE;
 
 const GRAPHQL_JSON: &str = "application/graphql-response+json";
@@ -95,6 +95,8 @@ fn credential(headers: &HeaderMap) -> Result<Option<SecretString>, Refused> {
 /// The caller behind a credential; nobody without one, or with one that is no longer good.
 async fn sign_in(api: &Api, token: Option<&SecretString>, origin: Origin) -> Result<Caller, Refused> {
     let Some(token) = token else { return Ok(Caller::nobody(Nobody::Unknown, origin)) };
+    // Tokens that look like ours are free to make: before one is looked up, its network must have requests left.
+    api.public_rates.check_stranger(&origin.network()).map_err(too_many)?;
     let found = api.service.sign_in_with_token(token.expose_secret(), origin).await;
     found.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.into()))
 }
@@ -102,8 +104,11 @@ async fn sign_in(api: &Api, token: Option<&SecretString>, origin: Origin) -> Res
 /// Counts a request of its caller, or of the network it came from.
 fn check_rate(api: &Api, caller: &Caller) -> Result<(), Refused> {
     let key = caller.as_person().map_or_else(|| caller.origin().network(), |person| person.account.id.to_string());
-    let counted = api.public_rates.check_request(&key);
-    counted.map_err(|error| Refused(StatusCode::TOO_MANY_REQUESTS, error.into()))
+    api.public_rates.check_request(&key).map_err(too_many)
+}
+
+fn too_many(error: Error) -> Refused {
+    Refused(StatusCode::TOO_MANY_REQUESTS, error.into())
 }
 
 /// The endpoint.

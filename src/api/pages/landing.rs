@@ -3,15 +3,15 @@
 use std::sync::LazyLock;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use minijinja::{Environment, Value, context};
 use rust_embed::RustEmbed;
 
 use super::page;
 use crate::api::Api;
-use crate::api::forms::{field, form, query};
+use crate::api::forms::{field, form, opened, origin_of, query};
 use crate::domain::account::Edit;
 use crate::domain::actor::Nobody;
 use crate::domain::brand::Brand;
@@ -83,7 +83,12 @@ pub(super) fn failed(api: &Api, error: &Error) -> Response {
         Error::RateLimited { .. } => "Too many attempts",
         _ => "Something went wrong",
     };
-    show(api, status, "done.html", context! { title, text, is_problem => true })
+    let mut response = show(api, status, "done.html", context! { title, text, is_problem => true });
+    if let Error::RateLimited { retry_after } | Error::Overloaded { retry_after } = error {
+        let seconds = retry_after.as_secs() + 1;
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 fn done(api: &Api, title: &str, text: &str) -> Response {
@@ -106,7 +111,12 @@ fn sentence(message: &str) -> String {
 pub(super) async fn verify_email(State(api): State<Api>, request: Request) -> Response {
     let fields = query(&request);
     let token = field(&fields, "token");
-    match api.service.check_verification_link(token).await {
+    let origin = origin_of(&api, &request);
+    let checked = async {
+        let _place = opened(&api, &origin).await?;
+        api.service.check_verification_link(token).await
+    };
+    match checked.await {
         Ok(email) => show(&api, StatusCode::OK, "verify_email.html", context! { token, address => email.address }),
         Err(error) => failed(&api, &error),
     }
@@ -128,7 +138,12 @@ pub(super) async fn verified(State(api): State<Api>, request: Request) -> Respon
 pub(super) async fn reset_password(State(api): State<Api>, request: Request) -> Response {
     let fields = query(&request);
     let token = field(&fields, "token");
-    match api.service.check_reset_link(token).await {
+    let origin = origin_of(&api, &request);
+    let checked = async {
+        let _place = opened(&api, &origin).await?;
+        api.service.check_reset_link(token).await
+    };
+    match checked.await {
         Ok(()) => show(&api, StatusCode::OK, "reset_password.html", context! { token }),
         Err(error) => failed(&api, &error),
     }
@@ -159,7 +174,11 @@ fn is_about_password(error: &Error) -> bool {
 
 pub(super) async fn invitation(State(api): State<Api>, request: Request) -> Response {
     let fields = query(&request);
-    show_invitation(&api, field(&fields, "token"), StatusCode::OK, None).await
+    let origin = origin_of(&api, &request);
+    match opened(&api, &origin).await {
+        Ok(_place) => show_invitation(&api, field(&fields, "token"), StatusCode::OK, None).await,
+        Err(error) => failed(&api, &error),
+    }
 }
 
 async fn show_invitation(api: &Api, token: &str, status: StatusCode, problem: Option<String>) -> Response {

@@ -16,6 +16,7 @@ use super::record::Record;
 use crate::api::Api;
 use crate::api::admission::{Admitted, Kind};
 use crate::api::bodies::is_declared_larger;
+use crate::api::origin::origin_of_parts;
 use crate::api::requests::RequestId;
 use crate::domain::{Caller, Error, Noun};
 use crate::service::Conditions;
@@ -136,7 +137,14 @@ impl FromRequest<Api> for ClientWithBody {
 pub(super) async fn sign_in(parts: &Parts, api: &Api) -> Result<Caller, Failure> {
     let request = parts.extensions.get::<RequestId>().map(|RequestId(id)| id.to_string()).unwrap_or_default();
     let token = bearer(&parts.headers).ok_or(Error::Unauthenticated)?;
-    Ok(api.service.sign_in_directory(token, request).await?)
+    let network = origin_of_parts(api, &parts.headers, &parts.extensions, &request).network();
+    // Tokens that look like ours are free to make: before one is looked up, its network must have requests left.
+    api.public_rates.check_stranger(&network)?;
+    let found = api.service.sign_in_directory(token, request).await;
+    if matches!(found, Err(Error::Unauthenticated)) {
+        api.public_rates.check_request(&network)?;
+    }
+    Ok(found?)
 }
 
 /// The token of the one `Authorization` header; two are none (SC-04).
