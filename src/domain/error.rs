@@ -83,6 +83,40 @@ pub enum Error {
     Internal(#[source] BoxError),
 }
 
+/// The cause of [`Error::Unavailable`] where the store answers and cannot write: its disk is full, or fails.
+#[derive(Debug, thiserror::Error)]
+#[error("the store could not write")]
+pub struct NotWritable(#[source] pub BoxError);
+
+/// Why the store cannot do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailability {
+    /// It answers, and cannot write.
+    NotWritable,
+    /// It does not answer.
+    Away,
+}
+
+impl Unavailability {
+    /// The name that programs read.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotWritable => "STORE_NOT_WRITABLE",
+            Self::Away => "STORE_AWAY",
+        }
+    }
+
+    /// What a client is told.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::NotWritable => {
+                "the store cannot write at the moment: try again later, this may have been done or not"
+            }
+            Self::Away => "the store is not available: try again",
+        }
+    }
+}
+
 /// What a signed-in person must do before anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequiredAction {
@@ -113,6 +147,15 @@ impl From<Refusal> for Error {
 }
 
 impl Error {
+    /// Why the store cannot do it, if that is why.
+    pub fn unavailability(&self) -> Option<Unavailability> {
+        match self {
+            Self::Unavailable(cause) if cause.is::<NotWritable>() => Some(Unavailability::NotWritable),
+            Self::Unavailable(_) => Some(Unavailability::Away),
+            _ => None,
+        }
+    }
+
     /// The code of a refusal, if it is one.
     pub fn code(&self) -> Option<Code> {
         match self {

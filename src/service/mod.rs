@@ -41,6 +41,7 @@ mod people;
 mod policy;
 mod profile;
 mod provisioning;
+mod readiness;
 mod reading;
 mod references;
 mod roles;
@@ -215,6 +216,7 @@ pub struct Service {
     known_answers: KnownAnswers,
     mail_wakes: tokio::sync::Notify,
     provisioning: provisioning::Waiting,
+    readiness: readiness::Readiness,
 }
 
 /// What a command left behind, and whether anything happened.
@@ -261,6 +263,7 @@ impl Service {
             known_answers: KnownAnswers::new(limits.remembered_bytes),
             mail_wakes: tokio::sync::Notify::new(),
             provisioning: provisioning::Waiting::default(),
+            readiness: readiness::Readiness::default(),
         }
     }
 
@@ -272,15 +275,6 @@ impl Service {
     /// The bounds, as they are advertised (C21).
     pub fn limits(&self) -> Limits {
         self.limits
-    }
-
-    /// Whether requests can be served now.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unavailable`] when the store does not answer.
-    pub async fn check_ready(&self) -> Result<(), Error> {
-        Ok(self.store.ping().await?)
     }
 
     /// How many queries were asked of the store since the start.

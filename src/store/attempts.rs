@@ -8,6 +8,9 @@ use super::users::instant;
 use super::{IdentityStore, StoreError, millis, stored};
 use crate::domain::lockout::FailureCounter;
 
+/// The record that is written to find out whether any can be; forgotten with counters that nobody touches.
+const WRITE_TEST: &str = "write-test";
+
 /// A counter as it was read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attempt {
@@ -99,6 +102,29 @@ impl IdentityStore {
                  { THROW 'outdated' }; UPSERT $change.id CONTENT $change.content RETURN NONE; }; COMMIT;",
             )
             .bind(("changes", rows));
+        settle(query.await?).map(drop)
+    }
+
+    /// Writes something of no account, to find out whether the store can be written.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn try_write(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let content = AttemptRow {
+            subject: WRITE_TEST.to_owned(),
+            window_start: millis(now),
+            failures: 0,
+            locks: 0,
+            locked_until: None,
+            version: 1,
+            touched: millis(now),
+        };
+        let query = self
+            .0
+            .query("UPSERT $id CONTENT $content RETURN NONE")
+            .bind(("id", attempt_record(WRITE_TEST)))
+            .bind(("content", content));
         settle(query.await?).map(drop)
     }
 

@@ -3,7 +3,7 @@
 use surrealdb::IndexedResults;
 use surrealdb::types::{AlreadyExistsError, ErrorDetails, QueryError};
 
-use crate::domain::error::BoxError;
+use crate::domain::error::{BoxError, NotWritable};
 use crate::domain::{Code, Error, Field, Refusal};
 
 /// Why a query did not do what it was to do.
@@ -113,14 +113,13 @@ const INVITED: &str = "invited";
 /// What a batch throws when a service account has the name.
 const NAME_TAKEN: &str = "name taken";
 
-/// How SurrealDB begins to tell of a commit that may have happened, and of an engine that has stopped for good. Only the
-/// beginning counts: the rest may quote a client's value.
-const OUTCOME_UNKNOWN_OR_STOPPED: [&str; 4] = [
-    "The transaction's commit outcome is unknown",
-    "Cannot COMMIT: The transaction's commit outcome is unknown",
-    "There was a problem with the datastore",
-    "Cannot COMMIT: There was a problem with the datastore",
-];
+/// How SurrealDB begins to tell of a commit that may have happened: the disk is full, or fails. Only the beginning counts: the
+/// rest may quote a client's value.
+const OUTCOME_UNKNOWN: [&str; 2] =
+    ["The transaction's commit outcome is unknown", "Cannot COMMIT: The transaction's commit outcome is unknown"];
+/// How it begins to tell of an engine that has stopped for good.
+const STOPPED: [&str; 2] =
+    ["There was a problem with the datastore", "Cannot COMMIT: There was a problem with the datastore"];
 
 impl From<surrealdb::Error> for StoreError {
     fn from(error: surrealdb::Error) -> Self {
@@ -139,9 +138,10 @@ fn sort(error: surrealdb::Error) -> StoreError {
         },
         // The commit of a grouped write reports some conflicts only in words.
         _ if text.ends_with("can be retried") => StoreError::Outdated,
-        _ if OUTCOME_UNKNOWN_OR_STOPPED.iter().any(|said| text.starts_with(said)) => {
-            StoreError::Unavailable(Box::new(error))
+        _ if OUTCOME_UNKNOWN.iter().any(|said| text.starts_with(said)) => {
+            StoreError::Unavailable(Box::new(NotWritable(Box::new(error))))
         }
+        _ if STOPPED.iter().any(|said| text.starts_with(said)) => StoreError::Unavailable(Box::new(error)),
         ErrorDetails::Thrown if text.ends_with(OUTDATED) => StoreError::Outdated,
         ErrorDetails::Thrown if text.ends_with(LAST_OWNER) => StoreError::LastOwner,
         ErrorDetails::Thrown if text.ends_with(INVITED) => StoreError::Invited,

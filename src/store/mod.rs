@@ -96,6 +96,7 @@ pub use stamps::Stamp;
 pub use user_list::{Seek, SortKey, UserOrder, UserQuery, UserStates};
 
 use known_groups::KnownGroups;
+pub use reach::Condition;
 use reach::Reach;
 use roster::Rosters;
 use session::{Asking, DatabaseSession};
@@ -315,6 +316,11 @@ impl Store {
         push(&mut write);
         write.use_database(&DatabaseName::of(organization));
         write.commit(&bound.0).await
+    }
+
+    /// What is known of the store, without asking it.
+    pub fn condition(&self) -> Condition {
+        self.shared.reach.condition()
     }
 
     /// Whether the store answers.

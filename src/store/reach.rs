@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::address::{server_of, without_credentials};
-use super::database::engine::Engine;
+use super::database::engine::{DiskLocation, Engine, write_fails};
 use super::session::DatabaseSession;
 use super::{StoreError, StoreSettings};
 
@@ -31,6 +31,17 @@ const LOOKED_FOR_EVERY: Duration = Duration::from_millis(250);
 /// keeps a connection that is acknowledged and never answered: a firewall that was restarted makes such.
 const CONNECTED_EVERY: Duration = Duration::from_secs(2);
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is known of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing speaks against it.
+    Good,
+    /// The latest write failed: its disk is full, or fails.
+    NotWritable,
+    /// It does not answer.
+    Away,
+}
 
 /// The connection to the store, and whether it answers, as far as this process knows.
 pub(super) struct Reach {
@@ -69,6 +80,18 @@ impl Reach {
     /// The connection in use.
     pub(super) fn connection(&self) -> Arc<Engine> {
         self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is known of the store, without asking it.
+    pub(super) fn condition(&self) -> Condition {
+        if self.away.load(Ordering::Acquire) {
+            return Condition::Away;
+        }
+        let location = DiskLocation::parse(&self.settings.url).ok().flatten();
+        if location.is_some_and(|location| write_fails(&location.folder)) {
+            return Condition::NotWritable;
+        }
+        Condition::Good
     }
 
     /// Whether this is the connection in use.

@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use super::enums::ErrorCode;
 use super::scalars::Json;
-use crate::domain::error::BoxError;
+use crate::domain::error::{BoxError, Unavailability};
 use crate::domain::{Code, Error, Field, Refusal};
 
 /// What a resolver fails with: rendered, without its cause, which is logged where it becomes this.
@@ -75,6 +75,7 @@ impl From<Refusal> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let message = error.to_string();
+        let unavailability = error.unavailability();
         match error {
             Error::Unauthenticated => {
                 Self::new("UNAUTHENTICATED", "sign in first: send an access token as 'Authorization: Bearer …'")
@@ -103,7 +104,8 @@ impl From<Error> for Failure {
             Error::Busy => Self::new("RATE_LIMITED", message).wait(Duration::from_secs(1)),
             Error::Unavailable(cause) => {
                 log_chain(&cause);
-                let failure = Self::new("INTERNAL_SERVER_ERROR", "the store is not available: try again");
+                let why = unavailability.unwrap_or(Unavailability::Away);
+                let failure = Self::new("INTERNAL_SERVER_ERROR", why.message()).with("reason", why.code());
                 Self { unavailable: true, ..failure.wait(Duration::from_secs(5)) }
             }
             Error::Internal(cause) => {

@@ -124,7 +124,7 @@ impl From<Error> for Failure {
         Self {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             scim_type,
-            detail: error.to_string(),
+            detail: error.unavailability().map_or_else(|| error.to_string(), |why| why.message().to_owned()),
             retry_after: retry_after(&error),
             is_flood: matches!(error, Error::RateLimited { .. } | Error::Overloaded { .. }),
         }

@@ -232,6 +232,11 @@ class Run:
             self.under_fault = {user_id: dict(user) for user_id, user in tuple(self.acknowledged.items())}
             self.entries = sum(1 for _ in entries_of((self.folder / "record").read_bytes()))
         time.sleep(self.options.seconds - cut_after)
+        if self.fault.times < 0 and self.fault.calls & WRITE:
+            status = readiness(server)
+            self.expect(status == 503, f"/readyz is {status} while no write works")
+            said = self.log.read_text(errors="replace")
+            self.expect("store not writable" in said and str(self.live) in said, "the log does not name the store")
         self.control.lift()
         lifted = time.monotonic()
         back = None
@@ -245,6 +250,7 @@ class Run:
         ended = server.process.poll()
         self.expect(ended is None, f"the server ended with {ended}")
         if back is not None:
+            self.becomes_ready(server)
             self.seen.append(f"writes work {back:.1f} s after the fault is lifted")
             return server
         self.seen.append(f"no write works within {BACK_WITHIN} s after the fault is lifted")
@@ -259,6 +265,13 @@ class Run:
         self.writes_work(server, "c")
         self.seen.append(f"a restart takes {server.ready_after:.1f} s and writes work")
         return server
+
+    def becomes_ready(self, server):
+        """The server says that it is ready within seconds after writes work again."""
+        until = time.monotonic() + BACK_WITHIN
+        while (status := readiness(server)) != 200 and time.monotonic() < until:
+            time.sleep(0.2)
+        self.expect(status == 200, f"/readyz is {status} after writes work again")
 
     def writes_work(self, server, name):
         clients = Clients(server, self.group, self.known, self.acknowledged, name, self.options.writers)
@@ -314,6 +327,16 @@ class Run:
             found = [f"the check ended with {type(error).__name__}: {error}"]
         server.kill()
         self.problems += found[:5] + ([f"and {len(found) - 5} more"] if len(found) > 5 else [])
+
+
+def readiness(server):
+    """The status of /readyz."""
+    connection = server.connect()
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def is_scim_error(answer):

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::conversion::{ConversionError, DamagedLog};
 use super::disk::{CommitSync, DiskMemory};
 use super::transaction::{DiskTransaction, map_error};
+use super::write_health::WriteHealth;
 
 /// The unit in which files are read, checked and cached. 64 KiB, the engine's own size, is a hundred users: a point read would
 /// decode all of them.
@@ -43,6 +44,7 @@ pub(in crate::store) struct DiskEngine {
     /// Shared, never cloned itself: the engine closes when one clone of a tree is dropped.
     tree: Arc<Tree>,
     durability: Durability,
+    health: Arc<WriteHealth>,
 }
 
 /// The trees that this process has open.
@@ -78,7 +80,7 @@ impl DiskEngine {
         };
         let tree = Arc::new(tree);
         open_trees().push(Arc::downgrade(&tree));
-        Ok(Self { tree, durability })
+        Ok(Self { tree, durability, health: WriteHealth::of(folder) })
     }
 
     /// Opens a tree that an earlier version wrote, which converts it in place.
@@ -100,7 +102,7 @@ impl DiskEngine {
             surrealkv::Error::WalCorruption { .. } => ConversionError::DamagedLog(error.to_string()),
             other => ConversionError::Engine(other.to_string()),
         })?;
-        Ok(Self { tree: Arc::new(tree), durability: Durability::Immediate })
+        Ok(Self { tree: Arc::new(tree), durability: Durability::Immediate, health: WriteHealth::of(folder) })
     }
 
     /// Reads every row with its value and answers their number; `read` is told how many were read so far.
@@ -139,7 +141,7 @@ impl DiskEngine {
             TransactionType::Write => Mode::ReadWrite,
         };
         let transaction = self.tree.begin_with_mode(mode).map_err(map_error)?.with_durability(self.durability);
-        Ok(Box::new(DiskTransaction::new(transaction, kind)))
+        Ok(Box::new(DiskTransaction::new(transaction, kind, self.health.clone())))
     }
 }
 

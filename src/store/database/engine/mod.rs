@@ -12,6 +12,7 @@ mod datastore;
 mod disk;
 mod layout;
 mod transaction;
+mod write_health;
 
 use std::borrow::Cow;
 
@@ -25,6 +26,7 @@ use surrealdb::{Connection, IndexedResults, Surreal};
 pub use conversion::{Conversion, ConversionError, DamagedLog, Started};
 pub use datastore::engine_stop_reason;
 pub use disk::{DiskLocation, DiskMemory, close_stores};
+pub(in crate::store) use write_health::write_fails;
 
 use crate::store::address::{credentials, without_credentials};
 use crate::store::{StoreError, StoreSettings};

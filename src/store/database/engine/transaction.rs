@@ -3,7 +3,7 @@
 //! A transaction reads the snapshot of its beginning and its own writes. It commits if no key that it wrote, or read for an
 //! update, was written by a transaction that committed in between.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use surrealdb_kvs::api::{
     BoxFut, GetMultiResult, KeysResult, ScanCursorKeys, ScanCursorVals, ScanResult, Transactable,
@@ -11,6 +11,7 @@ use surrealdb_kvs::api::{
 use surrealdb_kvs::{Direction, Error, Key, KeyRange, Result, SavepointStack, TransactionType, Val};
 
 use super::cursor::{Cursor, Rows};
+use super::write_health::WriteHealth;
 
 /// Maps an error of the engine outside of a commit.
 pub(super) fn map_error(error: surrealkv::Error) -> Error {
@@ -40,6 +41,7 @@ fn map_commit_error(error: surrealkv::Error) -> Error {
 /// A transaction of the engine on disk.
 pub(super) struct DiskTransaction {
     kind: TransactionType,
+    health: Arc<WriteHealth>,
     /// `None` once it is committed or cancelled.
     open: Mutex<Option<Open>>,
 }
@@ -47,6 +49,8 @@ pub(super) struct DiskTransaction {
 struct Open {
     inner: surrealkv::Transaction,
     savepoints: SavepointStack,
+    /// Whether anything was written: a commit of nothing says nothing of the disk.
+    wrote: bool,
 }
 
 impl Open {
@@ -55,10 +59,12 @@ impl Open {
     }
 
     fn set(&mut self, key: Key<'_>, value: Val) -> Result<()> {
+        self.wrote = true;
         self.inner.set(key.into_vec(), value).map_err(map_error)
     }
 
     fn delete(&mut self, key: Key<'_>) -> Result<()> {
+        self.wrote = true;
         self.inner.delete(key.into_vec()).map_err(map_error)
     }
 
@@ -81,8 +87,9 @@ impl Open {
 }
 
 impl DiskTransaction {
-    pub(super) fn new(inner: surrealkv::Transaction, kind: TransactionType) -> Self {
-        Self { kind, open: Mutex::new(Some(Open { inner, savepoints: SavepointStack::default() })) }
+    pub(super) fn new(inner: surrealkv::Transaction, kind: TransactionType, health: Arc<WriteHealth>) -> Self {
+        let open = Open { inner, savepoints: SavepointStack::default(), wrote: false };
+        Self { kind, health, open: Mutex::new(Some(open)) }
     }
 
     fn with<T>(&self, operation: impl FnOnce(&mut Open) -> Result<T>) -> Result<T> {
@@ -153,7 +160,13 @@ impl Transactable for DiskTransaction {
     fn commit(&self) -> BoxFut<'_, Result<()>> {
         Box::pin(async move {
             let mut open = self.finish()?;
-            open.inner.commit().await.map_err(map_commit_error)
+            let outcome = open.inner.commit().await.map_err(map_commit_error);
+            match &outcome {
+                Ok(()) if open.wrote => self.health.note_success(),
+                Err(Error::CommitOutcomeUnknown(reason)) => self.health.note_failure(reason),
+                _ => {}
+            }
+            outcome
         })
     }
 

@@ -1,0 +1,76 @@
+//! Whether a store on disk can be written: noted by each commit, asked by the readiness check.
+//!
+//! A full disk fails writes and not reads, and ends by itself once there is room. So one failed commit says that the store
+//! cannot be written, and one that succeeds says that it can again.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// The outcome of the latest commit to one store on disk.
+pub(super) struct WriteHealth {
+    folder: PathBuf,
+    fails: AtomicBool,
+}
+
+/// The stores that this process has open.
+static OPEN: Mutex<Vec<Weak<WriteHealth>>> = Mutex::new(Vec::new());
+
+fn open() -> MutexGuard<'static, Vec<Weak<WriteHealth>>> {
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    open.retain(|health| health.strong_count() > 0);
+    open
+}
+
+impl WriteHealth {
+    /// The health of the store in this folder, which is about to be opened.
+    pub(super) fn of(folder: &Path) -> Arc<Self> {
+        let health = Arc::new(Self { folder: folder.to_owned(), fails: AtomicBool::new(false) });
+        open().push(Arc::downgrade(&health));
+        health
+    }
+
+    /// Notes that a commit failed; logged when it is the first.
+    pub(super) fn note_failure(&self, reason: &str) {
+        if !self.fails.swap(true, Ordering::AcqRel) {
+            metrics::gauge!("rollcall_store_write_fails").set(1.0);
+            let store = self.folder.display();
+            tracing::error!(%store, error = reason, "store not writable: writes fail until its disk takes them");
+        }
+    }
+
+    /// Notes that a commit is on disk.
+    pub(super) fn note_success(&self) {
+        if self.fails.load(Ordering::Acquire) && self.fails.swap(false, Ordering::AcqRel) {
+            metrics::gauge!("rollcall_store_write_fails").set(0.0);
+            tracing::info!(store = %self.folder.display(), "store writable again");
+        }
+    }
+}
+
+/// Whether the latest commit to the store in this folder failed.
+pub(in crate::store) fn write_fails(folder: &Path) -> bool {
+    let found = open().iter().filter_map(Weak::upgrade).find(|health| health.folder == folder);
+    found.is_some_and(|health| health.fails.load(Ordering::Acquire))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failure_says_that_a_store_cannot_be_written_and_one_success_that_it_can() {
+        let (ours, theirs) = (Path::new("ours/of/this/test"), Path::new("theirs/of/this/test"));
+        let (health, _other) = (WriteHealth::of(ours), WriteHealth::of(theirs));
+        assert!(!write_fails(ours));
+        health.note_failure("IO error: No space left on device");
+        health.note_failure("IO error: No space left on device");
+        assert!(write_fails(ours));
+        assert!(!write_fails(theirs), "each store for itself");
+        health.note_success();
+        assert!(!write_fails(ours));
+        health.note_failure("again");
+        drop(health);
+        assert!(!write_fails(ours), "a store that is closed");
+    }
+}
