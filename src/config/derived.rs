@@ -66,6 +66,7 @@ impl Config {
             },
             reserved_names: self.sign_in.reserved_user_names.clone(),
             front_ends: self.front_ends.clone(),
+            internal_provider_hosts: self.sign_in.internal_provider_hosts.clone(),
             mails: MailLimits {
                 to_address_per_hour: NonZeroU32::new(self.limits.mails_per_hour),
                 of_organization_per_day: NonZeroU32::new(self.limits.organization_mails_per_day),

@@ -120,6 +120,7 @@ pub struct SignInConfig {
     pub absolute_seconds: u64,
     pub step_up_seconds: u64,
     pub reserved_user_names: Vec<String>,
+    pub internal_provider_hosts: Vec<String>,
 }
 
 /// `[lockout]`

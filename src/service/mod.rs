@@ -180,6 +180,8 @@ pub struct SignInSettings {
     pub reserved_names: Vec<String>,
     /// Front ends that may sign people in through login providers: where each may be sent back, by its id.
     pub front_ends: BTreeMap<String, Vec<String>>,
+    /// Hosts in a private network that login providers may name, beside their own.
+    pub internal_provider_hosts: Vec<String>,
     /// How many mails may be asked for.
     pub mails: MailLimits,
 }
@@ -245,6 +247,7 @@ impl Service {
         let Foundation { store, clock, entropy, sealer } = foundation;
         let hashing = Hashing::new(settings.hashing, entropy.bytes());
         let mail_rates = MailRates::new(settings.mails);
+        let providers = Providers::new(&settings.internal_provider_hosts);
         Self {
             store,
             clock,
@@ -254,7 +257,7 @@ impl Service {
             settings,
             hashing,
             keys: Keys::default(),
-            providers: Providers::default(),
+            providers,
             lanes: Lanes::default(),
             large_bodies: Lanes::default(),
             known_tokens: KnownTokens::default(),
