@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+mod files;
 pub mod mail;
 pub mod openid;
 mod rates;

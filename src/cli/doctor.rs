@@ -1,12 +1,17 @@
 //! `rollcall doctor`
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Failure, Global, told};
+use crate::app::DiskLocation;
 use crate::config::{Config, MailTransport};
 use crate::domain::Caller;
 use crate::domain::organization::Organization;
+use crate::files::find_open_to_others;
+use crate::secrets::key_file_beside;
 use crate::service::{Oversized, Service};
 
 /// How something is.
@@ -60,6 +65,8 @@ impl Doctor {
         let config = global.config()?;
         let mut findings = vec![found("settings", State::Well, "")];
         findings.extend(look_at_settings(&config));
+        // Before the store is opened, which may create it.
+        findings.extend(look_at_files(&config));
         match global.open().await {
             Ok(service) => {
                 findings.push(found("store and keys", State::Well, ""));
@@ -116,6 +123,24 @@ fn answer(global: &Global, findings: &[Finding]) -> Result<(), Failure> {
     let is_broken = findings.iter().any(|finding| finding.state == State::Broken);
     global.answer(&json!({ "ok": !is_broken, "findings": values }), &lines.join("\n"))?;
     if is_broken { Err("something is broken: see above".into()) } else { Ok(()) }
+}
+
+/// What other users of this machine can read, and must not: the store, and files that hold secrets.
+fn look_at_files(config: &Config) -> Vec<Finding> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    if let Ok(Some(location)) = DiskLocation::parse(&config.store.url) {
+        paths.extend([key_file_beside(&location.folder), location.folder]);
+    }
+    paths.extend([&config.sign_in.key_file, &config.store.password_file, &config.mail.password_file].map(Clone::clone));
+    let named = paths.iter().filter(|path| !path.as_os_str().is_empty());
+    named
+        .filter_map(|path| {
+            let open = find_open_to_others(path)?;
+            let (path, open) = (path.display(), open.display());
+            let advice = format!("other users of this machine can read {open}: chmod -R go= {path}");
+            Some(found("files", State::Doubtful, advice))
+        })
+        .collect()
 }
 
 fn look_at_settings(config: &Config) -> Vec<Finding> {

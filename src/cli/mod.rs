@@ -133,6 +133,7 @@ fn workers() -> usize {
 /// Runs the command line of the process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    crate::files::keep_private();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.enable_all().worker_threads(workers()).thread_stack_size(STACK_BYTES).build();
     let outcome = match runtime {

@@ -166,3 +166,48 @@ fn f01_what_a_command_wrote_is_in_files_when_it_ends() {
     let left: u64 = logs.map(|log| log.metadata().expect("a file").len()).sum();
     assert_eq!(left, 0, "bytes that are in the log alone");
 }
+
+/// L-5: hashes and people are in the store.
+#[cfg(unix)]
+#[test]
+fn nobody_else_on_the_machine_reads_the_store_and_doctor_finds_one_that_they_can() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn modes(path: &std::path::Path, seen: &mut Vec<(std::path::PathBuf, u32)>) {
+        let found = std::fs::metadata(path).expect("there");
+        seen.push((path.to_owned(), found.permissions().mode() & 0o777));
+        if found.is_dir() {
+            for entry in std::fs::read_dir(path).expect("a folder") {
+                modes(&entry.expect("an entry").path(), seen);
+            }
+        }
+    }
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = Command::new("sh")
+        .args(["-c", "umask 022; exec \"$0\" organization create acme --owner-email o@acme.example --json"])
+        .arg(env!("CARGO_BIN_EXE_rollcall"))
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    assert!(made.status.success());
+    let mut seen = Vec::new();
+    modes(&folder.path().join("data"), &mut seen);
+    assert!(seen.len() > 3, "{seen:?}");
+    for (path, mode) in &seen {
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+    let findings = || {
+        let answer = answered(&rollcall(folder.path(), &["doctor", "--json"]));
+        let findings = answer["findings"].as_array().expect("findings").clone();
+        findings.iter().filter(|finding| finding["what"] == "files").map(|finding| text(&finding["advice"])).collect()
+    };
+    let before: Vec<String> = findings();
+    assert!(before.is_empty(), "{before:?}");
+    for path in ["data", "data/rollcall"] {
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path().join(path), open).expect("set");
+    }
+    let after: Vec<String> = findings();
+    assert!(after.len() == 1 && after[0].contains("chmod -R go= data/rollcall"), "{after:?}");
+}

@@ -1,6 +1,6 @@
 //! Stores on disk: what their URL says, how they are opened, how they are closed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,6 +12,7 @@ use surrealdb_core::kvs::Datastore;
 use super::conversion;
 use super::datastore::DiskEngineFactory;
 use super::layout::Layout;
+use crate::files::create_private_folder;
 use crate::store::StoreError;
 
 /// The memory that a store on disk may use. The engine's own defaults do not know what else the process keeps.
@@ -110,7 +111,7 @@ pub(super) async fn open(location: &DiskLocation, memory: DiskMemory) -> Result<
     open_folder(location, memory).await.map_err(|error| StoreError::Unavailable(error.into()))
 }
 
-/// Creates the folder and its missing parents, and syncs each parent: a power cut right after the first start would otherwise leave
+/// Creates the folder and its missing parents, for this user alone, and syncs each parent: a power cut right after the first start would otherwise leave
 /// files without a folder.
 fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.exists() {
@@ -118,7 +119,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     }
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_folder(parent)?;
-    fs::create_dir(folder)?;
+    create_private_folder(folder)?;
     File::open(parent)?.sync_all()
 }
 
