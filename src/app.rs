@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::api::graphql::Graphql;
@@ -174,7 +175,7 @@ impl Bound {
         };
         let rates = (api.rates.clone(), api.public_rates.clone());
         let management = match config.management() {
-            Some(address) => Some(Management::bind(address, api.clone())?),
+            Some(address) => Some(Management::bind(address, api.clone(), config.management_token()?)?),
             None => None,
         };
         Ok(Listening {
@@ -220,7 +221,7 @@ struct Management {
 const GATHERED_EVERY: Duration = Duration::from_secs(5);
 
 impl Management {
-    fn bind(address: SocketAddr, api: Api) -> Result<Self, StartError> {
+    fn bind(address: SocketAddr, api: Api, token: Option<SecretString>) -> Result<Self, StartError> {
         let listening = || {
             let listener = std::net::TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
@@ -231,7 +232,7 @@ impl Management {
         let (listener, address) = listening().map_err(|cause| StartError::Listen { address, cause })?;
         // From here on everything is counted.
         telemetry::metrics();
-        Ok(Self { listener, router: api::management(api), address })
+        Ok(Self { listener, router: api::management(api, token), address })
     }
 
     async fn serve(self, settings: server::ServerSettings) {

@@ -11,6 +11,7 @@ use config::{Environment, File, FileFormat, Source, Value, ValueKind};
 use secrecy::SecretString;
 
 pub use check::check_store_url;
+pub(crate) use check::is_this_machine;
 pub(crate) use derived::processors;
 pub use sections::*;
 
@@ -146,6 +147,23 @@ mod tests {
         assert!(load("[server]\npublic_url = \"https://x/\"").is_err());
         assert!(load("[store]\nurl = \"postgres://x\"").expect_err("refused").to_string().contains("surrealkv://"));
         assert!(load("[scim]\nmax_results = 10").is_err(), "smaller than the default page");
+    }
+
+    /// L-11.
+    #[test]
+    fn a_password_of_the_mail_server_does_not_leave_the_machine_in_the_clear() {
+        let mail = |host: &str, more: &str| {
+            load(&format!("[mail]\ntransport = \"smtp\"\nsecurity = \"none\"\nhost = \"{host}\"\n{more}"))
+        };
+        let with_password = "password_file = \"secret\"";
+        for host in ["localhost", "127.0.0.1", "::1"] {
+            assert!(mail(host, with_password).is_ok(), "{host}");
+        }
+        for host in ["mail.example.com", "10.0.0.5", "localhost.example.com"] {
+            assert!(mail(host, "").is_ok(), "{host}: without a password");
+            assert!(mail(host, with_password).expect_err("refused").to_string().contains("mail.security"), "{host}");
+            assert!(mail(host, &format!("{with_password}\nallow_cleartext_password = true")).is_ok(), "{host}");
+        }
     }
 
     #[test]

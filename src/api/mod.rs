@@ -28,6 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use admission::{Admission, AdmissionSettings, LaneSettings};
 use ipnet::IpNet;
 pub use limits::{DirectoryRates, PublicRates};
+use secrecy::SecretString;
 
 use crate::domain::brand::Brand;
 use crate::service::Service;
@@ -80,9 +81,16 @@ pub struct ApiSettings {
     pub brand: Brand,
 }
 
-/// What those who run the server ask, on a listener of its own.
-pub fn management(api: Api) -> Router {
-    management::routes().merge(health::routes()).layer(from_fn(bodies::announce_close)).with_state(api)
+impl ApiSettings {
+    /// Whether clients reach the server over https.
+    fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+}
+
+/// What those who run the server ask, on a listener of its own. `token`: what clients on other machines send for metrics.
+pub fn management(api: Api, token: Option<SecretString>) -> Router {
+    management::routes(token).merge(health::routes()).layer(from_fn(bodies::announce_close)).with_state(api)
 }
 
 /// The router with everything around it.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Global, told};
 use crate::app::DiskLocation;
-use crate::config::{Config, MailTransport};
+use crate::config::{Config, MailSecurity, MailTransport, is_this_machine};
 use crate::domain::Caller;
 use crate::domain::organization::Organization;
 use crate::files::find_open_to_others;
@@ -125,13 +125,39 @@ fn answer(global: &Global, findings: &[Finding]) -> Result<(), Failure> {
     if is_broken { Err("something is broken: see above".into()) } else { Ok(()) }
 }
 
+/// A store on a server needs neither its root user nor an open connection.
+fn look_at_database_user(config: &Config) -> Vec<Finding> {
+    let Some((scheme, rest)) = config.store.url.split_once("://").filter(|(scheme, _)| scheme.starts_with("ws")) else {
+        return Vec::new();
+    };
+    let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let name = host.split(['/', '?']).next().unwrap_or(host);
+    let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
+    let mut findings = Vec::new();
+    if config.store.username == "root" || user.split(':').next() == Some("root") {
+        let advice = "the database is used as root: a user of the namespace is enough, see ops/README.md";
+        findings.push(found("database user", State::Doubtful, advice));
+    }
+    if scheme == "ws" && !is_this_machine(host) {
+        let advice = "ws:// sends the password and everybody's data in the clear: use wss://, or a network of its own";
+        findings.push(found("database connection", State::Doubtful, advice));
+    }
+    findings
+}
+
 /// What other users of this machine can read, and must not: the store, and files that hold secrets.
 fn look_at_files(config: &Config) -> Vec<Finding> {
     let mut paths: Vec<PathBuf> = Vec::new();
     if let Ok(Some(location)) = DiskLocation::parse(&config.store.url) {
         paths.extend([key_file_beside(&location.folder), location.folder]);
     }
-    paths.extend([&config.sign_in.key_file, &config.store.password_file, &config.mail.password_file].map(Clone::clone));
+    let secrets = [
+        &config.sign_in.key_file,
+        &config.store.password_file,
+        &config.mail.password_file,
+        &config.server.management_token_file,
+    ];
+    paths.extend(secrets.map(Clone::clone));
     let named = paths.iter().filter(|path| !path.as_os_str().is_empty());
     named
         .filter_map(|path| {
@@ -165,6 +191,21 @@ fn look_at_settings(config: &Config) -> Vec<Finding> {
         let advice = "mails go to the log: set mail.transport to smtp, or nobody gets invitations and reset links";
         findings.push(found("mail", State::Doubtful, advice));
     }
+    if config.mail.transport == MailTransport::Smtp
+        && config.mail.security == MailSecurity::None
+        && !is_this_machine(&config.mail.host)
+    {
+        let advice =
+            "mail.security = \"none\" sends links that open accounts in the clear: use \"tls\" or \"starttls\"";
+        findings.push(found("mail", State::Doubtful, advice));
+    }
+    if config.management().is_some_and(|address| !address.ip().is_loopback())
+        && config.server.management_token_file.as_os_str().is_empty()
+    {
+        let advice = "/metrics is refused to other machines: set server.management_token_file, or listen on 127.0.0.1";
+        findings.push(found("metrics", State::Doubtful, advice));
+    }
+    findings.extend(look_at_database_user(config));
     if config.management().is_none() {
         let advice = "set server.management to have /metrics";
         findings.push(found("metrics", State::Doubtful, advice));

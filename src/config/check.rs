@@ -1,7 +1,12 @@
 //! What makes no sense is refused at the start, by name.
 
+use std::net::IpAddr;
+
 use super::derived::read_network;
-use super::{Config, ConfigError, GraphqlConfig, MailTransport, PasswordConfig, SignInConfig, TelemetryConfig};
+use super::{
+    Config, ConfigError, GraphqlConfig, MailConfig, MailSecurity, MailTransport, PasswordConfig, SignInConfig,
+    TelemetryConfig,
+};
 use crate::api::AdmissionSettings;
 use crate::crypto::password::Cost;
 use crate::domain::connection::is_private;
@@ -88,6 +93,11 @@ impl Config {
             MailTransport::Folder if self.mail.folder.as_os_str().is_empty() => {
                 return senseless("mail.folder", "must name a folder");
             }
+            MailTransport::Smtp if sends_password_in_clear(&self.mail) && !self.mail.allow_cleartext_password => {
+                let reason =
+                    "\"none\" would send the password of mail.password_file in the clear: use \"tls\" or \"starttls\"";
+                return senseless("mail.security", reason);
+            }
             _ => {}
         }
         if !(1..=MOST_WRITTEN_MEBIBYTES).contains(&self.store.written_mebibytes) {
@@ -97,6 +107,18 @@ impl Config {
         check_telemetry(&self.telemetry)?;
         check_store_url(&self.store.url)
     }
+}
+
+/// Whether the password of the SMTP server would leave this machine without TLS (EM-04).
+fn sends_password_in_clear(mail: &MailConfig) -> bool {
+    let has_password = !mail.password_file.as_os_str().is_empty();
+    mail.security == MailSecurity::None && has_password && !is_this_machine(&mail.host)
+}
+
+/// Whether a host is this machine: `localhost`, or a loopback address.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// The largest memtable: up to five of them may be in memory at once.

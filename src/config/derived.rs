@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use ipnet::IpNet;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Config, ConfigError, GraphqlConfig, LimitsConfig, PasswordConfig, ProvisioningLogConfig, ScimConfig, read_secret,
@@ -29,6 +30,20 @@ impl Config {
     /// Where the server tells how it is, if it does.
     pub fn management(&self) -> Option<SocketAddr> {
         self.server.management.parse().ok()
+    }
+
+    /// What clients on other machines send for metrics, if they may read them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Senseless`] when the token file cannot be read, or is empty.
+    pub fn management_token(&self) -> Result<Option<SecretString>, ConfigError> {
+        let setting = "server.management_token_file";
+        let token = read_secret(setting, &self.server.management_token_file)?;
+        if token.as_ref().is_some_and(|token| token.expose_secret().is_empty()) {
+            return Err(ConfigError::Senseless { setting, reason: "the file is empty".to_owned() });
+        }
+        Ok(token)
     }
 
     /// The origin that clients use. `address`: where the server listens, for when no public URL is set.

@@ -53,6 +53,7 @@ pub struct Config {
 pub struct ServerConfig {
     pub listen: SocketAddr,
     pub management: String,
+    pub management_token_file: PathBuf,
     pub public_url: String,
     pub documentation_url: String,
     pub header_time_seconds: u64,
@@ -158,6 +159,7 @@ pub struct MailConfig {
     pub security: MailSecurity,
     pub username: String,
     pub password_file: PathBuf,
+    pub allow_cleartext_password: bool,
     pub time_seconds: u64,
     pub folder: PathBuf,
     pub templates_folder: PathBuf,

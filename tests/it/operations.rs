@@ -167,6 +167,51 @@ fn f01_what_a_command_wrote_is_in_files_when_it_ends() {
     assert_eq!(left, 0, "bytes that are in the log alone");
 }
 
+/// L-11.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_told_to_whoever_sends_the_token_that_is_set() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("token"), "m3trics\n").expect("written");
+    let process = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+        .current_dir(folder.path())
+        .env("ROLLCALL__SERVER__MANAGEMENT", "127.0.0.1:0")
+        .env("ROLLCALL__SERVER__MANAGEMENT_TOKEN_FILE", "token")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let server = Running::reading(process);
+    let management = text(&server.json()["management"]);
+    let get = async |path: &str, token: Option<&str>| {
+        let request = http().build().expect("a client").get(format!("{management}{path}"));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(get("/metrics", None).await, 401);
+    assert_eq!(get("/metrics", Some("another")).await, 401);
+    assert_eq!(get("/metrics", Some("m3trics")).await, 200);
+    assert_eq!(get("/readyz", None).await, 200, "probes need none");
+    assert!(server.stop());
+}
+
+/// L-11.
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_are_told_to_come_by_https_alone_where_that_is_served() {
+    for (public_url, expected) in [("https://id.example.com", Some("max-age=31536000")), ("", None)] {
+        let app = TestApp::start_configured(|config| public_url.clone_into(&mut config.server.public_url)).await;
+        let client = http().build().expect("a client");
+        for path in ["/healthz", "/invitation?token=x", "/scim/v2/Users"] {
+            let answer = client.get(format!("{}{path}", app.url)).send().await.expect("an answer");
+            let told = answer.headers().get("strict-transport-security").and_then(|value| value.to_str().ok());
+            assert_eq!(told, expected, "{path}");
+        }
+    }
+}
+
 /// L-5: hashes and people are in the store.
 #[cfg(unix)]
 #[test]
