@@ -1,7 +1,6 @@
 //! `ops/compose.yaml`: two nodes on one database, with a mail catcher.
 
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +14,7 @@ const OWNER: &str = "owner@acme.example";
 const GUEST: &str = "ann@acme.example";
 const PASSWORD: &str = "wX7 vals vK9 pl2 mQz";
 
-/// A project of the compose file with ports and a key file of its own.
+/// A project of the compose file with ports and secrets of its own.
 struct Project {
     program: &'static [&'static str],
     name: String,
@@ -44,10 +43,9 @@ impl Project {
             return None;
         };
         let folder = tempfile::tempdir().expect("a folder");
-        let key = folder.path().join("key");
-        std::fs::write(&key, "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n").expect("a key");
-        // The server's user in the container reads it.
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("readable");
+        let secrets = folder.path().join("secrets");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../ops/make-secrets");
+        run(Command::new(script).arg(&secrets)).expect("secrets are made");
         // The server that tests build has no storage but memory.
         let storage = std::env::var("ROLLCALL_DATABASE_STORAGE").unwrap_or_else(|_| "memory".to_owned());
         let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
@@ -61,7 +59,7 @@ impl Project {
                 ("ROLLCALL_TWO_PORT", two),
                 ("ROLLCALL_MAIL_PORT", mail),
                 ("ROLLCALL_DATABASE_STORAGE", storage),
-                ("ROLLCALL_KEY", key.display().to_string()),
+                ("ROLLCALL_SECRETS", secrets.display().to_string()),
             ],
             _folder: folder,
         };

@@ -93,6 +93,8 @@ fn the_image_serves_on_its_default_store_keeps_it_across_restarts_and_stops_with
             assert_eq!(serving.server(port).get(path, None).expect("an answer").0, 200, "{path} on {port}");
         }
     }
+    let metrics = serving.server(9464).get("/metrics", None).expect("an answer").0;
+    assert_eq!(metrics, 403, "L-11: not without a token");
     let user = docker(&["exec", &serving.0, "id", "--user"]).expect("a user");
     assert_eq!(user, "10001", "the server does not run as root");
 
