@@ -81,6 +81,7 @@ impl Config {
             },
             reserved_names: self.sign_in.reserved_user_names.clone(),
             front_ends: self.front_ends.clone(),
+            signing_key_days: NonZeroU32::new(self.sign_in.signing_key_days),
             internal_provider_hosts: self.sign_in.internal_provider_hosts.clone(),
             mails: MailLimits {
                 to_address_per_hour: NonZeroU32::new(self.limits.mails_per_hour),

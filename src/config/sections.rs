@@ -117,6 +117,7 @@ pub struct SignInConfig {
     pub application_url: String,
     pub key_file: PathBuf,
     pub access_token_seconds: u64,
+    pub signing_key_days: u32,
     pub idle_seconds: u64,
     pub absolute_seconds: u64,
     pub step_up_seconds: u64,

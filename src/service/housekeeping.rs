@@ -36,6 +36,9 @@ impl Service {
             {
                 tracing::warn!(error = %error, "deleted users could not be destroyed");
             }
+            if let Err(error) = self.rotate_signing_keys().await {
+                tracing::warn!(error = %error, "the keys that sign access tokens could not be looked after");
+            }
             self.mail_rates.forget_unused();
             tokio::time::sleep(EVERY).await;
         }

@@ -1,5 +1,9 @@
 //! The keys that sign access tokens. They are made when there is none, kept sealed, and known by every node.
+//!
+//! A key is replaced after `sign_in.signing_key_days`: the next one is published first, so that everybody who verifies tokens
+//! knows it by the time it signs; the one before verifies until the last token that it signed has ended, and is then removed.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,9 +14,16 @@ use super::Service;
 use crate::crypto::jwt::{self, Claims, SigningKey};
 use crate::domain::Error;
 use crate::domain::login::Login;
+use crate::store::SealedKey;
 
 /// How long a name that no key has is not looked for again.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
+/// How long a new key is published before it signs: longer than other services remember the published keys (5 minutes), and
+/// than other nodes take to read them (a minute).
+const PUBLISHED_FIRST: TimeDelta = TimeDelta::minutes(15);
+/// How long a key is kept after the next one began to sign: longer than any access token works (10 minutes), however clocks
+/// differ.
+const KEPT_AFTERWARDS: TimeDelta = TimeDelta::hours(1);
 
 /// Known keys, newest first.
 #[derive(Default)]
@@ -20,16 +31,29 @@ pub(super) struct Keys(RwLock<Known>);
 
 #[derive(Default)]
 struct Known {
-    keys: Vec<Arc<SigningKey>>,
+    keys: Vec<KnownKey>,
     read: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone)]
+struct KnownKey {
+    key: Arc<SigningKey>,
+    created: DateTime<Utc>,
 }
 
 impl Keys {
     fn find(&self, kid: &str) -> Option<Arc<SigningKey>> {
-        self.all().into_iter().find(|key| key.kid() == kid)
+        self.all().into_iter().map(|known| known.key).find(|key| key.kid() == kid)
     }
 
-    fn all(&self) -> Vec<Arc<SigningKey>> {
+    /// The newest key that was published for long enough; a new server's first one signs at once.
+    fn signing(&self, now: DateTime<Utc>) -> Option<Arc<SigningKey>> {
+        let all = self.all();
+        let published = all.iter().find(|known| now - known.created >= PUBLISHED_FIRST);
+        published.or(all.last()).map(|known| known.key.clone())
+    }
+
+    fn all(&self) -> Vec<KnownKey> {
         self.0.read().map(|known| known.keys.clone()).unwrap_or_default()
     }
 
@@ -37,7 +61,7 @@ impl Keys {
         self.0.read().ok().and_then(|known| known.read)
     }
 
-    fn replace(&self, keys: Vec<Arc<SigningKey>>, now: DateTime<Utc>) {
+    fn replace(&self, keys: Vec<KnownKey>, now: DateTime<Utc>) {
         if let Ok(mut known) = self.0.write() {
             *known = Known { keys, read: Some(now) };
         }
@@ -91,7 +115,7 @@ impl Service {
     /// [`Error::Unavailable`] when the store does not answer.
     pub async fn public_keys(&self) -> Result<Value, Error> {
         self.signing_key().await?;
-        let keys: Vec<Value> = self.keys.all().iter().map(|key| key.public().clone()).collect();
+        let keys: Vec<Value> = self.keys.all().iter().map(|known| known.key.public().clone()).collect();
         Ok(json!({ "keys": keys }))
     }
 
@@ -99,7 +123,7 @@ impl Service {
         if self.keys.all().is_empty() {
             self.load_keys().await?;
         }
-        self.keys.all().first().cloned().ok_or_else(|| Error::Internal("there is no signing key".into()))
+        self.keys.signing(self.clock.now()).ok_or_else(|| Error::Internal("there is no signing key".into()))
     }
 
     /// Makes what every start needs: a key to sign with, if there is none.
@@ -112,6 +136,37 @@ impl Service {
         if !self.keys.all().is_empty() {
             return Ok(());
         }
+        self.make_key().await
+    }
+
+    /// Replaces the signing key if its time is over, removes keys whose tokens have all ended, and reads what other nodes made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the store does not answer.
+    pub async fn rotate_signing_keys(&self) -> Result<(), Error> {
+        self.load_keys().await?;
+        let (now, keys) = (self.clock.now(), self.keys.all());
+        let is_old =
+            |newest: &KnownKey, days: NonZeroU32| now - newest.created >= TimeDelta::days(i64::from(days.get()));
+        if let (Some(newest), Some(days)) = (keys.first(), self.settings.signing_key_days)
+            && is_old(newest, days)
+        {
+            self.make_key().await?;
+            tracing::info!("a new key to sign access tokens was made");
+        }
+        // Each key with the one that replaced it.
+        let ended =
+            keys.iter().skip(1).zip(&keys).filter(|(_, next)| now - next.created >= PUBLISHED_FIRST + KEPT_AFTERWARDS);
+        let ended: Vec<String> = ended.map(|(known, _)| known.key.kid().to_owned()).collect();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        self.store.identity().remove_signing_keys(&ended).await?;
+        self.load_keys().await
+    }
+
+    async fn make_key(&self) -> Result<(), Error> {
         let private = SigningKey::generate()?;
         let key = SigningKey::read(&private)?;
         let sealed = self.sealer.seal(&context(key.kid()), &private, self.entropy.bytes())?;
@@ -122,8 +177,9 @@ impl Service {
 
     async fn load_keys(&self) -> Result<(), Error> {
         let mut keys = Vec::new();
-        for (kid, sealed) in self.store.identity().list_signing_keys().await? {
-            keys.push(Arc::new(SigningKey::read(&self.sealer.open(&context(&kid), &sealed)?)?));
+        for SealedKey { name, sealed, created } in self.store.identity().list_signing_keys().await? {
+            let key = SigningKey::read(&self.sealer.open(&context(&name), &sealed)?)?;
+            keys.push(KnownKey { key: Arc::new(key), created });
         }
         self.keys.replace(keys, self.clock.now());
         Ok(())

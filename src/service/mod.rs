@@ -58,6 +58,7 @@ mod user_list;
 mod users;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use scim::filter::{self, Filter};
@@ -180,6 +181,8 @@ pub struct SignInSettings {
     pub reserved_names: Vec<String>,
     /// Front ends that may sign people in through login providers: where each may be sent back, by its id.
     pub front_ends: BTreeMap<String, Vec<String>>,
+    /// Days after which another key signs access tokens; none: never.
+    pub signing_key_days: Option<NonZeroU32>,
     /// Hosts in a private network that login providers may name, beside their own.
     pub internal_provider_hosts: Vec<String>,
     /// How many mails may be asked for.

@@ -92,6 +92,7 @@ pub use roster::{RosterPage, Start};
 pub(crate) use second_factors::FactorUse;
 pub(crate) use service_accounts::ProgramChange;
 pub(crate) use sign_in::{DeviceTrust, PasswordSet, SignIn};
+pub use signing_keys::SealedKey;
 pub use stamps::Stamp;
 pub use user_list::{Seek, SortKey, UserOrder, UserQuery, UserStates};
 

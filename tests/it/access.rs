@@ -98,6 +98,7 @@ const PUBLIC: &[&str] = &[
     "public_keys",
     "purge_users",
     "request_password_reset",
+    "rotate_signing_keys",
     "sign_in_directory",
     "sign_in_with_code",
     "sign_in_with_grant",

@@ -1,6 +1,7 @@
 //! Bounds that one client, one person or one organization meets, and that nobody else feels.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rollcall::domain::token::{BearerSecret, SecretKind};
 use serde_json::{Value, json};
@@ -161,4 +162,41 @@ async fn pages_of_links_are_counted_when_they_are_opened() {
         }
         assert_eq!(seen, [400, 400, 400, 429, 429], "{path}");
     }
+}
+
+/// L-11: the key that signs access tokens is replaced on a schedule, and nobody is signed out by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_signs_after_its_time_and_the_one_before_verifies_until_its_tokens_ended() {
+    let app = TestApp::start_configured(|config| config.sign_in.signing_key_days = 30).await;
+    let acme = app.owned("acme").await;
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let published = async || {
+        app.service.rotate_signing_keys().await.expect("the store is there");
+        let keys = app.service.public_keys().await.expect("the store is there");
+        keys["keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect::<Vec<Value>>()
+    };
+    let kid_of = |person: &Person| {
+        let header = jsonwebtoken::decode_header(person.token.as_deref().expect("a token")).expect("a header");
+        json!(header.kid)
+    };
+    let first = published().await;
+    assert_eq!(first.len(), 1);
+    app.clock.advance(minutes(60 * 24 * 29));
+    assert_eq!(published().await, first, "its time is not over");
+    app.clock.advance(minutes(60 * 24));
+    let both = published().await;
+    assert_eq!((both.len(), &both[1]), (2, &first[0]));
+    let before = acme.owner.sign_in().await;
+    assert_eq!(kid_of(&before), first[0], "published first");
+    app.clock.advance(minutes(14));
+    let latest = acme.owner.on("laptop-2").sign_in().await;
+    assert_eq!(kid_of(&latest), first[0]);
+    app.clock.advance(minutes(2));
+    let after = acme.owner.on("laptop-3").sign_in().await;
+    assert_eq!(kid_of(&after), both[0]);
+    assert_eq!(published().await, both);
+    assert!(latest.is_in().await && after.is_in().await, "each verifies");
+    app.clock.advance(minutes(60));
+    assert_eq!(published().await, both[..1], "whatever the first one signed has ended");
+    assert!(acme.owner.sign_in().await.is_in().await);
 }
