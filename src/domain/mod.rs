@@ -18,6 +18,7 @@ pub mod invitation;
 pub mod lockout;
 pub mod login;
 pub mod mail;
+pub mod only_people;
 pub mod organization;
 pub mod password;
 pub mod permission;

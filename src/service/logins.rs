@@ -11,6 +11,7 @@ use crate::domain::account::Joined;
 use crate::domain::audit::EventKind;
 use crate::domain::login::{EndReason, Login};
 use crate::domain::mail::Notice;
+use crate::domain::only_people::OnlyPeople;
 use crate::domain::organization::Organization;
 use crate::domain::second_factor::Authenticator;
 use crate::domain::token::SecretKind;
@@ -112,7 +113,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`; [`Error::Forbidden`].
+    /// [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT`; [`Error::Forbidden`].
     pub async fn revoke_logins(
         &self,
         caller: &Caller,
@@ -121,6 +122,9 @@ impl Service {
     ) -> Result<(User, usize), Error> {
         let member = caller.require_member()?;
         let home = member.organization().id;
+        if who.is_none() {
+            OnlyPeople::Logins.check(caller)?;
+        }
         let user = self.find_target(caller, who, Permission::UserSessionsManage).await?;
         let now = self.clock.now();
         let own = user.id.uuid() == member.id();
@@ -173,7 +177,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`; [`Error::Forbidden`].
+    /// [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT`; [`Error::Forbidden`].
     pub async fn revoke_trusted_devices(
         &self,
         caller: &Caller,
@@ -181,6 +185,9 @@ impl Service {
         logins_too: bool,
     ) -> Result<TrustEnded, Error> {
         let member = caller.require_member()?;
+        if who.is_none() {
+            OnlyPeople::TrustedDevices.check(caller)?;
+        }
         let user = self.find_target(caller, who, Permission::UserSessionsManage).await?;
         let own = user.id.uuid() == member.id();
         let Some(account) = user.account else { return Ok(TrustEnded { user: Some(user), devices: 0, logins: 0 }) };

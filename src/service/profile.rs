@@ -7,6 +7,7 @@ use crate::domain::actor::Person;
 use crate::domain::audit::{AuditEvent, Change, Consequence, EventKind};
 use crate::domain::email::Email;
 use crate::domain::mail::{Letter, Notice};
+use crate::domain::only_people::OnlyPeople;
 use crate::domain::organization::Organization;
 use crate::domain::profile::{ProfileEdit, ProfileField};
 use crate::domain::role;
@@ -395,6 +396,8 @@ impl Service {
         edit: &SettingsEdit,
         if_version: Option<i64>,
     ) -> Result<Settings, Error> {
+        caller.require_member()?;
+        OnlyPeople::Settings.check(caller)?;
         let person = caller.require_person()?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {

@@ -30,3 +30,39 @@ async fn impersonation_has_a_key_and_can_be_granted_to_nobody() {
     assert_eq!(owner.refused("createServiceAccount", bot).await, "VALIDATION_FAILED");
     assert_eq!(listed.iter().filter(|one| one["isSystemOnly"] == true).count(), 1, "{listed:?}");
 }
+
+/// S4-17, S4-19: what only people have is refused with what to use instead.
+#[tokio::test(flavor = "multi_thread")]
+async fn s4_a_service_account_is_told_what_to_use_in_place_of_logins_and_settings() {
+    let (app, _acme, owner) = world().await;
+    let made = json!({"userName": "bot", "roles": [{"key": "analyst"}], "token": {"name": "first", "scopes": ["groups_read"]}});
+    let made = owner.done("createServiceAccount", made, "secret token { id } serviceAccount { id }").await;
+    let bot = owner.with_token(made["secret"].as_str().expect("shown once"));
+    let answer = bot.ask("{ me { settings { theme } token { id } } }", json!({})).await;
+    assert_eq!(answer.code().as_deref(), Some("PROTECTED_ACCOUNT"), "{}", answer.body);
+    assert_eq!(answer.body["errors"][0]["path"], json!(["me", "settings"]));
+    assert_eq!(answer.body["errors"][0]["extensions"]["params"]["useInstead"], "updateServiceAccount");
+    assert_eq!(answer.body["data"]["me"]["settings"], Value::Null);
+    assert_eq!(answer.body["data"]["me"]["token"]["id"], made["token"]["id"], "the rest is answered");
+    for (operation, input, instead) in [
+        ("updateMySettings", json!({"theme": "DARK"}), "updateServiceAccount"),
+        ("revokeLogins", json!({}), "revokeToken"),
+        ("revokeTrustedDevices", json!({}), "revokeToken"),
+    ] {
+        let refused = bot.mutate(operation, input, "clientMutationId").await;
+        assert_eq!(refused["userErrors"][0]["code"], "PROTECTED_ACCOUNT", "{operation}");
+        assert_eq!(refused["userErrors"][0]["params"]["useInstead"], instead, "{operation}");
+    }
+    let second =
+        json!({"serviceAccount": {"id": made["serviceAccount"]["id"]}, "name": "second", "scopes": ["groups_read"]});
+    let second = owner.done("createApiToken", second, "secret token { id }").await;
+    let tokens = bot.me("tokens { id state }").await["tokens"].clone();
+    assert_eq!(tokens.as_array().map(Vec::len), Some(2), "its own tokens are listed: {tokens}");
+    let input = json!({"tokenId": second["token"]["id"]});
+    let ended = bot.done("revokeToken", input, "token { id state }").await;
+    assert_eq!(ended["token"], json!({"id": second["token"]["id"], "state": "REVOKED"}));
+    assert!(!owner.with_token(second["secret"].as_str().expect("shown once")).is_in().await);
+    bot.done("revokeToken", json!({"tokenId": made["token"]["id"]}), "token { state }").await;
+    assert!(!bot.is_in().await, "its very own too");
+    app.assert_consistent().await;
+}

@@ -139,8 +139,8 @@ pub(super) struct UserError {
     /// it is to blame.
     path: Vec<String>,
     /// Details a program can use, by code: `min`, `max`, `pattern`; `rules` (password); `owner`, `since` (managed
-    /// elsewhere); `methods` (step-up); `retryAfterSeconds`; `requiredPermissions` (rank); `currentVersion`; `limit`. Null
-    /// if there are none.
+    /// elsewhere); `methods` (step-up); `retryAfterSeconds`; `requiredPermissions` (rank); `currentVersion`; `limit`;
+    /// `useInstead` (what a service account uses in place of what only people have). Null if there are none.
     params: Option<Json>,
 }
 

@@ -22,6 +22,7 @@ use super::tokens::ApiToken;
 use super::users::{self, User};
 use crate::domain;
 use crate::domain::actor::{Member, Person, Program};
+use crate::domain::only_people::OnlyPeople;
 use crate::domain::profile::ProfileField;
 
 /// Whoever asks.
@@ -235,19 +236,20 @@ impl Viewer {
         self.person().map(|person| PasswordState(person.password))
     }
 
-    /// The person's preferences, the same in every organization; null for a service account or root.
-    async fn settings(&self) -> Option<Settings> {
-        self.person().map(|person| Settings(person.account.settings.clone()))
+    /// The person's preferences, the same in every organization; null for root. For a service account null with
+    /// `PROTECTED_ACCOUNT`, which names what to use instead.
+    async fn settings(&self, ctx: &Context<'_>) -> Option<Result<Settings, Failure>> {
+        if let Err(error) = OnlyPeople::Settings.check(ctx.caller()) {
+            return Some(Err(error.into()));
+        }
+        self.person().map(|person| Ok(Settings(person.account.settings.clone())))
     }
 
-    /// The person's own API tokens in this organization, newest first; at most 50 active ones and those ended in the last
-    /// 90 days.
+    /// The caller's own API tokens in this organization, newest first: those of a person or of a service account. Active
+    /// ones, at most 50 of a person, and those ended in the last 90 days; at most 100 in all. `revokeToken` ends one.
     #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>, Failure> {
-        let tokens = match self {
-            Self::Person(_) => ctx.service().list_my_tokens(ctx.caller()).await?,
-            Self::Program(_) => Vec::new(),
-        };
+        let tokens = ctx.service().list_my_tokens(ctx.caller()).await?;
         Ok(tokens.into_iter().map(ApiToken).collect())
     }
 

@@ -52,7 +52,8 @@ impl Sessions {
     /// Ends all logins of a person, the calling one included unless `keepCurrent`.
     ///
     /// Permission: oneself; for somebody else `user_sessions_manage`, rank; then only the logins acting in this
-    /// organization, or all of a managed account. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`.
+    /// organization, or all of a managed account. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT` (a service
+    /// account has no logins: `me.tokens` and `revokeToken`).
     async fn revoke_logins(
         &self,
         ctx: &Context<'_>,
@@ -97,7 +98,8 @@ impl Sessions {
 
     /// Ends the trust in all devices of a person. Logins keep running unless `revokeLogins`.
     ///
-    /// Permission: oneself; for somebody else `user_sessions_manage`, rank. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`.
+    /// Permission: oneself; for somebody else `user_sessions_manage`, rank. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`,
+    /// `PROTECTED_ACCOUNT` (a service account has no trusted devices).
     async fn revoke_trusted_devices(
         &self,
         ctx: &Context<'_>,
