@@ -24,8 +24,26 @@ pub struct GroupsEdit {
     pub add: Option<Vec<GroupRef>>,
     /// Not these; wins over `add`.
     pub remove: Option<Vec<GroupRef>>,
-    /// Exactly these.
+    /// Exactly these, beside those that directories keep.
     pub set: Option<Vec<GroupRef>>,
+}
+
+/// The argument of [`GroupsEdit`] that asks for a change; the path of a refusal names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Argument {
+    Add,
+    Remove,
+    Set,
+}
+
+impl Argument {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::Set => "set",
+        }
+    }
 }
 
 /// What changing somebody's groups did.
@@ -37,6 +55,17 @@ pub struct GroupsChanged<T> {
     pub added: Vec<Group>,
     /// Which are gone.
     pub removed: Vec<Group>,
+    /// Which stay although `set` does not name them, because a directory keeps them.
+    pub kept: Vec<Group>,
+}
+
+/// The groups that an edit changes, and those that a directory keeps although it does not name them.
+struct GroupsPlan {
+    added: Vec<Group>,
+    removed: Vec<Group>,
+    kept: Vec<Group>,
+    adds_by: Option<Argument>,
+    removes_by: Option<Argument>,
 }
 
 /// Somebody whose groups change.
@@ -53,7 +82,7 @@ impl Service {
     ///
     /// [`Error::Forbidden`] without [`Permission::GroupsManage`]; [`Error::Refused`] with `NOT_FOUND`,
     /// `INVALID_ARGUMENT_COMBINATION`, `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`, `LAST_OWNER`, `LIMIT_EXCEEDED`,
-    /// `VERSION_CONFLICT`.
+    /// `VERSION_CONFLICT`; the path names the argument to blame.
     pub async fn update_user_groups(
         &self,
         caller: &Caller,
@@ -69,7 +98,9 @@ impl Service {
             check_version(user.version, if_version)?;
             let joiner = Joiner { id: user.id.uuid(), kind: MemberKind::User, noun: "user", version: user.version };
             match self.try_change_groups(caller, &store, &joiner, edit).await {
-                Ok((added, removed)) => return Ok(GroupsChanged { of: user, added, removed }),
+                Ok(GroupsPlan { added, removed, kept, .. }) => {
+                    return Ok(GroupsChanged { of: user, added, removed, kept });
+                }
                 Err(Error::Busy) if attempts.again().await => {}
                 Err(error) => return Err(error),
             }
@@ -102,7 +133,9 @@ impl Service {
                 version: account.stamps.version,
             };
             match self.try_change_groups(caller, &store, &joiner, edit).await {
-                Ok((added, removed)) => return Ok(GroupsChanged { of: account, added, removed }),
+                Ok(GroupsPlan { added, removed, kept, .. }) => {
+                    return Ok(GroupsChanged { of: account, added, removed, kept });
+                }
                 Err(Error::Busy) if attempts.again().await => {}
                 Err(error) => return Err(error),
             }
@@ -115,41 +148,26 @@ impl Service {
         store: &OrganizationStore,
         joiner: &Joiner,
         edit: &GroupsEdit,
-    ) -> Result<(Vec<Group>, Vec<Group>), Error> {
-        let combination = |message: &'static str| Error::from(Refusal::new(Code::InvalidArgumentCombination, message));
-        let belongs: Vec<GroupId> = store.belongings_of(&[joiner.id]).await?.iter().map(|one| one.group).collect();
-        let present = store.find_groups(&belongs).await?;
-        let is_in = |list: &[Group], group: &Group| list.iter().any(|known| known.id == group.id);
-        let (added, removed): (Vec<Group>, Vec<Group>) = match (&edit.set, &edit.add, &edit.remove) {
-            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => return Err(combination("give set, or add and remove")),
-            (None, None, None) => return Err(combination("give add, remove or set")),
-            (Some(set), None, None) => {
-                let wanted = self.find_groups_by(store, set, ("set", MOST_CHANGES)).await?;
-                (
-                    wanted.iter().filter(|group| !is_in(&present, group)).cloned().collect(),
-                    present.iter().filter(|group| !is_in(&wanted, group)).cloned().collect(),
-                )
-            }
-            (None, add, remove) => {
-                let add = self.find_groups_by(store, add.as_deref().unwrap_or_default(), ("add", MOST_CHANGES)).await?;
-                let remove =
-                    self.find_groups_by(store, remove.as_deref().unwrap_or_default(), ("remove", MOST_CHANGES)).await?;
-                (
-                    add.into_iter().filter(|group| !is_in(&present, group) && !is_in(&remove, group)).collect(),
-                    present.iter().filter(|group| is_in(&remove, group)).cloned().collect(),
-                )
-            }
-        };
-        for group in added.iter().chain(&removed) {
-            self.check_local(store, group, if edit.set.is_some() { "set" } else { "add" }).await?;
-        }
+    ) -> Result<GroupsPlan, Error> {
+        let plan = self.plan_groups(store, joiner, edit).await?;
+        let GroupsPlan { added, removed, adds_by, removes_by, .. } = &plan;
         if added.is_empty() && removed.is_empty() {
-            return Ok((added, removed));
+            return Ok(plan);
         }
-        let given = self.roles_given(store, added.iter().chain(&removed)).await?;
-        check_may_give(caller, &given, if edit.set.is_some() { "set" } else { "add" })?;
-        if joiner.kind == MemberKind::ServiceAccount && given.iter().any(Role::is_owner) {
-            return Err(Refusal::new(Code::InsufficientRank, "a service account never owns").at("add").into());
+        let mut owner_given = false;
+        for (groups, argument) in [(added, *adds_by), (removed, *removes_by)] {
+            let Some(argument) = argument.filter(|_| !groups.is_empty()) else { continue };
+            for group in groups {
+                self.check_local(store, group, argument.as_str()).await?;
+            }
+            let given = self.roles_given(store, groups).await?;
+            check_may_give(caller, &given, argument.as_str())?;
+            let owns = given.iter().any(Role::is_owner);
+            if owns && joiner.kind == MemberKind::ServiceAccount {
+                let refusal = Refusal::new(Code::InsufficientRank, "a service account never owns");
+                return Err(refusal.at(argument.as_str()).into());
+            }
+            owner_given |= owns;
         }
         let writer = self.writer(caller);
         let put = added.iter().map(|group| Belonging {
@@ -165,13 +183,56 @@ impl Service {
         };
         let names = |groups: &[Group]| groups.iter().map(|group| group.display_name().to_owned()).collect::<Vec<_>>();
         let event = AuditEvent {
-            values: vec![FieldChange::new("groups", names(&removed), names(&added))],
+            values: vec![FieldChange::new("groups", names(removed), names(added))],
             ..self.event(caller, kind, (joiner.noun, joiner.id.to_string()))
         };
         let user = [UserId::new(joiner.id)];
-        let watch = if given.iter().any(Role::is_owner) { OwnerWatch::Users(&user) } else { OwnerWatch::Nobody };
+        let watch = if owner_given { OwnerWatch::Users(&user) } else { OwnerWatch::Nobody };
         store.change_belongings(&change, (joiner.kind, joiner.id, joiner.version), watch, &event).await?;
-        Ok((added, removed))
+        Ok(plan)
+    }
+
+    /// The changes that an edit comes to. `set` leaves memberships that a directory keeps where they are.
+    async fn plan_groups(
+        &self,
+        store: &OrganizationStore,
+        joiner: &Joiner,
+        edit: &GroupsEdit,
+    ) -> Result<GroupsPlan, Error> {
+        let belongs: Vec<GroupId> = store.belongings_of(&[joiner.id]).await?.iter().map(|one| one.group).collect();
+        let present = store.find_groups(&belongs).await?;
+        let is_in = |list: &[Group], group: &Group| list.iter().any(|known| known.id == group.id);
+        if let Some(set) = &edit.set {
+            if edit.add.is_some() || edit.remove.is_some() {
+                let refusal = Refusal::new(Code::InvalidArgumentCombination, "give set, or add and remove");
+                return Err(refusal.at(Argument::Set.as_str()).into());
+            }
+            let wanted = self.find_named(store, set, Argument::Set).await?;
+            let added = wanted.iter().filter(|group| !is_in(&present, group)).cloned().collect();
+            let left = present.into_iter().filter(|group| !is_in(&wanted, group));
+            let (kept, removed) = left.partition(|group| group.directory.is_some());
+            let by = Some(Argument::Set);
+            return Ok(GroupsPlan { added, removed, kept, adds_by: by, removes_by: by });
+        }
+        let add = self.find_named(store, edit.add.as_deref().unwrap_or_default(), Argument::Add).await?;
+        let remove = self.find_named(store, edit.remove.as_deref().unwrap_or_default(), Argument::Remove).await?;
+        Ok(GroupsPlan {
+            added: add.into_iter().filter(|group| !is_in(&present, group) && !is_in(&remove, group)).collect(),
+            removed: present.into_iter().filter(|group| is_in(&remove, group)).collect(),
+            kept: Vec::new(),
+            adds_by: Some(Argument::Add),
+            removes_by: Some(Argument::Remove),
+        })
+    }
+
+    /// The groups that an argument names.
+    async fn find_named(
+        &self,
+        store: &OrganizationStore,
+        references: &[GroupRef],
+        argument: Argument,
+    ) -> Result<Vec<Group>, Error> {
+        self.find_groups_by(store, references, (argument.as_str(), MOST_CHANGES)).await
     }
 
     /// The roles that these groups give, by themselves or by being in others.

@@ -66,3 +66,49 @@ async fn s4_a_service_account_is_told_what_to_use_in_place_of_logins_and_setting
     assert!(!bot.is_in().await, "its very own too");
     app.assert_consistent().await;
 }
+
+/// S4-11, S4-13, S4-15.
+#[tokio::test(flavor = "multi_thread")]
+async fn s4_11_exactly_these_groups_beside_those_that_a_directory_keeps() {
+    let (app, acme, owner) = world().await;
+    let ada = acme.scim.make_user("ada").await;
+    acme.scim.make_group("Okta Team", &[&ada]).await;
+    acme.scim.make_group("Okta Others", &[]).await;
+    for name in ["Local", "Other"] {
+        owner.done("createGroup", json!({"name": name}), "group { id }").await;
+    }
+    let edit = |mut input: Value| {
+        input["user"] = json!({"userName": "ada"});
+        input
+    };
+    let selection = "added { name } removed { name } keptByDirectory { name }";
+    let set = owner.done("updateUserGroups", edit(json!({"set": [{"name": "Local"}]})), selection).await;
+    assert_eq!(set["added"], json!([{"name": "Local"}]));
+    assert_eq!(set["keptByDirectory"], json!([{"name": "Okta Team"}]), "named, not refused");
+    let both = json!({"set": [{"name": "Other"}, {"name": "Okta Team"}]});
+    let set = owner.done("updateUserGroups", edit(both), selection).await;
+    assert_eq!((&set["added"], &set["removed"]), (&json!([{"name": "Other"}]), &json!([{"name": "Local"}])));
+    assert_eq!(set["keptByDirectory"], json!([]), "set names it");
+    for empty in [json!({}), json!({"add": [], "remove": []})] {
+        let nothing = owner.done("updateUserGroups", edit(empty), selection).await;
+        assert_eq!(nothing["added"], json!([]));
+        assert_eq!(nothing["removed"], json!([]), "an empty call changes nothing");
+    }
+    for (input, argument) in [
+        (json!({"remove": [{"name": "Okta Team"}]}), "remove"),
+        (json!({"add": [{"name": "Okta Others"}]}), "add"),
+        (json!({"set": [{"name": "Okta Others"}]}), "set"),
+    ] {
+        let refused = owner.mutate("updateUserGroups", edit(input), selection).await;
+        assert_eq!(refused["userErrors"][0]["code"], "MANAGED_BY_DIRECTORY", "{argument}");
+        assert_eq!(refused["userErrors"][0]["path"], json!(["input", argument]));
+    }
+    let none = owner.done("updateUserGroups", edit(json!({"set": []})), selection).await;
+    assert_eq!(
+        (&none["removed"], &none["keptByDirectory"]),
+        (&json!([{"name": "Other"}]), &json!([{"name": "Okta Team"}]))
+    );
+    let listed = owner.ask("{ user(by: {userName: \"ada\"}) { groups { nodes { name } } } }", json!({})).await.data();
+    assert_eq!(listed["user"]["groups"]["nodes"], json!([{"name": "Okta Team"}]), "what is stored");
+    app.assert_consistent().await;
+}

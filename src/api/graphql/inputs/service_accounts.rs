@@ -89,7 +89,7 @@ pub(in crate::api::graphql) struct UpdateServiceAccountGroupsInput {
     pub(in crate::api::graphql) add: Option<Vec<GroupRef>>,
     /// Groups to leave, at most 100.
     pub(in crate::api::graphql) remove: Option<Vec<GroupRef>>,
-    /// The groups to belong to, at most 100. Empty: none.
+    /// The groups to belong to, at most 100, beside those of directories. Empty: none.
     pub(in crate::api::graphql) set: Option<Vec<GroupRef>>,
     /// The `version` the caller has read. If it is no longer the current one: `VERSION_CONFLICT`, nothing changes.
     pub(in crate::api::graphql) if_version: Option<i32>,

@@ -22,12 +22,13 @@ pub(super) struct Groups;
 #[async_graphql::Object]
 impl Groups {
     /// Changes which groups a user belongs to: `add` and `remove`, or `set` for exactly these and no others. A group in
-    /// both `add` and `remove` is removed. Only groups kept here: where a directory's group would have to change,
-    /// `MANAGED_BY_DIRECTORY` and nothing happens; `set` leaves a directory's group in peace only if it names it.
+    /// both `add` and `remove` is removed; none of the three changes nothing. Members of a directory's group are changed at
+    /// the directory: to name such a group in order to join or leave it is `MANAGED_BY_DIRECTORY` and nothing happens, and
+    /// `set` leaves the user in those it does not name, see `keptByDirectory`. The path of an error names the argument.
     ///
     /// Permission: `groups_manage`. Errors: `NOT_FOUND`, `INVALID_ARGUMENT_COMBINATION` (`set` with `add` or `remove`,
-    /// even empty; none of the three), `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK` (a group gives roles the caller
-    /// lacks), `LAST_OWNER`, `LIMIT_EXCEEDED`, `VERSION_CONFLICT`.
+    /// even empty), `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK` (a group gives roles the caller lacks), `LAST_OWNER`,
+    /// `LIMIT_EXCEEDED`, `VERSION_CONFLICT`.
     async fn update_user_groups(
         &self,
         ctx: &Context<'_>,
@@ -45,6 +46,7 @@ impl Groups {
             user: Some(User(done.of)),
             added: done.added.into_iter().map(Group).collect(),
             removed: done.removed.into_iter().map(Group).collect(),
+            kept_by_directory: done.kept.into_iter().map(Group).collect(),
             ..Default::default()
         })
         .await

@@ -115,8 +115,8 @@ impl Programs {
     /// Changes which groups a service account belongs to, with the same rules as `updateUserGroups`.
     ///
     /// Permission: `service_account_write` and `groups_manage`. Errors: `NOT_FOUND`, `INVALID_ARGUMENT_COMBINATION`
-    /// (`set` with `add` or `remove`, even empty; none of the three), `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`,
-    /// `LIMIT_EXCEEDED`, `VERSION_CONFLICT`.
+    /// (`set` with `add` or `remove`, even empty), `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`, `LIMIT_EXCEEDED`,
+    /// `VERSION_CONFLICT`.
     async fn update_service_account_groups(
         &self,
         ctx: &Context<'_>,
@@ -140,6 +140,7 @@ impl Programs {
                 service_account: Some(ServiceAccount(done.of)),
                 added: done.added.into_iter().map(Group).collect(),
                 removed: done.removed.into_iter().map(Group).collect(),
+                kept_by_directory: done.kept.into_iter().map(Group).collect(),
                 ..Default::default()
             }
         })

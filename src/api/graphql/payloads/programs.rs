@@ -50,6 +50,8 @@ payload! {
         added: Vec<Group>,
         /// Groups it belongs to no more.
         removed: Vec<Group>,
+        /// Groups that `set` does not name and it belongs to all the same, because a directory keeps their members.
+        kept_by_directory: Vec<Group>,
     }
 }
 

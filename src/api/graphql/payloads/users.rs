@@ -197,6 +197,8 @@ payload! {
         added: Vec<Group>,
         /// Groups the user belongs to no more.
         removed: Vec<Group>,
+        /// Groups that `set` does not name and the user belongs to all the same, because a directory keeps their members.
+        kept_by_directory: Vec<Group>,
     }
 }
 
