@@ -43,6 +43,8 @@ pub struct Left {
     pub purge_at: Option<chrono::DateTime<chrono::Utc>>,
     /// What ended.
     pub ended: Ended,
+    /// The directory that still has the user active, by name: it may create the user again.
+    pub still_active_in: Option<String>,
 }
 
 /// What becomes of the account of somebody who leaves.
@@ -183,6 +185,12 @@ impl Service {
         }
     }
 
+    /// The name of the directory that has the user active, and may create the user again after a deletion.
+    async fn active_in(&self, store: &OrganizationStore, user: &User) -> Result<Option<String>, Error> {
+        let Some(id) = user.directory.filter(|_| user.active()) else { return Ok(None) };
+        Ok(store.find_directory(id).await?.map(|directory| directory.name))
+    }
+
     fn departure_event(&self, caller: &Caller, kind: EventKind, user: &User) -> AuditEvent {
         // Of what is gone nothing is told but that it is gone (C118).
         let event = self.event(caller, kind, ("user", user.id.to_string()));
@@ -190,12 +198,13 @@ impl Service {
         AuditEvent { consequences, ..event }
     }
 
-    /// Deletes a user (S0-24): gone from every answer at once, restorable for 30 days, or destroyed now.
+    /// Deletes a user (S0-24): gone from every answer at once, restorable for 30 days, or destroyed now. Also deletes a user
+    /// whom a directory has active, and answers which one, because it may create the user again.
     ///
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::UserAccessManage`]; [`Error::Refused`] with `NOT_FOUND`,
-    /// `VERSION_CONFLICT`, `LAST_OWNER`, `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`.
+    /// `VERSION_CONFLICT`, `LAST_OWNER`, `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`.
     pub async fn erase_user(
         &self,
         caller: &Caller,
@@ -211,7 +220,7 @@ impl Service {
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let (store, user) = self.find_managed(caller, who, Permission::UserAccessManage, if_version).await?;
-            self.check_released(&store, &user).await?;
+            let still_active_in = self.active_in(&store, &user).await?;
             let ended = self.access_of(&user).await?;
             let plan = self.plan_account(organization, &user).await?;
             let until = (!purge).then(|| self.clock.now() + RESTORABLE_FOR);
@@ -225,7 +234,7 @@ impl Service {
             };
             let event = self.departure_event(caller, kind, &user);
             match self.store.remove_user(organization, &departure, &event).await.map_err(Error::from) {
-                Ok(()) => return Ok(Left { id: user.id, purge_at: until, ended }),
+                Ok(()) => return Ok(Left { id: user.id, purge_at: until, ended, still_active_in }),
                 Err(Error::Busy) if attempts.again().await => {}
                 Err(error) => return Err(error),
             }
@@ -236,7 +245,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// As [`Service::erase_user`], without `STEP_UP_REQUIRED`.
+    /// As [`Service::erase_user`], without `STEP_UP_REQUIRED`; `MANAGED_BY_DIRECTORY` while one has the user active.
     pub async fn remove_member(&self, caller: &Caller, who: &UserRef, if_version: Option<i64>) -> Result<Left, Error> {
         let organization = caller.require(Permission::UserAccessManage)?;
         let mut attempts = Attempts::new(&self.entropy);
@@ -253,7 +262,7 @@ impl Service {
             };
             let event = self.departure_event(caller, EventKind::MembershipRemoved, &user);
             match self.store.remove_user(organization, &departure, &event).await.map_err(Error::from) {
-                Ok(()) => return Ok(Left { id: user.id, purge_at: None, ended }),
+                Ok(()) => return Ok(Left { id: user.id, purge_at: None, ended, still_active_in: None }),
                 Err(Error::Busy) if attempts.again().await => {}
                 Err(error) => return Err(error),
             }

@@ -112,3 +112,28 @@ async fn s4_11_exactly_these_groups_beside_those_that_a_directory_keeps() {
     assert_eq!(listed["user"]["groups"]["nodes"], json!([{"name": "Okta Team"}]), "what is stored");
     app.assert_consistent().await;
 }
+
+/// S0-24: permanent means that no directory stands in the way, and that its next write is announced.
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_24_a_user_whom_a_directory_has_active_is_deleted_with_a_warning() {
+    let (app, acme, owner) = world().await;
+    let ada = acme.scim.make_user("ada").await;
+    let by_name = json!({"user": {"userName": "ada"}});
+    let selection = "deletedUserId purgeAt warning";
+    assert_eq!(owner.refused("removeMember", by_name.clone()).await, "MANAGED_BY_DIRECTORY", "S1-12 stays as it is");
+    let done = owner.done("deleteUser", by_name.clone(), selection).await;
+    assert_eq!(done["deletedUserId"], json!(ada));
+    let warning = done["warning"].as_str().expect("a warning");
+    assert!(warning.contains("Okta") && warning.contains("create the user again"), "{warning}");
+    acme.scim.get(&format!("/Users/{ada}")).await.refused(404, None);
+    let again = acme.scim.make_user("ada").await;
+    assert_ne!(again, ada, "the name is free, the id is not used again");
+    let inactive = json!([{"op": "replace", "path": "active", "value": false}]);
+    acme.scim.patch(&format!("/Users/{again}"), inactive).await;
+    let done = owner.done("deleteUser", by_name, selection).await;
+    assert_eq!(done["warning"], Value::Null, "the directory has let go");
+    owner.done("createUser", json!({"userName": "local"}), "user { id }").await;
+    let done = owner.done("deleteUser", json!({"user": {"userName": "local"}}), selection).await;
+    assert_eq!(done["warning"], Value::Null);
+    app.assert_consistent().await;
+}

@@ -151,10 +151,11 @@ impl Users {
 
     /// Deletes a user: logins, tokens, trusted devices, memberships, groups and roles end at once, the user is in no
     /// answer any more, name and addresses are free again. The data is destroyed after 30 days; until then only
-    /// `restoreUser` finds the user. Of an external account only the membership here is deleted.
+    /// `restoreUser` finds the user. Of an external account only the membership here is deleted. A directory that has the
+    /// user active may create the user again, with another id: `warning` says so.
     ///
     /// Permission: `user_access_manage`; rank; with `purge` step-up. Errors: `NOT_FOUND`, `VERSION_CONFLICT`,
-    /// `LAST_OWNER`, `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT`, `STEP_UP_REQUIRED`.
+    /// `LAST_OWNER`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT`, `STEP_UP_REQUIRED`.
     async fn delete_user(
         &self,
         ctx: &Context<'_>,
@@ -173,6 +174,11 @@ impl Users {
             logins_revoked: Some(count(left.ended.logins)),
             tokens_revoked: Some(count(left.ended.tokens)),
             trusted_devices_revoked: Some(count(left.ended.devices)),
+            warning: left.still_active_in.map(|directory| {
+                format!(
+                    "{directory} still has this user active and may create the user again: remove the user there too"
+                )
+            }),
             ..Default::default()
         })
         .await

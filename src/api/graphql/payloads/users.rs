@@ -77,6 +77,9 @@ payload! {
         tokens_revoked: Option<i32>,
         /// How many devices are no longer trusted.
         trusted_devices_revoked: Option<i32>,
+        /// The directory that still has the user active and may create the user again, in English, for people; null where
+        /// none does. Remove the user there too.
+        warning: Option<String>,
     }
 }
 
