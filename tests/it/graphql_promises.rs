@@ -137,3 +137,43 @@ async fn s0_24_a_user_whom_a_directory_has_active_is_deleted_with_a_warning() {
     assert_eq!(done["warning"], Value::Null);
     app.assert_consistent().await;
 }
+
+/// S0-12, S0-15: all of them, counted and paged; the lists stay, deprecated (`decisions.md` 16).
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_12_logins_and_trusted_devices_are_counted_and_paged() {
+    let (app, acme, owner) = world().await;
+    let babs = app.member(acme.id, "babs@acme.example", &[]).await;
+    let mut latest = babs.clone();
+    for device in ["phone", "tablet", "desk"] {
+        app.clock.advance(std::time::Duration::from_secs(2));
+        latest = babs.on(device).sign_in().await;
+    }
+    let page =
+        "edges { cursor node { deviceId isCurrent } } nodes { deviceId } totalCount pageInfo { hasNextPage endCursor }";
+    let first = latest.me(&format!("loginConnection(first: 2) {{ {page} }}")).await["loginConnection"].clone();
+    let total = first["totalCount"].as_i64().expect("counted");
+    assert!(total >= 3, "{first}");
+    assert_eq!(first["nodes"], json!([{"deviceId": "desk"}, {"deviceId": "tablet"}]), "latest use first");
+    assert_eq!(first["edges"][0]["node"]["isCurrent"], true);
+    assert_eq!(first["pageInfo"]["hasNextPage"], true);
+    let after = first["pageInfo"]["endCursor"].as_str().expect("a cursor");
+    let rest = latest.me(&format!("loginConnection(after: \"{after}\") {{ {page} }}")).await["loginConnection"].clone();
+    assert_eq!(rest["nodes"].as_array().map(Vec::len), usize::try_from(total - 2).ok(), "joined they are all");
+    assert_eq!(rest["nodes"][0]["deviceId"], "phone");
+    let other = latest
+        .refused_code(&format!("{{ me {{ loginConnection(state: REVOKED, after: \"{after}\") {{ totalCount }} }} }}"));
+    assert_eq!(other.await.as_deref(), Some("INVALID_CURSOR"), "a cursor belongs to its list");
+    latest.done("revokeLogin", json!({"loginId": latest.login_id().await}), "login { id }").await;
+    let seen = "user(by: {email: \"babs@acme.example\"}) { loginConnection { totalCount } ended: loginConnection(state: REVOKED) { totalCount } \
+        trustedDeviceConnection { totalCount nodes { id } } }";
+    let seen = owner.ask(&format!("{{ {seen} }}"), json!({})).await.data()["user"].clone();
+    assert_eq!(seen["loginConnection"]["totalCount"], json!(total - 1));
+    assert_eq!(seen["ended"]["totalCount"], 1);
+    assert_eq!(seen["trustedDeviceConnection"], json!({"totalCount": 0, "nodes": []}));
+    let analyst = app.member(acme.id, "ann@acme.example", &["analyst"]).await.sign_in().await;
+    let query = "{ user(by: {email: \"babs@acme.example\"}) { loginConnection { totalCount } } }";
+    assert_eq!(analyst.refused_code(query).await.as_deref(), Some("FORBIDDEN"), "user_sessions_manage");
+    let sdl = rollcall::api::graphql::sdl();
+    assert_eq!(sdl.matches("use `loginConnection`").count(), 2, "me and user");
+    assert_eq!(sdl.matches("use `trustedDeviceConnection`").count(), 2);
+}

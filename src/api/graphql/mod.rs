@@ -16,6 +16,7 @@ mod interfaces;
 mod invitations;
 mod lexer;
 mod lists;
+mod login_lists;
 mod logins;
 mod mutation;
 mod organizations;

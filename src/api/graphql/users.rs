@@ -10,6 +10,7 @@ use super::enums::{AccountType, LoginState, MembershipStatus, UserStatus};
 use super::failure::Failure;
 use super::groups::UserGroupConnection;
 use super::interfaces::{Actor, author};
+use super::login_lists::{LoginConnection, TrustedDeviceConnection, Whose};
 use super::logins::{Login, TrustedDevice};
 use super::organizations::{Membership, Permission, Role, RoleGrant};
 use super::people::{Email, EmailConnection, EmailEdge, MfaState, PasswordState};
@@ -356,7 +357,10 @@ impl User {
     /// Logins of the person that act in this organization, latest use first; at most 100.
     ///
     /// Permission: oneself or `user_sessions_manage`.
-    #[graphql(complexity = "list_complexity(child_complexity)")]
+    #[graphql(
+        complexity = "list_complexity(child_complexity)",
+        deprecation = "Cut at 100: use `loginConnection`. It stays."
+    )]
     pub(super) async fn logins(
         &self,
         ctx: &Context<'_>,
@@ -384,7 +388,10 @@ impl User {
     /// Devices that may skip the second factor, latest use first; active ones only, at most 100.
     ///
     /// Permission: oneself or `user_sessions_manage`.
-    #[graphql(complexity = "list_complexity(child_complexity)")]
+    #[graphql(
+        complexity = "list_complexity(child_complexity)",
+        deprecation = "Cut at 100: use `trustedDeviceConnection`. It stays."
+    )]
     pub(super) async fn trusted_devices(&self, ctx: &Context<'_>) -> Option<Result<Vec<TrustedDevice>, Failure>> {
         Some(
             async {
@@ -393,6 +400,63 @@ impl User {
                 let devices = ctx.devices_of(account).await?.unwrap_or_default();
                 let here = devices.into_iter().filter(|device| device.user == self.0.id);
                 Ok(here.take(100).map(TrustedDevice).collect())
+            }
+            .await,
+        )
+    }
+
+    /// Logins of the person that act in this organization, latest use first.
+    ///
+    /// Permission: oneself or `user_sessions_manage`.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
+    pub(super) async fn login_connection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "From the start: 0 to 100, more gives 100; default 100 without `last`. Below 0: `VALIDATION_FAILED`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only after this cursor of the same list, filter and order; else `INVALID_CURSOR`.")]
+        after: Option<String>,
+        #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
+        #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
+        #[graphql(
+            desc = "Only those in this state; ended ones are kept 90 days.",
+            default_with = "LoginState::Active"
+        )]
+        state: LoginState,
+    ) -> Option<Result<LoginConnection, Failure>> {
+        let whose = Whose { account: self.0.account, user: Some(self.0.id) };
+        Some(
+            async {
+                ctx.may_read(&self.0, Right::UserSessionsManage)?;
+                LoginConnection::read(ctx, whose, state, &Paging::read(first, after, last, before)?).await
+            }
+            .await,
+        )
+    }
+
+    /// Devices that may skip the second factor in this organization, latest use first; active ones only.
+    ///
+    /// Permission: oneself or `user_sessions_manage`.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
+    pub(super) async fn trusted_device_connection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "From the start: 0 to 100, more gives 100; default 100 without `last`. Below 0: `VALIDATION_FAILED`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only after this cursor of the same list, filter and order; else `INVALID_CURSOR`.")]
+        after: Option<String>,
+        #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
+        #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
+    ) -> Option<Result<TrustedDeviceConnection, Failure>> {
+        let whose = Whose { account: self.0.account, user: Some(self.0.id) };
+        Some(
+            async {
+                ctx.may_read(&self.0, Right::UserSessionsManage)?;
+                TrustedDeviceConnection::read(ctx, whose, &Paging::read(first, after, last, before)?).await
             }
             .await,
         )

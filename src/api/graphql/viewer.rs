@@ -11,6 +11,7 @@ use super::enums::{ErrorCode, LoginState, RequiredAction};
 use super::failure::Failure;
 use super::groups::UserGroupConnection;
 use super::interfaces::{Actor, Principal};
+use super::login_lists::{LoginConnection, TrustedDeviceConnection, Whose};
 use super::logins::{Login, TrustedDevice};
 use super::organizations::{Membership, Organization, Permission, Role, RoleGrant};
 use super::people::{EmailConnection, MfaState, PasswordState, Settings};
@@ -157,7 +158,10 @@ impl Viewer {
     }
 
     /// The person's logins, latest use first; at most 100.
-    #[graphql(complexity = "list_complexity(child_complexity)")]
+    #[graphql(
+        complexity = "list_complexity(child_complexity)",
+        deprecation = "Cut at 100: use `loginConnection`. It stays."
+    )]
     async fn logins(
         &self,
         ctx: &Context<'_>,
@@ -175,11 +179,58 @@ impl Viewer {
     }
 
     /// Devices that may skip the second factor, latest use first; active ones only, at most 100.
-    #[graphql(complexity = "list_complexity(child_complexity)")]
+    #[graphql(
+        complexity = "list_complexity(child_complexity)",
+        deprecation = "Cut at 100: use `trustedDeviceConnection`. It stays."
+    )]
     async fn trusted_devices(&self, ctx: &Context<'_>) -> Result<Vec<TrustedDevice>, Failure> {
         let Some(person) = self.person() else { return Ok(Vec::new()) };
         let devices = ctx.devices_of(person.account.id).await?.unwrap_or_default();
         Ok(devices.into_iter().take(100).map(TrustedDevice).collect())
+    }
+
+    /// The person's logins in all organizations, latest use first; null for a service account or root.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
+    async fn login_connection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "From the start: 0 to 100, more gives 100; default 100 without `last`. Below 0: `VALIDATION_FAILED`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only after this cursor of the same list, filter and order; else `INVALID_CURSOR`.")]
+        after: Option<String>,
+        #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
+        #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
+        #[graphql(
+            desc = "Only those in this state; ended ones are kept 90 days.",
+            default_with = "LoginState::Active"
+        )]
+        state: LoginState,
+    ) -> Option<Result<LoginConnection, Failure>> {
+        let whose = Whose { account: Some(self.person()?.account.id), user: None };
+        Some(async { LoginConnection::read(ctx, whose, state, &Paging::read(first, after, last, before)?).await }.await)
+    }
+
+    /// Devices that may skip the second factor, in all organizations, latest use first; active ones only. Null for a service
+    /// account or root.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
+    async fn trusted_device_connection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "From the start: 0 to 100, more gives 100; default 100 without `last`. Below 0: `VALIDATION_FAILED`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only after this cursor of the same list, filter and order; else `INVALID_CURSOR`.")]
+        after: Option<String>,
+        #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
+        #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
+    ) -> Option<Result<TrustedDeviceConnection, Failure>> {
+        let whose = Whose { account: Some(self.person()?.account.id), user: None };
+        Some(
+            async { TrustedDeviceConnection::read(ctx, whose, &Paging::read(first, after, last, before)?).await }.await,
+        )
     }
 
     /// The caller's groups with the caller's role in each, by name.

@@ -19,7 +19,8 @@ export default [
       "@graphql-eslint/no-typename-prefix": "off",
       "@graphql-eslint/input-name": ["error", { checkInputType: true, caseSensitiveInputType: false }],
       "@graphql-eslint/no-scalar-result-type-on-mutation": "error",
-      "@graphql-eslint/require-deprecation-date": "error",
+      // What was released is never removed: a deprecated field has a replacement and no date.
+      "@graphql-eslint/require-deprecation-date": "off",
       "@graphql-eslint/require-field-of-type-query-in-mutation-result": "error",
       "@graphql-eslint/require-nullable-fields-with-oneof": "error",
       "@graphql-eslint/require-nullable-result-in-root": "error",
