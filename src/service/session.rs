@@ -408,7 +408,7 @@ fn person(
 
 /// A login from before its person had a second factor, where the organization demands one: whoever holds it has not
 /// given it (MF-11).
-fn lacks_factor(login: &Login, authenticator: Option<&Authenticator>, policy: &AccountPolicy) -> bool {
+pub(super) fn lacks_factor(login: &Login, authenticator: Option<&Authenticator>, policy: &AccountPolicy) -> bool {
     policy.mfa_required && authenticator.is_some_and(Authenticator::is_enrolled) && !login.is_multi_factor()
 }
 

@@ -315,6 +315,18 @@ impl IdentityStore {
         here.map(|row| Ok((AccountId::new(row.account), row.into_membership()?))).collect()
     }
 
+    /// Where these people belong: as many queries for many as for one.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn list_memberships_of(&self, accounts: &[AccountId]) -> Result<Vec<Membership>, StoreError> {
+        let keys = accounts.iter().map(|id| uuid(id.uuid()));
+        let statement = "SELECT * FROM membership WHERE account IN $keys";
+        let rows: Vec<MembershipRow> = self.0.rows_by_keys(statement, keys).await?;
+        rows.into_iter().map(MembershipRow::into_membership).collect()
+    }
+
     /// Where a person belongs, oldest first.
     ///
     /// # Errors

@@ -177,3 +177,79 @@ async fn s0_12_logins_and_trusted_devices_are_counted_and_paged() {
     assert_eq!(sdl.matches("use `loginConnection`").count(), 2, "me and user");
     assert_eq!(sdl.matches("use `trustedDeviceConnection`").count(), 2);
 }
+
+/// S3-08, S3-09: "all organizations joined by this user", for whoever may know them.
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_the_memberships_of_another_user_are_shown_as_far_as_one_may_know_them() {
+    let (app, acme, owner) = world().await;
+    let globex = app.owned("globex").await;
+    let babs = app.member(acme.id, "babs@acme.example", &["analyst"]).await.sign_in().await;
+    let both = app.member(acme.id, "both@acme.example", &["admin"]).await.sign_in().await;
+    for (person, roles) in [(&babs, &["developer"][..]), (&both, &["analyst"][..])] {
+        let before = app.links(&person.email).len();
+        app.invite(globex.id, &person.email, "Guest", roles).await;
+        let token = app.next_token(&person.email, before).await;
+        person.done("acceptInvitation", json!({"token": token}), "user { id }").await;
+    }
+    let query = "{ user(by: {email: \"babs@acme.example\"}) { memberships { organization { shortName } roleKeys isCurrent user { id } accountType } \
+        membership { organization { shortName } } } }";
+    let seen = async |person: &Person| {
+        let user = person.ask(query, json!({})).await.data()["user"].clone();
+        assert_eq!(user["membership"]["organization"]["shortName"], "acme");
+        let memberships = user["memberships"].as_array().expect("memberships").clone();
+        assert_eq!(memberships[0]["isCurrent"], true, "the current one first");
+        memberships
+            .iter()
+            .map(|one| one["organization"]["shortName"].as_str().expect("text").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&owner).await, ["acme"], "an administrator of acme knows nothing of globex");
+    assert_eq!(seen(&both).await, ["acme", "globex"], "who may read members there sees it");
+    let there = both.ask(query, json!({})).await.data()["user"]["memberships"][1].clone();
+    assert_eq!((&there["roleKeys"], &there["isCurrent"]), (&json!(["developer"]), &json!(false)));
+    assert_eq!((&there["user"], &there["accountType"]), (&Value::Null, &json!("EXTERNAL")), "the node is elsewhere");
+    let token = json!({"name": "t", "scopes": ["user_access_read"]});
+    let token = both.done("createPersonalToken", token, "secret").await;
+    let by_token = both.with_token(token["secret"].as_str().expect("shown once"));
+    assert_eq!(seen(&by_token).await, ["acme"], "a token acts in one organization");
+    let there = globex.owner.sign_in().await;
+    there
+        .done(
+            "setUserRoles",
+            json!({"user": {"email": "both@acme.example"}, "roles": [{"key": "member"}]}),
+            "user { id }",
+        )
+        .await;
+    assert_eq!(seen(&both).await, ["acme"], "asked now");
+    let operator = rollcall::domain::Caller::operator(None);
+    app.service.appoint_superuser(&operator, &acme.owner.email, true).await.expect("appointed");
+    assert_eq!(seen(&acme.owner.sign_in().await).await, ["acme", "globex"], "a superuser sees all");
+}
+
+/// A membership is there from the first day: `INVITED` until the person joins.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_membership_of_a_user_who_has_not_joined_is_invited() {
+    let (_app, acme, owner) = world().await;
+    acme.scim.make_user("okta-only").await;
+    owner.done("createUser", json!({"userName": "made", "roles": [{"key": "analyst"}]}), "user { id }").await;
+    let selection = "membership { status source roleKeys isCurrent organization { shortName } joinedAt directory { displayName } } \
+        memberships { status } createdAt";
+    for (name, source, roles, directory) in [
+        ("okta-only", "DIRECTORY", json!(["member"]), json!({"displayName": "Okta"})),
+        ("made", "ADMIN", json!(["analyst"]), Value::Null),
+    ] {
+        let query = format!("{{ user(by: {{userName: \"{name}\"}}) {{ {selection} }} }}");
+        let user = owner.ask(&query, json!({})).await.data()["user"].clone();
+        let membership = json!({
+            "status": "INVITED", "source": source, "roleKeys": roles, "isCurrent": true,
+            "organization": {"shortName": "acme"}, "joinedAt": user["createdAt"], "directory": directory,
+        });
+        assert_eq!(user["membership"], membership, "{name}");
+        assert_eq!(user["memberships"], json!([{"status": "INVITED"}]), "{name}");
+    }
+    let off = json!([{"op": "replace", "path": "active", "value": false}]);
+    let id = owner.ask("{ user(by: {userName: \"okta-only\"}) { id } }", json!({})).await.data()["user"]["id"].clone();
+    acme.scim.patch(&format!("/Users/{}", id.as_str().expect("an id")), off).await;
+    let off = owner.ask("{ user(by: {userName: \"okta-only\"}) { membership { status } } }", json!({})).await.data();
+    assert_eq!(off["user"]["membership"]["status"], "DISABLED");
+}

@@ -12,7 +12,6 @@ use super::request::Asking as _;
 use super::scalars::DateTime;
 use super::users::{User, status_of_membership};
 use super::{number, version};
-use crate::domain::account::Joined;
 use crate::domain::role;
 use crate::domain::{self, Permission as Right};
 
@@ -251,10 +250,13 @@ impl RoleGrant {
 
 /// A person in an organization.
 pub(super) struct Membership {
-    pub(super) joined: Joined,
+    pub(super) organization: domain::organization::Organization,
     pub(super) user: domain::user::User,
     pub(super) grants: Vec<role::RoleGrant>,
     pub(super) account_type: AccountType,
+    pub(super) source: domain::account::MembershipSource,
+    /// When the person joined, or, before that, when the user was made.
+    pub(super) since: chrono::DateTime<chrono::Utc>,
     pub(super) is_current: bool,
 }
 
@@ -263,7 +265,7 @@ pub(super) struct Membership {
 impl Membership {
     /// Which organization.
     pub(super) async fn organization(&self) -> Organization {
-        Organization(self.joined.organization.clone())
+        Organization(self.organization.clone())
     }
 
     /// The person there; null for an organization other than the current one.
@@ -281,9 +283,9 @@ impl Membership {
         status_of_membership(&self.user)
     }
 
-    /// How the membership came about.
+    /// How the membership came about; while `INVITED`, who made the user.
     pub(super) async fn source(&self) -> MembershipSource {
-        self.joined.membership.source.into()
+        self.source.into()
     }
 
     /// The directory that provisions it; null if none or in another organization.
@@ -312,8 +314,8 @@ impl Membership {
         self.grants.iter().any(|grant| grant.role.key == role::BuiltInRole::Owner.as_str())
     }
 
-    /// Since when.
+    /// Since when; while `INVITED`, since when the user has been there.
     pub(super) async fn joined_at(&self) -> DateTime {
-        self.joined.membership.joined.into()
+        self.since.into()
     }
 }

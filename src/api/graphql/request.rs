@@ -32,7 +32,7 @@ use crate::domain::{
     self, AccountId, AuditEventId, Caller, DirectoryId, Error, GroupId, OrganizationId, RoleId, ServiceAccountId,
     UserId, role,
 };
-use crate::service::{AccountState, NewSession, ProvisioningChanges, ReadableMember, Service};
+use crate::service::{AccountState, MembershipElsewhere, NewSession, ProvisioningChanges, ReadableMember, Service};
 use crate::telemetry::TRACE;
 
 /// Keys of one load: what a load brings is charged before the next one begins.
@@ -299,6 +299,11 @@ pub(super) trait Asking {
         self.asking().read(MembershipOf(account)).await
     }
 
+    /// Memberships of the person behind an account in other organizations, as far as the caller may know.
+    async fn memberships_elsewhere(&self, account: AccountId) -> Result<Vec<MembershipElsewhere>, Failure> {
+        Ok(self.asking().read(ElsewhereOf(account)).await?.unwrap_or_default())
+    }
+
     /// A person's accounts at login providers of this organization.
     async fn identities_of(&self, account: AccountId) -> Result<Vec<ExternalIdentity>, Failure> {
         Ok(self.asking().read(IdentitiesOf(account)).await?.unwrap_or_default())
@@ -433,6 +438,8 @@ keys! {
     LockOf(AccountId);
     /// How the person belongs here.
     MembershipOf(AccountId);
+    /// How the person belongs to other organizations.
+    ElsewhereOf(AccountId);
     /// Accounts at providers.
     IdentitiesOf(AccountId);
     /// Why a user holds which roles.
@@ -511,6 +518,7 @@ load! { of
     AccountOf => AccountState, find_account_states;
     LockOf => DateTime<Utc>, find_locks;
     MembershipOf => Membership, find_memberships;
+    ElsewhereOf => Vec<MembershipElsewhere>, list_memberships_elsewhere;
     IdentitiesOf => Vec<ExternalIdentity>, list_identities;
     ChangesBy => ProvisioningChanges, list_provisioning_changes;
     GrantsOf => Vec<role::RoleGrant>, list_grants_of_users;

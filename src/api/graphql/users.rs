@@ -271,16 +271,14 @@ impl User {
         until.map(|until| until.map(DateTime::from)).transpose()
     }
 
-    /// Membership in the current organization.
+    /// Membership in the current organization; `INVITED` until the person joins.
     pub(super) async fn membership(&self, ctx: &Context<'_>) -> Option<Result<Membership, Failure>> {
-        match memberships(ctx, &self.0).await {
-            Ok(memberships) => memberships.into_iter().find(|membership| membership.is_current).map(Ok),
-            Err(failure) => Some(Err(failure)),
-        }
+        membership_here(ctx, &self.0).await.transpose()
     }
 
-    /// All organizations the person belongs to, as far as the caller may know: for oneself and superusers all, otherwise
-    /// the current one.
+    /// All organizations the person belongs to, as far as the caller may know, the current one first; at most 100 others.
+    /// Oneself and superusers see all, an administrator those where the administrator's login could read members
+    /// (`user_access_read`), an API token the current one.
     #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn memberships(&self, ctx: &Context<'_>) -> Option<Result<Vec<Membership>, Failure>> {
         Some(memberships(ctx, &self.0).await)
@@ -603,27 +601,77 @@ fn account_type(
     }
 }
 
-/// Where the person behind a user belongs: all of it for oneself, for others only here.
+/// Where the person behind a user belongs: all of it for oneself, for others as far as the caller may know. The current
+/// organization comes first.
 pub(super) async fn memberships(ctx: &Context<'_>, user: &domain::user::User) -> Result<Vec<Membership>, Failure> {
-    let (service, caller) = (ctx.service(), ctx.caller());
-    let here = caller.require_known()?.organization();
-    if !ctx.is_me(user) {
-        let Some(account) = user.account else { return Ok(Vec::new()) };
-        let Some(membership) = ctx.membership_of(account).await? else { return Ok(Vec::new()) };
-        let state = ctx.account_of(user).await?;
-        let account_type = account_type(user, state.as_ref().map(|state| &state.account), Some(here.id));
-        let joined = Joined { membership, organization: here.clone() };
-        let grants = ctx.grants_of(user).await?.grants;
-        return Ok(vec![Membership { joined, user: user.clone(), grants, account_type, is_current: true }]);
+    if ctx.is_me(user) {
+        return my_memberships(ctx).await;
     }
+    let mut listed: Vec<Membership> = membership_here(ctx, user).await?.into_iter().collect();
+    let Some(account) = user.account else { return Ok(listed) };
+    let state = ctx.account_of(user).await?;
+    for one in ctx.memberships_elsewhere(account).await? {
+        let account_type =
+            account_type(&one.user, state.as_ref().map(|state| &state.account), Some(one.organization.id));
+        listed.push(Membership {
+            organization: one.organization,
+            user: one.user,
+            grants: one.grants,
+            account_type,
+            source: one.membership.source,
+            since: one.membership.joined,
+            is_current: false,
+        });
+    }
+    Ok(listed)
+}
+
+/// How a user belongs to the current organization, joined or still invited; none for a user whose data is destroyed.
+async fn membership_here(ctx: &Context<'_>, user: &domain::user::User) -> Result<Option<Membership>, Failure> {
+    if ctx.is_me(user) {
+        return Ok(my_memberships(ctx).await?.into_iter().find(|membership| membership.is_current));
+    }
+    if user.anonymized {
+        return Ok(None);
+    }
+    let here = ctx.caller().require_known()?.organization();
+    let (source, since) = match user.account {
+        Some(account) => match ctx.membership_of(account).await? {
+            Some(membership) => (membership.source, membership.joined),
+            None => return Ok(None),
+        },
+        None if user.directory.is_some() => (domain::account::MembershipSource::Directory, user.created),
+        None => (domain::account::MembershipSource::Admin, user.created),
+    };
+    let state = ctx.account_of(user).await?;
+    Ok(Some(Membership {
+        organization: here.clone(),
+        user: user.clone(),
+        grants: ctx.grants_of(user).await?.grants,
+        account_type: account_type(user, state.as_ref().map(|state| &state.account), Some(here.id)),
+        source,
+        since,
+        is_current: true,
+    }))
+}
+
+/// Where the caller belongs.
+async fn my_memberships(ctx: &Context<'_>) -> Result<Vec<Membership>, Failure> {
+    let (service, caller) = (ctx.service(), ctx.caller());
     let person = caller.require_signed_in()?;
     let mut listed = Vec::new();
     for joined in service.list_my_memberships(caller).await? {
         let Some((user, grants)) = service.get_my_user_in(caller, &joined).await? else { continue };
-        let organization = joined.organization.id;
-        let account_type = account_type(&user, Some(&person.account), Some(organization));
-        let is_current = organization == here.id;
-        listed.push(Membership { joined, user, grants, account_type, is_current });
+        let Joined { membership, organization } = joined;
+        listed.push(Membership {
+            account_type: account_type(&user, Some(&person.account), Some(organization.id)),
+            is_current: organization.id == person.organization.id,
+            organization,
+            user,
+            grants,
+            source: membership.source,
+            since: membership.joined,
+        });
     }
     Ok(listed)
 }
