@@ -53,6 +53,13 @@ pub enum Letter {
         /// The secret of the link.
         token: String,
     },
+    /// Set the first password of an account that an administrator made.
+    SetPassword {
+        /// The secret of the link.
+        token: String,
+        /// The organization that made the account.
+        organization: String,
+    },
     /// Join an organization.
     Invitation {
         /// The secret of the link.
@@ -127,6 +134,7 @@ impl Letter {
             Self::VerifyEmail { .. } => "verify_email",
             Self::EmailInUse => "email_in_use",
             Self::ResetPassword { .. } => "reset_password",
+            Self::SetPassword { .. } => "set_password",
             Self::Invitation { .. } => "invitation",
             Self::Notice { .. } => "notice",
         }

@@ -84,7 +84,7 @@ impl Templates {
     fn link(&self, letter: &Letter) -> Option<String> {
         let (path, token) = match letter {
             Letter::VerifyEmail { token } => ("verify-email", token),
-            Letter::ResetPassword { token } => ("reset-password", token),
+            Letter::ResetPassword { token } | Letter::SetPassword { token, .. } => ("reset-password", token),
             Letter::Invitation { token, .. } => ("invitation", token),
             Letter::EmailInUse | Letter::Notice { .. } => return None,
         };
@@ -101,6 +101,9 @@ fn unlinkable_names(letter: &Letter) -> Letter {
             days,
             message: message.as_deref().map(unlinkable),
         },
+        Letter::SetPassword { token, organization } => {
+            Letter::SetPassword { token, organization: unlinkable(&organization) }
+        }
         other => other,
     }
 }

@@ -80,6 +80,18 @@ fn draft_for(user: &User, days: Option<u32>) -> Result<InvitationDraft, Error> {
     })
 }
 
+/// # Errors
+///
+/// [`Error::Refused`] with `ILLEGAL_TRANSITION` for a user who has joined or is kept out.
+fn check_invitable(user: &User) -> Result<(), Error> {
+    if user.account.is_none() && user.is_admitted() {
+        return Ok(());
+    }
+    let from = if user.is_admitted() { "ACTIVE" } else { "DISABLED" };
+    let refusal = Refusal::new(Code::IllegalTransition, "only users who have not joined are invited");
+    Err(refusal.with("from", from).with("to", "INVITED").into())
+}
+
 fn check_days(days: Option<i32>) -> Result<Option<u32>, Error> {
     let Some(days) = days else { return Ok(None) };
     let days = u32::try_from(days).ok().filter(|days| DAYS.contains(days));
@@ -387,12 +399,30 @@ impl Service {
     ) -> Result<Invitation, Error> {
         let user = self.find_user(caller, &sending.store, who).await?;
         self.check_rank(caller, &sending.store, &user).await?;
-        if user.account.is_some() || !user.is_admitted() {
-            let from = if user.is_admitted() { "ACTIVE" } else { "DISABLED" };
-            let refusal = Refusal::new(Code::IllegalTransition, "only users who have not joined are invited");
-            return Err(refusal.with("from", from).with("to", "INVITED").into());
-        }
+        check_invitable(&user)?;
         self.send_invitation(caller, sending, draft_for(&user, days)?, Some(&user)).await
+    }
+
+    /// Mails an invitation to a user who has not joined, for a caller who has been asked for a permission and has the rank.
+    /// Sends a pending one again, with a new link.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `ILLEGAL_TRANSITION`, `EMAIL_UNVERIFIED` without an address, `RATE_LIMITED`.
+    pub(super) async fn invite_to_join(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        user: &User,
+    ) -> Result<Invitation, Error> {
+        check_invitable(user)?;
+        let no_address = || Refusal::new(Code::EmailUnverified, "that user has no address").at("user");
+        let draft = draft_for(user, None).map_err(|_| no_address())?;
+        let sending = self.sending(organization).await?;
+        match sending.store.find_pending_invitation(draft.email.key()).await? {
+            Some(known) => self.send_again(caller, &sending, &known.id.to_string(), None).await,
+            None => self.send_invitation(caller, &sending, draft, Some(user)).await,
+        }
     }
 
     /// The invitation of somebody whose user is about to be made, to be kept with it.
@@ -420,7 +450,16 @@ impl Service {
     pub async fn resend_invitation(&self, caller: &Caller, id: &str, days: Option<i32>) -> Result<Invitation, Error> {
         let organization = caller.require(Permission::UserAccessInvite)?;
         let days = check_days(days)?;
-        let sending = self.sending(organization).await?;
+        self.send_again(caller, &self.sending(organization).await?, id, days).await
+    }
+
+    async fn send_again(
+        &self,
+        caller: &Caller,
+        sending: &Sending,
+        id: &str,
+        days: Option<u32>,
+    ) -> Result<Invitation, Error> {
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let before = find_invitation(&sending.store, id).await?;
@@ -443,7 +482,7 @@ impl Service {
                 version: before.version + 1,
                 ..before.clone()
             };
-            let (secret, link, mail) = self.invitation_mail(caller, &sending, &after, days)?;
+            let (secret, link, mail) = self.invitation_mail(caller, sending, &after, days)?;
             let event = self.event(caller, EventKind::InvitationResent, ("invitation", after.id.to_string()));
             let sent = sending.store.resend_invitation(&before, &after, (&secret, &link), &[mail], &event).await;
             match sent.map_err(Error::from) {

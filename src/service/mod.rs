@@ -14,6 +14,7 @@ mod directories;
 mod editing;
 mod emails;
 mod extensions;
+mod first_password;
 mod groups;
 mod hashing;
 mod hashing_threads;

@@ -7,13 +7,14 @@ use serde_json::json;
 
 use super::Service;
 use super::attempts::Attempts;
+use super::first_password::first_address;
 use super::hashing::Payer;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::references::UserRef;
 use super::session::NewSession;
 use crate::domain::account::{ChangeReason, PasswordRecord};
 use crate::domain::actor::Person;
-use crate::domain::audit::{EventKind, FieldChange};
+use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
 use crate::domain::email::{self, Email};
 use crate::domain::login::{AuthMethod, Login, Origin};
 use crate::domain::mail::{Letter, Notice};
@@ -300,7 +301,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`, `PASSWORD_POLICY`, `PASSWORD_BREACHED`.
+    /// [`Error::Refused`] with `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`, `PASSWORD_POLICY`, `PASSWORD_BREACHED`, and
+    /// `EMAIL_TAKEN` where another account has proven the address meanwhile.
     pub async fn complete_password_reset(&self, token: &str, new: &str, origin: &Origin) -> Result<usize, Error> {
         let secret = BearerSecret::parse(SecretKind::Reset, token).ok_or_else(|| bad_link(Code::TokenInvalid))?;
         let new = Password::read(new, "newPassword")?;
@@ -316,6 +318,7 @@ impl Service {
     async fn try_reset(&self, secret: &BearerSecret, new: &Password, origin: &Origin) -> Result<usize, Error> {
         let link = self.open_link(Purpose::Reset, secret).await?;
         let account = link.account.ok_or_else(|| bad_link(Code::TokenInvalid))?;
+        let proven = self.address_proven_by(&link).await?;
         let found = self.store.identity().find_credentials(account).await?;
         let credentials = found.ok_or_else(|| bad_link(Code::TokenInvalid))?;
         let (home, target) = home_of(&credentials);
@@ -332,7 +335,11 @@ impl Service {
         };
         let logins = self.count_other_logins(account, None).await?;
         let mails = self.notices(account, Notice::PasswordChanged).await?;
-        let event = self.public_event(origin, EventKind::PasswordReset, target);
+        let verified = proven.as_ref().map(|_| FieldChange::new("isVerified", false, true));
+        let event = AuditEvent {
+            values: verified.into_iter().collect(),
+            ..self.public_event(origin, EventKind::PasswordReset, target)
+        };
         let ending = LoginEnd::OfAccount(account, None);
         let set = PasswordSet {
             home,
@@ -343,7 +350,14 @@ impl Service {
             tokens: None,
             mails: &mails,
         };
-        self.store.set_password(&set, &event).await?;
+        match self.store.set_password_proving(&set, proven.as_ref(), &event).await.map_err(Error::from) {
+            Ok(()) => {}
+            Err(Error::Taken(_)) => {
+                let refusal = Refusal::new(Code::EmailTaken, "another account has proven the address of this link");
+                return Err(refusal.at("token").into());
+            }
+            Err(error) => return Err(error),
+        }
         // Whoever can read the mail is let in again (3.8).
         self.forget_failures(account).await;
         self.mail_waits();
@@ -431,13 +445,15 @@ impl Service {
         Ok(PasswordGiven { user, password, expires, logins })
     }
 
-    /// Mails somebody a link to set a new password (S1-14); the present one works until then. Answers where to, masked,
-    /// and until when the link works.
+    /// Mails somebody a link to set a new password (S1-14); the present one works until then. Mails a user who never signed
+    /// in a link to set the first one: by an invitation, or, where an administrator made the account, to the address that
+    /// the administrator named. Answers where to, masked, and until when the link works.
     ///
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with `NOT_FOUND`,
-    /// `MANAGED_BY_CONNECTION`, `EMAIL_UNVERIFIED`, `RATE_LIMITED`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
+    /// `MANAGED_BY_CONNECTION`, `EMAIL_UNVERIFIED`, `ILLEGAL_TRANSITION`, `RATE_LIMITED`, `INSUFFICIENT_RANK`,
+    /// `NOT_MANAGED_ACCOUNT`.
     pub async fn send_password_reset(
         &self,
         caller: &Caller,
@@ -446,16 +462,26 @@ impl Service {
         caller.require(Permission::UserCredentialsManage)?;
         let (organization, user, credentials) = self.credentials_target(caller, who).await?;
         let unverified = || Refusal::new(Code::EmailUnverified, "that user has no verified address").at("user");
-        let credentials = credentials.ok_or_else(unverified)?;
+        let Some(credentials) = credentials else {
+            let invitation = self.invite_to_join(caller, organization, &user).await?;
+            self.mail_waits();
+            return Ok((user, masked(&invitation.email), invitation.expires));
+        };
         self.check_has_own_password(organization, &credentials).await?;
         let account = credentials.account.id;
         let emails = self.store.identity().list_emails(account).await?;
-        let verified = emails.iter().filter(|email| email.verified.is_some());
-        let email = verified.max_by_key(|email| email.is_primary).ok_or_else(unverified)?;
+        let verified = emails.iter().filter(|email| email.verified.is_some()).max_by_key(|email| email.is_primary);
+        let first = if verified.is_none() { first_address(&user, &emails) } else { None };
+        let email = verified.or(first).ok_or_else(unverified)?;
         self.mail_rates.take(MailPurpose::PasswordReset, &MailAsker::managing(caller), &email.key)?;
-        let (secret, link) = self.reset_link(account);
-        let letter = Letter::ResetPassword { token: secret.expose().to_owned() };
-        let mail = self.seal_mail(&email.address, user.display_name(), letter)?;
+        let (secret, link, mail) = if first.is_some() {
+            self.first_password_mail(organization, &user, email).await?
+        } else {
+            let (secret, link) = self.reset_link(account);
+            let letter = Letter::ResetPassword { token: secret.expose().to_owned() };
+            let mail = self.seal_mail(&email.address, user.display_name(), letter)?;
+            (secret, link, mail)
+        };
         let event = self.event_about(caller, EventKind::PasswordResetSent, &user, Vec::new(), None);
         self.store.send_link(Some(organization), &secret, &link, &[mail], &event).await?;
         self.mail_waits();

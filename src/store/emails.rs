@@ -215,7 +215,7 @@ impl Store {
     }
 }
 
-fn push_email_change(write: &mut Write, change: &EmailChange<'_>) {
+pub(super) fn push_email_change(write: &mut Write, change: &EmailChange<'_>) {
     if let Some(added) = change.added {
         push_email(write, added);
     }

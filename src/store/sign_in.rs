@@ -1,6 +1,7 @@
 //! Signing in: one unit of work makes the login and uses up what let the person in.
 
 use super::accounts::{account_record, password_record, push_credentials_change, push_password};
+use super::emails::push_email_change;
 use super::logins::{LoginRow, login_record, push_end_logins, push_own_tokens, push_refresh_token};
 use super::one_time::push_use;
 use super::outbox::push_mails;
@@ -9,9 +10,10 @@ use super::trusted_devices::{push_device, push_device_use};
 use super::users::user_record;
 use super::write::Write;
 use super::{
-    DatabaseName, FactorUse, IdentityStore, LoginEnd, NewTokens, Purpose, SealedMail, Store, StoreError, stored, uuid,
+    DatabaseName, EmailChange, FactorUse, IdentityStore, LoginEnd, NewTokens, Purpose, SealedMail, Store, StoreError,
+    stored, uuid,
 };
-use crate::domain::account::{Account, PasswordRecord};
+use crate::domain::account::{Account, EmailAddress, PasswordRecord};
 use crate::domain::audit::AuditEvent;
 use crate::domain::login::{EndReason, Login};
 use crate::domain::token::BearerSecret;
@@ -126,9 +128,27 @@ impl Store {
     ///
     /// [`StoreError::Outdated`] when the credentials, the calling login or the link are no longer what was read.
     pub(crate) async fn set_password(&self, set: &PasswordSet<'_>, event: &AuditEvent) -> Result<(), StoreError> {
+        self.set_password_proving(set, None, event).await
+    }
+
+    /// Sets a password as [`Store::set_password`] does, with a link that also proves an address, given before and after.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::set_password`]; [`StoreError::Taken`] when somebody else has verified the address.
+    pub(crate) async fn set_password_proving(
+        &self,
+        set: &PasswordSet<'_>,
+        proven: Option<&(EmailAddress, EmailAddress)>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
         self.change_identity(set.home, event, |write| {
             push_credentials_change(write, set.account);
             push_password(write, set.account.id, set.password);
+            if let Some((before, after)) = proven {
+                let changed = vec![(before, after.clone())];
+                push_email_change(write, &EmailChange { changed, ..EmailChange::default() });
+            }
             if let Some(link) = set.link {
                 push_use(write, Purpose::Reset, link);
             }

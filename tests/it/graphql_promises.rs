@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Owned, Person, TestApp};
+use crate::support::{Engine, Owned, Person, TestApp};
 
 async fn world() -> (TestApp, Owned, Person) {
     let app = TestApp::start().await;
@@ -252,4 +252,59 @@ async fn the_membership_of_a_user_who_has_not_joined_is_invited() {
     acme.scim.patch(&format!("/Users/{}", id.as_str().expect("an id")), off).await;
     let off = owner.ask("{ user(by: {userName: \"okta-only\"}) { membership { status } } }", json!({})).await.data();
     assert_eq!(off["user"]["membership"]["status"], "DISABLED");
+}
+
+/// S1-14: the first use of a reset mail is for a user who was just created.
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_14_a_user_who_never_signed_in_is_mailed_a_link_to_set_the_first_password() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let acme = app.owned("acme").await;
+        let owner = acme.owner.sign_in().await;
+        let made = json!({"userName": "ada", "email": "ada@acme.example", "credentials": {"temporary": true}});
+        owner.done("createUser", made, "user { id }").await;
+        let sent = owner.done("sendPasswordReset", json!({"user": {"userName": "ada"}}), "sentTo expiresAt").await;
+        assert!(sent["sentTo"].as_str().is_some_and(|to| to.ends_with("@acme.example")), "{sent}");
+        let token = app.latest_token("ada@acme.example", "rcp_").await;
+        app.clock.advance(std::time::Duration::from_secs(23 * 3_600));
+        let ada = Person::new(&app.url, "ada@acme.example", "a first secret phrase of hers");
+        let input = json!({"token": token, "newPassword": ada.password});
+        ada.done("completePasswordReset", input.clone(), "loginsRevoked").await;
+        assert_eq!(ada.refused("completePasswordReset", input).await, "TOKEN_USED");
+        let signed_in = ada.sign_in().await;
+        let me = signed_in.me("requiredActions emails { nodes { address isVerified isPrimary } }").await;
+        let proven = json!([{"address": "ada@acme.example", "isVerified": true, "isPrimary": true}]);
+        assert_eq!(me, json!({"requiredActions": [], "emails": {"nodes": proven}}), "the link proved the address");
+        app.assert_consistent().await;
+    }
+}
+
+/// S1-14: a user without an account is invited, and a second time with a new link.
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_14_an_invited_user_is_mailed_the_invitation() {
+    let (app, acme, owner) = world().await;
+    let mut body = crate::support::user("ada");
+    body["emails"] = json!([{"value": "ada@acme.example", "primary": true}]);
+    acme.scim.post("/Users", &body).await.expect(201);
+    let ada = json!({"user": {"userName": "ada"}});
+    owner.done("sendPasswordReset", ada.clone(), "sentTo expiresAt").await;
+    let first = app.token_in_mail("ada@acme.example", 1).await;
+    owner.done("sendPasswordReset", ada.clone(), "sentTo").await;
+    let second = app.next_token("ada@acme.example", 1).await;
+    let person = Person::new(&app.url, "ada@acme.example", "a first secret phrase of hers");
+    let accept = |token: &str| json!({"token": token, "password": person.password});
+    assert_eq!(person.refused("acceptInvitation", accept(&first)).await, "TOKEN_INVALID", "the former link is void");
+    person.done("acceptInvitation", accept(&second), "user { userName }").await;
+    person.sign_in().await;
+    owner.done("createUser", json!({"userName": "no-address"}), "user { id }").await;
+    let refused = owner.mutate("sendPasswordReset", json!({"user": {"userName": "no-address"}}), "sentTo").await;
+    assert_eq!(refused["userErrors"][0]["code"], "EMAIL_UNVERIFIED");
+    assert_eq!(refused["userErrors"][0]["path"], json!(["input", "user"]));
+    // Whoever signed in and left the address unproven gets no link there.
+    let made = json!({"userName": "cy", "email": "cy@acme.example", "credentials": {"password": "wholly unrelated words here"}});
+    owner.done("createUser", made, "user { id }").await;
+    let cy =
+        json!({"userName": "cy", "password": "wholly unrelated words here", "organization": {"shortName": "acme"}});
+    person.signed_out().done("login", cy, "session { accessToken }").await;
+    assert_eq!(owner.refused("sendPasswordReset", json!({"user": {"userName": "cy"}})).await, "EMAIL_UNVERIFIED");
 }

@@ -191,7 +191,7 @@ impl SigningIn {
     /// nobody in: `login` follows, and still asks for the second factor.
     ///
     /// Permission: public (the token is the proof). Errors: `TOKEN_INVALID`, `TOKEN_EXPIRED`, `TOKEN_USED`,
-    /// `PASSWORD_POLICY`, `PASSWORD_BREACHED`.
+    /// `PASSWORD_POLICY`, `PASSWORD_BREACHED`, `EMAIL_TAKEN` (a first password: another account has proven the address).
     async fn complete_password_reset(
         &self,
         ctx: &Context<'_>,

@@ -41,10 +41,13 @@ impl UserCredentials {
         .await
     }
 
-    /// Mails a user a link to set a new password; the present one keeps working until then.
+    /// Mails a user a link to set a new password; the present one keeps working until then. A user who never signed in gets
+    /// a link to set the first password: an `INVITED` one by an invitation, others at the address that an administrator
+    /// named, which the link also verifies.
     ///
     /// Permission: `user_credentials_manage`; rank; managed. Errors: `NOT_FOUND`, `MANAGED_BY_CONNECTION`,
-    /// `EMAIL_UNVERIFIED`, `RATE_LIMITED`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`, `PROTECTED_ACCOUNT`.
+    /// `EMAIL_UNVERIFIED` (no address that counts), `ILLEGAL_TRANSITION` (kept out and not joined yet), `RATE_LIMITED`,
+    /// `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`, `PROTECTED_ACCOUNT`.
     async fn send_password_reset(
         &self,
         ctx: &Context<'_>,

@@ -134,7 +134,7 @@ payload! {
         user: Option<User>,
         /// Where to, masked: `b•••@example.com`.
         sent_to: Option<String>,
-        /// Until when the link works: 1 hour.
+        /// Until when the link works: 1 hour; for a first password 24 hours, or as long as the invitation.
         expires_at: Option<DateTime>,
     }
 }
