@@ -83,9 +83,14 @@ impl ProfileField {
         }
     }
 
-    /// Whether a login provider keeps it, of the accounts that are linked there (S2-24, S2-25).
+    /// Whether a login provider keeps it, of the accounts that are linked there (S1-05, S2-24, S2-25).
     pub const fn is_providers(self) -> bool {
-        matches!(self, Self::Email | Self::UserName)
+        match self {
+            Self::Email | Self::UserName | Self::DisplayName | Self::GivenName | Self::FamilyName | Self::FullName => {
+                true
+            }
+            Self::Title | Self::Company | Self::AvatarUrl | Self::Metadata => false,
+        }
     }
 
     /// The attribute a directory claims with it; none: no directory can.

@@ -9,7 +9,9 @@ use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::masked;
 use super::profile::UpdateMe;
 use super::references::{UserRef, check_version};
-use crate::domain::account::{Account, Edit, EmailAddress, EmailSource, SettingsEdit, check_locale, check_timezone};
+use crate::domain::account::{
+    Account, Edit, EmailAddress, EmailSource, PasswordState, SettingsEdit, check_locale, check_timezone,
+};
 use crate::domain::audit::{AuditEvent, Change, EventKind, FieldChange};
 use crate::domain::email::Email;
 use crate::domain::mail::{Letter, Notice};
@@ -232,7 +234,8 @@ impl Service {
         Ok(self.store.change_emails(Some(organization), account, &change, event).await?)
     }
 
-    /// What a login provider keeps is changed there (S1-05, S2-24, S2-25).
+    /// Refuses fields that a login provider of this organization keeps: they are changed there (S1-05, S2-24, S2-25). Names
+    /// each of them.
     pub(super) async fn check_provider(
         &self,
         organization: OrganizationId,
@@ -241,15 +244,15 @@ impl Service {
         email: bool,
     ) -> Result<(), Error> {
         let Some(account) = user.account else { return Ok(()) };
-        let field = if email {
-            ProfileField::Email
-        } else if edit.user_name.is_some() {
-            ProfileField::UserName
-        } else {
+        let fields = email.then_some(ProfileField::Email).into_iter().chain(edit.fields());
+        let fields: Vec<ProfileField> = fields.filter(|field| field.is_providers()).collect();
+        if fields.is_empty() {
             return Ok(());
-        };
+        }
         match self.provider_of(organization, account).await? {
-            Some(provider) => Err(managed_by_connection(&provider, field.as_str())),
+            Some(provider) => {
+                Err(Error::Refused(fields.iter().map(|field| kept_by_provider(&provider, field.as_str())).collect()))
+            }
             None => Ok(()),
         }
     }
@@ -263,6 +266,21 @@ impl Service {
         let linked = self.store.identity().list_external_identities(&[account]).await?;
         let own = linked.into_iter().find(|identity| identity.organization == organization);
         Ok(own.map(|identity| identity.connection))
+    }
+
+    /// The login provider that keeps the primary address of a person who acts in this organization. Of an account without a
+    /// password the address is the provider's in every organization, because nothing else proves who the person is; an
+    /// account that also has one may change it where no provider keeps it (S1-05).
+    pub(super) async fn keeper_of_address(
+        &self,
+        organization: OrganizationId,
+        account: AccountId,
+        password: Option<PasswordState>,
+    ) -> Result<Option<String>, Error> {
+        let linked = self.store.identity().list_external_identities(&[account]).await?;
+        let here = linked.iter().find(|identity| identity.organization == organization);
+        let keeper = here.or(linked.first().filter(|_| password.is_none()));
+        Ok(keeper.map(|identity| identity.connection.clone()))
     }
 
     /// A new primary address counts at once, unverified; one's own verified one stays verified.
@@ -311,8 +329,12 @@ impl Service {
 
 /// The refusal of a change that is a login provider's.
 pub(super) fn managed_by_connection(provider: &str, field: &'static str) -> Error {
+    kept_by_provider(provider, field).into()
+}
+
+fn kept_by_provider(provider: &str, field: &'static str) -> Refusal {
     let message = format!("{provider} keeps this: change it there");
-    Refusal::new(Code::ManagedByConnection, message).at(field).with("owner", provider).into()
+    Refusal::new(Code::ManagedByConnection, message).at(field).with("owner", provider)
 }
 
 fn has_address(user: &User, email: &Email) -> bool {

@@ -390,7 +390,7 @@ impl Service {
         if before.is_primary {
             return Ok(before);
         }
-        if let Some(provider) = self.provider_of(person.organization.id, account.id).await? {
+        if let Some(provider) = self.keeper_of_address(person.organization.id, account.id, person.password).await? {
             return Err(managed_by_connection(&provider, "emailId"));
         }
         let now = self.clock.now();

@@ -8,7 +8,9 @@ use super::connecting::{Declined, denied};
 use super::login::Arriving;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::masked;
-use crate::domain::account::{Account, EmailAddress, EmailSource, Joined, Membership, MembershipSource, Settings};
+use crate::domain::account::{
+    Account, Edit, EmailAddress, EmailSource, Joined, Membership, MembershipSource, Settings,
+};
 use crate::domain::audit::{AuditEvent, Change, EventKind};
 use crate::domain::connection::{Attested, Connection, ExternalIdentity};
 use crate::domain::email::Email;
@@ -45,12 +47,12 @@ impl Service {
 
     async fn try_let_in(&self, visit: &Visit<'_>) -> Result<Account, Declined> {
         let identity = self.store.identity();
-        let known = match self.find_link(visit).await? {
-            Some(known) => known,
+        let (known, linked) = match self.find_link(visit).await? {
+            Some(known) => (known, Linked::Before),
             None => match self.link(visit).await {
-                Ok(linked) => linked,
+                Ok(linked) => (linked, Linked::Now),
                 // Another browser of the same person may have been faster.
-                Err(declined) => self.find_link(visit).await?.ok_or(declined)?,
+                Err(declined) => (self.find_link(visit).await?.ok_or(declined)?, Linked::Before),
             },
         };
         let credentials = identity.find_credentials(known.account).await?;
@@ -58,7 +60,7 @@ impl Service {
         check_no_superuser(&credentials.account)?;
         let arriving = self.find_place(visit.organization, credentials).await?;
         let arriving = arriving.ok_or_else(|| denied("you are kept out of the organization"))?;
-        if self.follow(visit, &known, &arriving).await? {
+        if self.follow(visit, (&known, linked), &arriving).await? {
             // What proves who the person is has changed: a code from before would be void.
             let after = identity.find_account(known.account).await?;
             return after.ok_or_else(|| denied("the account is gone"));
@@ -71,9 +73,15 @@ impl Service {
         Ok(self.store.identity().find_external_identity(visit.organization, name, subject).await?)
     }
 
-    /// The provider keeps name and address (S2-12, account model 3.5): another address there is another one here, where no
-    /// directory says otherwise and nobody else has it. Whether anything of the account changed.
-    async fn follow(&self, visit: &Visit<'_>, known: &ExternalIdentity, arriving: &Arriving) -> Result<bool, Declined> {
+    /// The provider keeps names and address (S1-05, S2-12, account model 3.5): others there are others here, where no
+    /// directory says otherwise and nobody else has the address. The sign-in that links leaves the names as the invitation
+    /// or the administrator gave them. Whether anything of the account changed.
+    async fn follow(
+        &self,
+        visit: &Visit<'_>,
+        (known, linked): (&ExternalIdentity, Linked),
+        arriving: &Arriving,
+    ) -> Result<bool, Declined> {
         let Some(email) = &visit.attested.verified_email else { return Ok(false) };
         if known.email.as_deref() != Some(email.as_str()) {
             self.store.identity().set_identity_email(known, email.as_str()).await?;
@@ -88,6 +96,9 @@ impl Service {
             None
         };
         let mut after = self.named_as_there(before, email, writer)?;
+        if linked == Linked::Before {
+            after = with_names_of(visit.attested, &after, writer)?;
+        }
         if let Some(added) = &added {
             let edit = ProfileEdit { email: Some(added.address.clone()), ..ProfileEdit::default() };
             after = after.edited(&edit, writer)?;
@@ -368,6 +379,32 @@ impl Service {
         let user = User::create(UserId::new(self.entropy.id(writer.now)), draft, writer);
         Ok(User { salt: self.new_salt(), ..user })
     }
+}
+
+/// When an account at a provider was linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Linked {
+    /// At an earlier sign-in.
+    Before,
+    /// At this one.
+    Now,
+}
+
+/// A user with the names that a provider says, where no directory writes them. A name that the provider does not say stays.
+fn with_names_of(said: &Attested, user: &User, writer: Writer) -> Result<User, Error> {
+    let said_as = |field: ProfileField, text: &Option<String>| match text {
+        Some(text) if field.check(text).is_ok() && user.claim_on(field).is_none() => Edit::Set(text.clone()),
+        _ => Edit::Keep,
+    };
+    let is_other = user.full_name() != said.name;
+    let edit = ProfileEdit {
+        display_name: said_as(ProfileField::DisplayName, &said.name),
+        given_name: said_as(ProfileField::GivenName, &said.given_name),
+        family_name: said_as(ProfileField::FamilyName, &said.family_name),
+        full_name: if is_other { said_as(ProfileField::FullName, &said.name) } else { Edit::Keep },
+        ..ProfileEdit::default()
+    };
+    user.edited(&edit, writer)
 }
 
 /// Whoever may do everything everywhere is let in by nobody's provider.

@@ -16,6 +16,7 @@ use crate::domain::user_name::UserName;
 use crate::domain::{Actor, Author, Caller, Code, Error, OrganizationId, Permission, Refusal};
 use crate::store::{AccountEnd, Departure, EmailChange, OwnerWatch, Remains};
 
+use super::editing::managed_by_connection;
 use super::emails::NewAddress;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::masked;
@@ -147,14 +148,21 @@ impl Service {
         check_version(user.version, update.if_version)?;
         self.check_editable(&user, home, &update.profile, email.is_some()).await?;
         self.check_provider(home, &user, &update.profile, email.is_some()).await?;
+        if email.is_some()
+            && let Some(provider) = self.keeper_of_address(home, asking.account.id, asking.password).await?
+        {
+            return Err(managed_by_connection(&provider, ProfileField::Email.as_str()));
+        }
         self.check_user_name(asking, &user, &update.profile).await?;
         let person = Person { user: user.clone(), ..(**asking).clone() };
         let (mut users, mut skipped) = self.edited_everywhere(&credentials, &person, &update.profile).await?;
         let plan = self.plan_email(&person, email).await?;
         if let Some(address) = plan.now() {
+            let linked = self.store.identity().list_external_identities(&[person.account.id]).await?;
             let edit = ProfileEdit { email: Some(address.address.clone()), ..ProfileEdit::default() };
             for (organization, before, after) in &mut users {
-                if before.claim_on(ProfileField::Email).is_none() {
+                let by_provider = linked.iter().any(|identity| identity.organization == *organization);
+                if before.claim_on(ProfileField::Email).is_none() && !by_provider {
                     *after = after.edited(&edit, self.local_writer(&person, *organization))?;
                 } else if !skipped.iter().any(|known| known.id == *organization) {
                     let joined = credentials.memberships.iter().find(|joined| joined.organization.id == *organization);
@@ -248,7 +256,7 @@ impl Service {
         Err(Refusal::new(Code::InvalidUsername, message).at("userName").into())
     }
 
-    /// The person's users after the edit, and the organizations where a directory keeps some of it.
+    /// The person's users after the edit, and the organizations where a directory or a login provider keeps some of it.
     async fn edited_everywhere(
         &self,
         credentials: &crate::store::Credentials,
@@ -256,13 +264,16 @@ impl Service {
         edit: &ProfileEdit,
     ) -> Result<(Vec<(OrganizationId, User, User)>, Vec<Organization>), Error> {
         let (mut users, mut skipped) = (Vec::new(), Vec::new());
+        let linked = self.store.identity().list_external_identities(&[person.account.id]).await?;
         for Joined { membership, organization } in &credentials.memberships {
             let here = organization.id == person.organization.id;
             let store = self.store.organization(organization.id).await?;
             let before = if here { Some(person.user.clone()) } else { store.find_user(membership.user).await? };
             let Some(before) = before else { continue };
-            let mut claimed: Vec<ProfileField> =
-                edit.fields().into_iter().filter(|field| before.claim_on(*field).is_some()).collect();
+            let by_provider = linked.iter().any(|identity| identity.organization == organization.id);
+            let is_claimed =
+                |field: &ProfileField| before.claim_on(*field).is_some() || (by_provider && field.is_providers());
+            let mut claimed: Vec<ProfileField> = edit.fields().into_iter().filter(is_claimed).collect();
             if !claimed.is_empty() && !here {
                 skipped.push(organization.clone());
             }

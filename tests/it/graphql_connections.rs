@@ -94,7 +94,7 @@ async fn s1_05_s2_24_s2_25_name_and_address_are_changed_at_the_provider() {
     assert_eq!(after, json!({"version": me["user"]["version"], "userName": ADA, "email": ADA}), "nothing changed");
     let fields = me["capabilities"]["fields"].as_array().expect("fields").clone();
     let shown = |name: &str| fields.iter().find(|field| field["field"] == name).cloned().expect("a field");
-    for name in ["email", "userName"] {
+    for name in ["email", "userName", "displayName", "givenName", "familyName", "fullName"] {
         let wanted = json!({"field": name, "isEditable": false, "reason": "MANAGED_BY_CONNECTION"});
         assert_eq!(shown(name), wanted, "shown beforehand");
     }
@@ -105,7 +105,11 @@ async fn s1_05_s2_24_s2_25_name_and_address_are_changed_at_the_provider() {
     ada.signed_out().done("verifyEmail", json!({"token": token}), "email { isVerified }").await;
     let id = &added["email"]["id"];
     assert_eq!(ada.refused("setPrimaryEmail", json!({"emailId": id})).await, "MANAGED_BY_CONNECTION");
-    ada.done("updateMe", json!({"displayName": "Countess"}), "user { displayName }").await;
+    let both = ada.mutate("updateMe", json!({"displayName": "Countess", "givenName": "A."}), "user { id }").await;
+    let codes: Vec<&Value> =
+        both["userErrors"].as_array().expect("errors").iter().map(|refusal| &refusal["code"]).collect();
+    assert_eq!(codes, ["MANAGED_BY_CONNECTION", "MANAGED_BY_CONNECTION"], "S1-05: names too, each of them");
+    ada.done("updateMe", json!({"title": "Countess"}), "user { title }").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

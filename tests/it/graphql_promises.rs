@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Engine, Owned, Person, TestApp};
+use crate::graphql_connections::{self, ADA, World};
+use crate::support::{Engine, Owned, Person, TestApp, front_end};
 
 async fn world() -> (TestApp, Owned, Person) {
     let app = TestApp::start().await;
@@ -307,4 +308,67 @@ async fn s1_14_an_invited_user_is_mailed_the_invitation() {
         json!({"userName": "cy", "password": "wholly unrelated words here", "organization": {"shortName": "acme"}});
     person.signed_out().done("login", cy, "session { accessToken }").await;
     assert_eq!(owner.refused("sendPasswordReset", json!({"user": {"userName": "cy"}})).await, "EMAIL_UNVERIFIED");
+}
+
+/// S1-05: names and address of a provider's account are changed at the provider, by the rule of each organization.
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_05_a_provider_keeps_names_and_address_where_it_is_the_organizations() {
+    let World { app, web, acme, owner } = graphql_connections::world(Engine::Memory).await;
+    let globex = app.owned("globex").await;
+    let ada = web.sign_in(front_end::person("1", ADA)).await;
+    let me = ada.me("user { id }").await["user"]["id"].clone();
+    let names = json!({"displayName": "C", "givenName": "C", "familyName": "C", "fullName": "C"});
+    let refused = ada.mutate("updateMe", names.clone(), "user { id }").await;
+    let mut paths: Vec<&Value> =
+        refused["userErrors"].as_array().expect("errors").iter().map(|one| &one["path"][1]).collect();
+    paths.sort_by_key(|path| path.to_string());
+    assert_eq!(paths, ["displayName", "familyName", "fullName", "givenName"], "each is named: {refused}");
+    let mut by_admin = names;
+    by_admin["user"] = json!({"id": me});
+    assert_eq!(owner.refused("updateUser", by_admin).await, "MANAGED_BY_CONNECTION");
+    ada.done("updateMe", json!({"title": "Countess", "company": "Analytical"}), "user { title }").await;
+    // Another name at the provider is another one here, from the next sign-in on.
+    let mut king = front_end::person("1", ADA);
+    king["name"] = json!("Ada King");
+    king["family_name"] = json!("King");
+    let ada = web.sign_in(king).await;
+    let named = ada.me("user { displayName familyName fullName title }").await["user"].clone();
+    let wanted = json!({"displayName": "Ada King", "familyName": "King", "fullName": "Ada King", "title": "Countess"});
+    assert_eq!(named, wanted);
+    // In an organization without a provider names are the person's own; the address is not, without a password.
+    app.invite(globex.id, ADA, "Ada", &[]).await;
+    let token = app.next_token(ADA, 0).await;
+    ada.done("acceptInvitation", json!({"token": token}), "user { id }").await;
+    let there = self::there(&ada).await;
+    let changed = there
+        .done("updateMe", json!({"displayName": "Countess"}), "user { displayName } skippedOrganizations { shortName }")
+        .await;
+    assert_eq!(changed["user"]["displayName"], "Countess");
+    assert_eq!(changed["skippedOrganizations"], json!([{"shortName": "acme"}]), "the provider keeps it there");
+    let here = owner.ask("query($id: ID!) { user(by: {id: $id}) { displayName } }", json!({"id": me})).await.data();
+    assert_eq!(here["user"]["displayName"], "Ada King", "what is stored");
+    let refused = there.mutate("updateMe", json!({"email": "ada@home.example"}), "pendingEmail { address }").await;
+    assert_eq!(refused["userErrors"][0]["code"], "MANAGED_BY_CONNECTION", "nothing else proves who she is");
+    // An account that also has a password may change what no provider owns.
+    app.member(acme.id, "bob@acme.example", &[]).await;
+    let bob = web.sign_in(front_end::person("2", "bob@acme.example")).await;
+    let before = app.links("bob@acme.example").len();
+    app.invite(globex.id, "bob@acme.example", "Bob", &[]).await;
+    let token = app.next_token("bob@acme.example", before).await;
+    bob.done("acceptInvitation", json!({"token": token}), "user { id }").await;
+    assert_eq!(
+        bob.refused("updateMe", json!({"email": "bob@home.example"})).await,
+        "MANAGED_BY_CONNECTION",
+        "acme's provider"
+    );
+    let bob = self::there(&bob).await;
+    let waits = bob.done("updateMe", json!({"email": "bob@home.example"}), "pendingEmail { address }").await;
+    assert_eq!(waits["pendingEmail"]["address"], "bob@home.example");
+}
+
+/// The same login, acting in globex.
+async fn there(person: &Person) -> Person {
+    let to = json!({"organization": {"shortName": "globex"}});
+    let switched = person.done("switchOrganization", to, "session { accessToken refreshToken }").await;
+    person.with_session(&switched["session"])
 }
