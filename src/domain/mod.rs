@@ -10,6 +10,7 @@ pub mod caller;
 pub mod connection;
 pub mod cursor;
 pub mod directory;
+pub mod directory_address;
 pub mod email;
 pub mod error;
 pub mod group;

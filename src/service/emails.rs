@@ -200,6 +200,9 @@ impl Service {
 
     async fn own_email(&self, person: &Person, id: EmailId) -> Result<(Account, EmailAddress), Error> {
         let found = self.store.identity().find_email(id).await?.filter(|email| email.account == person.account.id);
+        if found.is_none() && person.user.has_directory_address(id, None) {
+            self.check_not_claimed(person, ProfileField::Email, "emailId").await?;
+        }
         let account = self.store.identity().find_account(person.account.id).await?.ok_or(Error::Unauthenticated)?;
         Ok((account, found.ok_or_else(no_such_address)?))
     }
@@ -336,7 +339,14 @@ impl Service {
     pub async fn remove_email(&self, caller: &Caller, id: EmailId) -> Result<User, Error> {
         caller.require_person()?;
         let person = caller.require_login()?.0.clone();
-        let email = self.store.identity().find_email(id).await?.ok_or_else(no_such_address)?;
+        let found = self.store.identity().find_email(id).await?;
+        let own = found.as_ref().filter(|email| email.account == person.account.id);
+        // Also of an address that the person has proven: a directory that writes it would list it again.
+        if (found.is_none() || own.is_some()) && person.user.has_directory_address(id, own.map(|own| own.key.as_str()))
+        {
+            self.check_not_claimed(&person, ProfileField::Email, "emailId").await?;
+        }
+        let email = found.ok_or_else(no_such_address)?;
         let user = if email.account == person.account.id {
             match email.source {
                 EmailSource::Directory => return Err(managed(Code::ManagedByDirectory)),

@@ -372,3 +372,73 @@ async fn there(person: &Person) -> Person {
     let switched = person.done("switchOrganization", to, "session { accessToken refreshToken }").await;
     person.with_session(&switched["session"])
 }
+
+/// `EmailSource.DIRECTORY`, S0-08: addresses that a directory wrote are listed, and removed there only.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_of_a_directory_are_listed_and_not_removable_by_the_person() {
+    let (app, acme, owner) = world().await;
+    let mut body = crate::support::user("ada@work.example");
+    body["emails"] = json!([{"value": "ada@work.example", "type": "work", "primary": true}, {"value": "ada@home.example", "type": "home"}]);
+    acme.scim.post("/Users", &body).await.expect(201);
+    let nodes = "emails { totalCount nodes { id address isPrimary isVerified source user { id } createdBy { id } } }";
+    let by_owner = async || {
+        let query = format!("{{ user(by: {{userName: \"ada@work.example\"}}) {{ email {nodes} }} }}");
+        owner.ask(&query, json!({})).await.data()["user"].clone()
+    };
+    let listed = by_owner().await;
+    let shown = |emails: &Value| -> Vec<(Value, Value, Value, Value)> {
+        let nodes = emails["nodes"].as_array().expect("nodes").iter();
+        let fields = |node: &Value| {
+            (node["address"].clone(), node["isPrimary"].clone(), node["isVerified"].clone(), node["source"].clone())
+        };
+        nodes.map(fields).collect()
+    };
+    let row = |address: &str, primary: bool, verified: bool, source: &str| {
+        (json!(address), json!(primary), json!(verified), json!(source))
+    };
+    let wanted =
+        [row("ada@work.example", true, false, "DIRECTORY"), row("ada@home.example", false, false, "DIRECTORY")];
+    assert_eq!(shown(&listed["emails"]), wanted, "before she joins");
+    assert_eq!((&listed["email"], &listed["emails"]["totalCount"]), (&json!("ada@work.example"), &json!(2)));
+    app.invite(acme.id, "ada@work.example", "Ada", &[]).await;
+    let token = app.token_in_mail("ada@work.example", 1).await;
+    let ada = Person::new(&app.url, "ada@work.example", "a first secret phrase of hers");
+    ada.done("acceptInvitation", json!({"token": token, "password": ada.password}), "user { id }").await;
+    let ada = ada.sign_in().await;
+    ada.done("addEmail", json!({"email": "ada@own.example"}), "email { id }").await;
+    let mine = ada.me(nodes).await["emails"].clone();
+    let mut rows = shown(&mine);
+    rows.sort_by_key(|(address, ..)| address.to_string());
+    let wanted = [
+        row("ada@home.example", false, false, "DIRECTORY"),
+        row("ada@own.example", false, false, "SELF"),
+        row("ada@work.example", true, true, "DIRECTORY"),
+    ];
+    assert_eq!(rows, wanted, "beside her own, each once");
+    let id_of = |address: &str| {
+        let nodes = mine["nodes"].as_array().expect("nodes");
+        nodes.iter().find(|node| node["address"] == address).expect("listed")["id"].clone()
+    };
+    for address in ["ada@home.example", "ada@work.example"] {
+        let refused = ada.mutate("removeEmail", json!({"emailId": id_of(address)}), "removedEmailId").await;
+        let refusal = &refused["userErrors"][0];
+        assert_eq!(
+            (&refusal["code"], &refusal["params"]["owner"]),
+            (&json!("MANAGED_BY_DIRECTORY"), &json!("Okta")),
+            "{address}"
+        );
+        assert_eq!(refusal["path"], json!(["input", "emailId"]));
+    }
+    assert_eq!(
+        ada.refused("setPrimaryEmail", json!({"emailId": id_of("ada@home.example")})).await,
+        "MANAGED_BY_DIRECTORY"
+    );
+    let node = ada.ask(
+        "query($id: ID!) { node(id: $id) { ... on Email { address } } }",
+        json!({"id": id_of("ada@home.example")}),
+    );
+    assert_eq!(node.await.data()["node"]["address"], "ada@home.example");
+    ada.done("removeEmail", json!({"emailId": id_of("ada@own.example")}), "removedEmailId").await;
+    assert_eq!(by_owner().await["emails"]["totalCount"], 2);
+    app.assert_consistent().await;
+}

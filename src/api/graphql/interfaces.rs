@@ -245,7 +245,7 @@ async fn find_own(ctx: &Context<'_>, id: Uuid) -> Result<Option<Node>, Failure> 
     if let Some(device) = devices.into_iter().find(|device| device.id.uuid() == id) {
         return Ok(Some(TrustedDevice(device).into()));
     }
-    let emails = ctx.emails_of(account).await?.unwrap_or_default();
+    let emails = person.user.with_directory_addresses(ctx.emails_of(account).await?.unwrap_or_default());
     if let Some(email) = emails.into_iter().find(|email| email.id.uuid() == id) {
         return Ok(Some(Email(email).into()));
     }

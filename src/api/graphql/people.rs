@@ -45,7 +45,7 @@ pub(super) struct Email(pub(super) account::EmailAddress);
 /// Permission: oneself or `user_access_read`.
 #[async_graphql::Object]
 impl Email {
-    /// UUID.
+    /// UUID. `node` finds an address that only a directory wrote for oneself alone.
     pub(super) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
@@ -87,6 +87,9 @@ impl Email {
 
     /// Who created it. Null: the server itself, or someone the caller may not read.
     pub(super) async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        if self.0.source == account::EmailSource::Directory {
+            return None;
+        }
         users::actor_of_account(ctx, self.0.account)
     }
 
@@ -97,6 +100,9 @@ impl Email {
 
     /// Who changed it last. Null: the server itself, or someone the caller may not read.
     pub(super) async fn updated_by(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        if self.0.source == account::EmailSource::Directory {
+            return None;
+        }
         users::actor_of_account(ctx, self.0.account)
     }
 

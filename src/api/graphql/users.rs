@@ -96,7 +96,7 @@ impl User {
         own.or_else(|| self.0.directory_email().map(str::to_owned)).map(|address| Ok(EmailAddress(address)))
     }
 
-    /// All addresses, primary first.
+    /// All addresses, primary first: those of the account, and those that a directory wrote here.
     ///
     /// Permission: oneself or `user_access_read`.
     #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
@@ -120,7 +120,7 @@ impl User {
                     Some(account) => ctx.emails_of(account).await?.unwrap_or_default(),
                     None => Vec::new(),
                 };
-                email_connection(emails, &paging)
+                email_connection(self.0.with_directory_addresses(emails), &paging)
             }
             .await,
         )
@@ -684,6 +684,8 @@ pub(super) fn email_connection(
     let key = |email: &domain::account::EmailAddress| {
         format!("{}{:020}{}", u8::from(!email.is_primary), email.created.timestamp_millis(), email.id)
     };
+    let mut emails = emails;
+    emails.sort_by_cached_key(key);
     let page = paging.page("emails", emails, key)?;
     let edges: Vec<EmailEdge> =
         page.items.into_iter().map(|(cursor, email)| EmailEdge { cursor, node: Email(email) }).collect();

@@ -133,7 +133,7 @@ impl Viewer {
         }
     }
 
-    /// The person's addresses, primary first, verified or not.
+    /// The person's addresses, primary first, verified or not; also those that a directory of this organization wrote.
     #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn emails(
         &self,
@@ -147,11 +147,12 @@ impl Viewer {
         #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
         #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
     ) -> Option<Result<EmailConnection, Failure>> {
-        let account = self.person()?.account.id;
+        let person = self.person()?;
         Some(
             async {
                 let paging = Paging::read(first, after, last, before)?;
-                users::email_connection(ctx.emails_of(account).await?.unwrap_or_default(), &paging)
+                let own = ctx.emails_of(person.account.id).await?.unwrap_or_default();
+                users::email_connection(person.user.with_directory_addresses(own), &paging)
             }
             .await,
         )
