@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::account::{Account, PasswordState};
 use super::api_token::ApiToken;
 use super::directory::Directory;
@@ -12,6 +14,7 @@ use super::policy::AccountPolicy;
 use super::role::RoleGrant;
 use super::second_factor::Authenticator;
 use super::service_account::ServiceAccount;
+use super::token::BearerSecret;
 use super::user::User;
 use super::{Permission, RequiredAction};
 
@@ -26,10 +29,21 @@ pub enum Actor {
     Person(Arc<Person>),
     /// A service account of one organization.
     Program(Arc<Program>),
+    /// The operator through the account API, with a credential that is good for one deed.
+    Root(Arc<Root>),
     /// The server itself: expiry, retention.
     System,
     /// Nobody we know.
     Nobody(Nobody),
+}
+
+/// The root principal as of this request (S0-02): in no organization, and never a superuser.
+#[derive(Clone, Debug)]
+pub struct Root {
+    /// The credential; the deed uses it up.
+    pub secret: BearerSecret,
+    /// When it stops working.
+    pub expires: DateTime<Utc>,
 }
 
 /// Why nobody is known.

@@ -184,6 +184,8 @@ names! {
     EventKind {
         /// An organization was made.
         OrganizationCreated = "organization.created",
+        /// A credential of root was issued.
+        RootCredentialIssued = "root.credential_issued",
         /// An organization's names or rules were changed.
         OrganizationUpdated = "organization.updated",
         /// The operator mended what a lost write had left in the store.
@@ -421,7 +423,7 @@ impl AuditEvent {
             Actor::Operator => Door::Cli,
             Actor::System => Door::System,
             Actor::Directory(_) => Door::Scim,
-            Actor::Person(_) | Actor::Program(_) | Actor::Nobody(_) => Door::Graphql,
+            Actor::Person(_) | Actor::Program(_) | Actor::Root(_) | Actor::Nobody(_) => Door::Graphql,
         }
     }
 

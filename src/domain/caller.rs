@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use scim::{Reading, ResourceTypes};
 
-use super::actor::{Actor, Member, Nobody, Person, Program};
+use super::actor::{Actor, Member, Nobody, Person, Program, Root};
 use super::directory::{Directory, Scope};
 use super::login::{Login, Origin};
 use super::provisioning::ProvisioningRequest;
@@ -73,6 +73,17 @@ impl Caller {
         }
     }
 
+    /// Root, whose credential was just verified. In no organization.
+    pub(crate) fn root(root: Arc<Root>, origin: Origin) -> Self {
+        Self {
+            actor: Actor::Root(root),
+            organization: None,
+            origin,
+            provisioning: None,
+            types: ResourceTypes::standard().clone(),
+        }
+    }
+
     /// The server itself, in one organization.
     pub(crate) fn system(organization: OrganizationId) -> Self {
         Self {
@@ -117,10 +128,35 @@ impl Caller {
     pub fn require_operator(&self, permission: Permission) -> Result<(), Error> {
         match self.actor {
             Actor::Operator => Ok(()),
-            Actor::Directory(_) | Actor::Person(_) | Actor::Program(_) | Actor::System => {
+            Actor::Directory(_) | Actor::Person(_) | Actor::Program(_) | Actor::Root(_) | Actor::System => {
                 Err(Error::Forbidden(permission))
             }
             Actor::Nobody(why) => Err(why.into()),
+        }
+    }
+
+    /// Root, for what only root does through the account API.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthenticated`], [`Error::MfaRequired`]; [`Error::Refused`] with `INSUFFICIENT_RANK` for everyone else, a
+    /// superuser too.
+    pub fn require_root(&self) -> Result<&Arc<Root>, Error> {
+        match &self.actor {
+            Actor::Root(root) => Ok(root),
+            Actor::Nobody(why) => Err((*why).into()),
+            Actor::Operator | Actor::Directory(_) | Actor::Person(_) | Actor::Program(_) | Actor::System => {
+                let message = "only root does this: the operator issues its credential with `rollcall root`";
+                Err(Refusal::new(Code::InsufficientRank, message).into())
+            }
+        }
+    }
+
+    /// Root, if it asks.
+    pub fn as_root(&self) -> Option<&Arc<Root>> {
+        match &self.actor {
+            Actor::Root(root) => Some(root),
+            _ => None,
         }
     }
 
@@ -154,7 +190,9 @@ impl Caller {
         match &self.actor {
             Actor::Person(person) => Ok(person),
             Actor::Nobody(why) => Err((*why).into()),
-            Actor::Operator | Actor::Directory(_) | Actor::Program(_) | Actor::System => Err(not_a_person()),
+            Actor::Operator | Actor::Directory(_) | Actor::Program(_) | Actor::Root(_) | Actor::System => {
+                Err(not_a_person())
+            }
         }
     }
 
@@ -231,7 +269,7 @@ impl Caller {
             Actor::Operator | Actor::System => true,
             Actor::Person(person) => person.permissions.contains(&permission),
             Actor::Program(program) => program.permissions.contains(&permission),
-            Actor::Nobody(_) => false,
+            Actor::Root(_) | Actor::Nobody(_) => false,
             Actor::Directory(directory) => directory_may(directory, permission),
         }
     }
@@ -277,7 +315,7 @@ impl Caller {
             Actor::Person(person) => Some(Author::User(person.user.id)),
             Actor::Program(program) => Some(Author::ServiceAccount(program.account.id)),
             Actor::Directory(directory) => Some(Author::Directory(directory.id)),
-            Actor::Operator | Actor::System | Actor::Nobody(_) => None,
+            Actor::Operator | Actor::Root(_) | Actor::System | Actor::Nobody(_) => None,
         }
     }
 

@@ -28,11 +28,13 @@ pub enum SecretKind {
     State,
     /// What a front end gets its tokens for, after a sign-in through a login provider.
     Code,
+    /// The operator's credential for one deed in a fresh or broken installation.
+    Root,
 }
 
 impl SecretKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Directory,
         Self::Api,
         Self::Refresh,
@@ -43,6 +45,7 @@ impl SecretKind {
         Self::Invitation,
         Self::State,
         Self::Code,
+        Self::Root,
     ];
 
     /// How secrets of this kind begin.
@@ -58,6 +61,7 @@ impl SecretKind {
             Self::Invitation => "rci_",
             Self::State => "rct_",
             Self::Code => "rck_",
+            Self::Root => "rcb_",
         }
     }
 }

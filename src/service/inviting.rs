@@ -17,7 +17,7 @@ use crate::domain::mail::Letter;
 use crate::domain::organization::Organization;
 use crate::domain::policy::AccountPolicy;
 use crate::domain::profile::ProfileField;
-use crate::domain::role::{MOST_NAMED, Role};
+use crate::domain::role::{BuiltInRole, MOST_NAMED, Role};
 use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::user::User;
 use crate::domain::{Caller, Code, Error, InvitationId, OrganizationId, Permission, Refusal};
@@ -183,6 +183,40 @@ impl Service {
         let invitation = self.send_invitation(caller, &sending, draft, user.as_ref()).await?;
         self.mail_waits();
         Ok(invitation)
+    }
+
+    /// Invites an owner of an organization, for root. Takes the place of a pending invitation to the address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `ALREADY_MEMBER`, `RATE_LIMITED`.
+    pub(super) async fn invite_owner_of(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        email: Email,
+        name: String,
+    ) -> Result<Invitation, Error> {
+        let sending = self.sending(organization).await?;
+        let user = self.invited_user(&sending.store, &email).await?;
+        let pending = sending.store.find_pending_invitation(email.key()).await?;
+        let draft = InvitationDraft {
+            email,
+            name,
+            roles: vec![BuiltInRole::Owner.as_str().to_owned()],
+            groups: Vec::new(),
+            connection: Edit::Clear,
+            days: None,
+            locale: None,
+            message: None,
+        };
+        self.use_up_root(caller).await?;
+        if let Some(known) = pending {
+            let after = known.cancelled(InvitationEnd::Superseded, self.clock.now());
+            let event = self.event(caller, EventKind::InvitationCancelled, ("invitation", known.id.to_string()));
+            sending.store.end_invitations(&[(known, after)], &event).await?;
+        }
+        self.send_invitation(caller, &sending, draft, user.as_ref()).await
     }
 
     /// Nobody invites with more than they have, and no directory's group is joined by invitation.

@@ -47,6 +47,7 @@ mod readiness;
 mod reading;
 mod references;
 mod roles;
+mod root;
 mod search;
 mod second_factors;
 mod service_accounts;

@@ -42,6 +42,15 @@ impl Service {
         draft: OrganizationDraft,
     ) -> Result<(Organization, Option<NewOwner>), Error> {
         caller.require_operator(Permission::OrgManagement)?;
+        self.make_organization(caller, draft).await
+    }
+
+    /// Makes an organization and, if an address is given, its first owner, for the operator or for root.
+    pub(super) async fn make_organization(
+        &self,
+        caller: &Caller,
+        draft: OrganizationDraft,
+    ) -> Result<(Organization, Option<NewOwner>), Error> {
         draft.check()?;
         // The name is looked up first: a refused organization shall not leave an empty database behind.
         let known = self.store.identity().find_organization_by_short_name(&draft.short_name).await?;
@@ -61,6 +70,7 @@ impl Service {
         };
         let event = self.event(caller, EventKind::OrganizationCreated, ("organization", organization.id.to_string()));
         let stored = owner.as_ref().map(|(_, stored)| stored);
+        self.use_up_root(caller).await?;
         self.store.insert_organization(&organization, stored, &event).await?;
         Ok((organization, owner.map(|(owner, _)| owner)))
     }

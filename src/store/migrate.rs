@@ -15,6 +15,7 @@ pub(super) const IDENTITY: Migrations = &[
     ("0001_tenancy", include_str!("../../schema/identity/0001_tenancy.surql")),
     ("0002_accounts", include_str!("../../schema/identity/0002_accounts.surql")),
     ("0003_administration", include_str!("../../schema/identity/0003_administration.surql")),
+    ("0004_root_principal", include_str!("../../schema/identity/0004_root_principal.surql")),
 ];
 
 /// Of an organization's database.

@@ -26,6 +26,8 @@ pub enum Purpose {
     Connection,
     /// Getting the tokens of a sign-in through a login provider.
     Code,
+    /// One deed of root.
+    Root,
 }
 
 impl Purpose {
@@ -37,6 +39,7 @@ impl Purpose {
             Self::Invitation => "invitation",
             Self::Connection => "connection",
             Self::Code => "code",
+            Self::Root => "root",
         }
     }
 }

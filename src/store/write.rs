@@ -225,6 +225,7 @@ fn actor_content(actor: &Actor) -> Object {
     };
     match actor {
         Actor::Operator => put("operator", None),
+        Actor::Root(_) => put("root", None),
         Actor::System => put("server", None),
         Actor::Nobody(_) => put("public", None),
         Actor::Person(person) => {

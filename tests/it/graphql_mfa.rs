@@ -195,6 +195,9 @@ fn sample_of_administration(name: &str, id: &str) -> Value {
         "updateDirectory" | "rotateDirectoryToken" | "deleteDirectory" => json!({"directoryId": id}),
         "revokeDirectoryToken" => json!({"tokenId": id}),
         "setGroupRoleMappings" => json!({"directoryId": id, "mappings": []}),
+        "createOrganization" => json!({"shortName": "sample", "name": "x", "ownerEmail": "x@example.com"}),
+        "inviteOwner" => json!({"organization": {"id": id}, "email": "x@example.com", "name": "x"}),
+        "restoreOwner" => json!({"organization": {"id": id}, "user": user}),
         _ => json!({}),
     }
 }

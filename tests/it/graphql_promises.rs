@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::{Running, json as json_of, rollcall};
 use crate::graphql_connections::{self, ADA, World};
 use crate::support::{Engine, Owned, Person, TestApp, front_end};
 
@@ -441,4 +442,166 @@ async fn addresses_of_a_directory_are_listed_and_not_removable_by_the_person() {
     ada.done("removeEmail", json!({"emailId": id_of("ada@own.example")}), "removedEmailId").await;
     assert_eq!(by_owner().await["emails"]["totalCount"], 2);
     app.assert_consistent().await;
+}
+
+/// A client with a new credential of root.
+async fn root(app: &TestApp) -> Person {
+    let operator = rollcall::domain::Caller::operator(None);
+    let (secret, _) = app.service.issue_root_credential(&operator).await.expect("issued");
+    Person::new(&app.url, "", "").with_token(secret.expose())
+}
+
+/// S0-02, `decisions.md` 13: root is one of the three principals, and reads nothing but `me`.
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_02_root_is_a_principal_and_no_superuser() {
+    let (app, acme, _) = world().await;
+    let root = self::root(&app).await;
+    let selection = "principal { __typename ... on RootIdentity { id displayName isActive isServiceAccount } } root { displayName } user { id } \
+        serviceAccount { id } organization { id } memberships { status } permissions { key } roles { key } tokens { id } \
+        login { id } token { id } settings { theme } logins { id } requiredActions capabilities { mutations { isAllowed } }";
+    for _ in 0..2 {
+        let me = root.me(selection).await;
+        let identity = json!({"__typename": "RootIdentity", "id": "00000000-0000-0000-0000-000000000000", "displayName": "root",
+                              "isActive": true, "isServiceAccount": false});
+        assert_eq!(me["principal"], identity);
+        assert_eq!(me["root"], json!({"displayName": "root"}), "reading does not use the credential up");
+        for absent in ["user", "serviceAccount", "organization", "login", "token", "settings"] {
+            assert_eq!(me[absent], Value::Null, "{absent}: exactly one of three");
+        }
+        for empty in ["memberships", "permissions", "roles", "tokens", "logins", "requiredActions"] {
+            assert_eq!(me[empty], json!([]), "{empty}");
+        }
+        let allowed = me["capabilities"]["mutations"].as_array().expect("mutations").clone();
+        assert!(allowed.iter().all(|one| one["isAllowed"] == false), "it holds no permission");
+    }
+    for query in [
+        "users { totalCount }",
+        "organization { id }",
+        "groups { totalCount }",
+        "auditEvents { totalCount }",
+        "accountPolicy { __typename }",
+    ] {
+        let code = root.refused_code(&format!("{{ {query} }}")).await;
+        assert!(matches!(code.as_deref(), Some("FORBIDDEN" | "PROTECTED_ACCOUNT")), "{query}: {code:?}");
+    }
+    let boss = json!({"user": {"email": acme.owner.email}, "isSuperuser": true});
+    assert_eq!(root.refused("setSuperuser", boss).await, "PROTECTED_ACCOUNT", "never a superuser");
+    acme.scim.with_token(root.token.as_deref()).get("/Users").await.refused(401, None);
+    // Another credential takes its place, and the time of each is over after 15 minutes.
+    let second = self::root(&app).await;
+    assert!(!root.is_in().await && second.is_in().await);
+    app.clock.advance(std::time::Duration::from_secs(15 * 60));
+    assert!(!second.is_in().await);
+}
+
+/// S0-02: the first organization of a fresh installation, and one deed for each credential.
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_02_a_credential_of_root_makes_one_organization_with_its_owner() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let root = self::root(&app).await;
+        let selection = "organization { id shortName } ownerEmail ownerPassword query { me { root { id } } }";
+        for (wrong, code) in [
+            (json!({"shortName": "a", "name": "Acme", "ownerEmail": "o@acme.example"}), "VALIDATION_FAILED"),
+            (json!({"shortName": "acme", "name": "Acme", "ownerEmail": "nobody"}), "INVALID_EMAIL"),
+        ] {
+            assert_eq!(root.refused("createOrganization", wrong).await, code);
+        }
+        let wish = json!({"shortName": "acme", "name": "Acme", "ownerEmail": "o@acme.example"});
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (root, wish) = (root.clone(), wish.clone());
+            tasks.spawn(async move { root.try_mutate("createOrganization", wish, selection).await });
+        }
+        let answers = tasks.join_all().await;
+        let made: Vec<Value> = answers.iter().map(|answer| answer.body["data"]["createOrganization"].clone()).collect();
+        let made: Vec<&Value> = made.iter().filter(|payload| payload["organization"].is_object()).collect();
+        assert_eq!(made.len(), 1, "one deed: {answers:?}");
+        assert_eq!(made[0]["organization"]["shortName"], "acme");
+        assert!(!root.is_in().await, "it is used up");
+        let owner = Person::new(&app.url, "o@acme.example", made[0]["ownerPassword"].as_str().expect("shown once"));
+        let owner = owner.sign_in().await;
+        assert_eq!(owner.me("roles { key }").await["roles"], json!([{"key": "owner"}]));
+        let events = "auditEvents(first: 1, filter: {types: [\"organization.created\"]}) { nodes { door actor { __typename displayName } } }";
+        let events = owner.ask(&format!("{{ {events} }}"), json!({})).await.data();
+        let by_root = json!([{"door": "GRAPHQL", "actor": {"__typename": "RootIdentity", "displayName": "root"}}]);
+        assert_eq!(events["auditEvents"]["nodes"], by_root, "audited");
+        for (operation, input) in [
+            ("createOrganization", json!({"shortName": "other", "name": "Other", "ownerEmail": "x@other.example"})),
+            ("inviteOwner", json!({"organization": {"shortName": "acme"}, "email": "x@acme.example", "name": "X"})),
+        ] {
+            assert_eq!(owner.refused(operation, input).await, "INSUFFICIENT_RANK", "only root: {operation}");
+        }
+        app.assert_consistent().await;
+    }
+}
+
+/// S0-02: an organization gets its owner back, by invitation or by name.
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_02_root_invites_or_restores_the_owner_of_an_organization() {
+    let (app, acme, owner) = world().await;
+    let babs = app.member(acme.id, "babs@acme.example", &["analyst"]).await;
+    let babs_id = babs.sign_in().await.me("user { id }").await["user"]["id"].clone();
+    owner.done("disableUser", json!({"user": {"id": babs_id}}), "user { status }").await;
+    let in_acme = |mut input: Value| {
+        input["organization"] = json!({"shortName": "acme"});
+        input
+    };
+    let root = self::root(&app).await;
+    let member = in_acme(json!({"email": "babs@acme.example", "name": "Babs"}));
+    assert_eq!(root.refused("inviteOwner", member).await, "ALREADY_MEMBER", "and the credential is still good");
+    let nowhere = json!({"organization": {"shortName": "nowhere"}, "user": {"id": babs_id}});
+    assert_eq!(root.refused("restoreOwner", nowhere).await, "NOT_FOUND");
+    let restored = root
+        .done(
+            "restoreOwner",
+            in_acme(json!({"user": {"id": babs_id}})),
+            "owner { id status } organization { shortName }",
+        )
+        .await;
+    assert_eq!(restored["owner"], json!({"id": babs_id, "status": "ACTIVE"}));
+    assert_eq!(babs.sign_in().await.me("membership { isOwner }").await["membership"]["isOwner"], true);
+    assert!(!root.is_in().await, "one deed");
+    let root = self::root(&app).await;
+    let invited = root
+        .done(
+            "inviteOwner",
+            in_acme(json!({"email": "new@acme.example", "name": "New Owner"})),
+            "invitation { email state }",
+        )
+        .await;
+    assert_eq!(invited["invitation"]["email"], "new@acme.example");
+    let token = app.token_in_mail("new@acme.example", 1).await;
+    let new = Person::new(&app.url, "new@acme.example", "a first secret phrase of theirs");
+    new.done("acceptInvitation", json!({"token": token, "password": new.password}), "user { id }").await;
+    assert_eq!(new.sign_in().await.me("membership { isOwner }").await["membership"]["isOwner"], true);
+    let kinds: Vec<String> = app
+        .events(acme.id)
+        .await
+        .into_iter()
+        .filter(|event| event.actor["kind"] == "root")
+        .map(|event| event.kind)
+        .collect();
+    assert_eq!(kinds, ["user.enabled", "role.granted", "invitation.sent"], "audited");
+    app.assert_consistent().await;
+}
+
+/// S0-02: a fresh installation is made usable without stopping it, with the credential that `serve` prints.
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_02_serve_prints_the_credential_of_a_fresh_installation_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--store", "surrealkv://store", "--json"];
+    let server = Running::start(folder.path(), &arguments);
+    let contract = server.json();
+    let url = contract["url"].as_str().expect("a URL");
+    let root = Person::new(url, "", "").with_token(contract["root"]["token"].as_str().expect("a credential"));
+    let wish = json!({"shortName": "acme", "name": "Acme", "ownerEmail": "o@acme.example"});
+    let made = root.done("createOrganization", wish, "ownerPassword").await;
+    Person::new(url, "o@acme.example", made["ownerPassword"].as_str().expect("shown once")).sign_in().await;
+    assert!(server.stop());
+    let server = Running::start(folder.path(), &arguments);
+    assert_eq!(server.json().get("root"), None, "there is an organization");
+    assert!(server.stop());
+    let recovery = rollcall(folder.path(), &["root", "--store", "surrealkv://store", "--json"]);
+    assert!(json_of(&recovery)["token"].as_str().is_some_and(|token| token.starts_with("rcb_")));
 }

@@ -10,6 +10,7 @@ use super::interfaces::{Actor, Node, author, find_node};
 use super::number;
 use super::request::Asking as _;
 use super::scalars::{DateTime, Json};
+use super::service_accounts::RootIdentity;
 use super::users::User;
 use crate::domain::audit::FieldChange;
 use crate::domain::{Code, Refusal, UserId};
@@ -48,6 +49,9 @@ impl AuditEvent {
 
     /// Who; null: the server itself, or somebody gone.
     pub(super) async fn actor(&self, ctx: &Context<'_>) -> Option<Result<Actor, Failure>> {
+        if self.0.stored.actor["kind"] == "root" {
+            return Some(Ok(RootIdentity.into()));
+        }
         author(ctx, self.0.actor).await
     }
 

@@ -156,29 +156,29 @@ impl ServiceAccount {
 
 /// The operator's own identity.
 #[derive(Clone, Copy)]
-pub(super) enum RootIdentity {}
+pub(super) struct RootIdentity;
 
-/// The operator's own identity of a fresh or broken installation; not a user, in no organization.
-#[expect(unreachable_code, reason = "root works on the command line: no request is made with it")]
+/// The operator's own identity of a fresh or broken installation; not a user, in no organization, and no superuser. Its
+/// credential works for 15 minutes and for one of `createOrganization`, `inviteOwner` and `restoreOwner`.
 #[async_graphql::Object]
 impl RootIdentity {
     /// Always `00000000-0000-0000-0000-000000000000`.
     pub(super) async fn id(&self) -> ID {
-        match *self {}
+        uuid::Uuid::nil().to_string().into()
     }
 
     /// Always `root`.
     pub(super) async fn display_name(&self) -> String {
-        match *self {}
+        "root".to_owned()
     }
 
     /// Always false.
     pub(super) async fn is_service_account(&self) -> bool {
-        match *self {}
+        false
     }
 
     /// Always true.
     pub(super) async fn is_active(&self) -> bool {
-        match *self {}
+        true
     }
 }

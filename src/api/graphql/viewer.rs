@@ -30,6 +30,7 @@ use crate::domain::profile::ProfileField;
 pub(super) enum Viewer {
     Person(Arc<Person>),
     Program(Arc<Program>),
+    Root,
 }
 
 impl From<Member<'_>> for Viewer {
@@ -42,23 +43,27 @@ impl From<Member<'_>> for Viewer {
 }
 
 impl Viewer {
-    fn member(&self) -> Member<'_> {
+    fn member(&self) -> Option<Member<'_>> {
         match self {
-            Self::Person(person) => Member::Person(person),
-            Self::Program(program) => Member::Program(program),
+            Self::Person(person) => Some(Member::Person(person)),
+            Self::Program(program) => Some(Member::Program(program)),
+            Self::Root => None,
         }
     }
 
     fn person(&self) -> Option<&Arc<Person>> {
         match self {
             Self::Person(person) => Some(person),
-            Self::Program(_) => None,
+            Self::Program(_) | Self::Root => None,
         }
     }
 
     fn grants(&self) -> Grants {
         let member = self.member();
-        Grants { grants: member.grants().to_vec(), since: member.organization().stamps.created }
+        Grants {
+            grants: member.map(|member| member.grants().to_vec()).unwrap_or_default(),
+            since: member.map(|member| member.organization().stamps.created).unwrap_or_default(),
+        }
     }
 }
 
@@ -70,6 +75,7 @@ impl Viewer {
         match self {
             Self::Person(person) => User(person.user.clone()).into(),
             Self::Program(program) => ServiceAccount(program.account.clone()).into(),
+            Self::Root => RootIdentity.into(),
         }
     }
 
@@ -81,14 +87,14 @@ impl Viewer {
     /// The caller, if a service account.
     async fn service_account(&self) -> Option<ServiceAccount> {
         match self {
-            Self::Person(_) => None,
+            Self::Person(_) | Self::Root => None,
             Self::Program(program) => Some(ServiceAccount(program.account.clone())),
         }
     }
 
     /// The caller, if root.
     async fn root(&self) -> Option<RootIdentity> {
-        None
+        matches!(self, Self::Root).then_some(RootIdentity)
     }
 
     /// The person's account: the same in every organization they belong to, while `user.id` differs. Null for a service
@@ -108,12 +114,13 @@ impl Viewer {
         match self {
             Self::Person(person) => person.token().cloned().map(ApiToken),
             Self::Program(program) => Some(ApiToken(program.token.clone())),
+            Self::Root => None,
         }
     }
 
     /// The organization this request acts in; null for root outside any.
     async fn organization(&self) -> Option<Organization> {
-        Some(Organization(self.member().organization().clone()))
+        self.member().map(|member| Organization(member.organization().clone()))
     }
 
     /// The caller's membership in it; null for a service account or root.
@@ -248,10 +255,10 @@ impl Viewer {
         #[graphql(desc = "From the end: 0 to 100, more gives 100. With `first`: `INVALID_ARGUMENT_COMBINATION`.")] last: Option<i32>,
         #[graphql(desc = "Only before this cursor of the same list, filter and order; else `INVALID_CURSOR`.")] before: Option<String>,
     ) -> Option<Result<UserGroupConnection, Failure>> {
+        let id = self.member()?.id();
         Some(
             async {
                 let paging = Paging::read(first, after, last, before)?;
-                let id = self.member().id();
                 UserGroupConnection::read(ctx.belongings_of(id).await?, id, &paging)
             }
             .await,
@@ -274,7 +281,7 @@ impl Viewer {
     /// What the caller may do in this organization: all permissions of `roles`.
     #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn permissions(&self) -> Vec<Permission> {
-        self.member().permissions().iter().copied().map(Permission).collect()
+        self.member().into_iter().flat_map(|member| member.permissions()).copied().map(Permission).collect()
     }
 
     /// The person's second factors; null for a service account or root.
@@ -301,7 +308,10 @@ impl Viewer {
     /// ones, at most 50 of a person, and those ended in the last 90 days; at most 100 in all. `revokeToken` ends one.
     #[graphql(complexity = "list_complexity(child_complexity)")]
     async fn tokens(&self, ctx: &Context<'_>) -> Result<Vec<ApiToken>, Failure> {
-        let tokens = ctx.service().list_my_tokens(ctx.caller()).await?;
+        let tokens = match self {
+            Self::Person(_) | Self::Program(_) => ctx.service().list_my_tokens(ctx.caller()).await?,
+            Self::Root => Vec::new(),
+        };
         Ok(tokens.into_iter().map(ApiToken).collect())
     }
 

@@ -7,6 +7,7 @@ pub(super) mod groups;
 pub(super) mod invitations;
 pub(super) mod organization;
 pub(super) mod roles;
+pub(super) mod root;
 pub(super) mod service_accounts;
 pub(super) mod users;
 

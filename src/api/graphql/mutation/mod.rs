@@ -9,6 +9,7 @@ mod oneself;
 mod organization;
 mod programs;
 mod roles;
+mod root;
 mod sessions;
 mod sign_in;
 mod user_credentials;
@@ -25,6 +26,7 @@ use oneself::Oneself;
 use organization::OrganizationChanges;
 use programs::Programs;
 use roles::Roles;
+use root::RootDeeds;
 use sessions::Sessions;
 use sign_in::SigningIn;
 use user_credentials::UserCredentials;
@@ -49,4 +51,5 @@ pub(super) struct Mutation(
     Groups,
     Programs,
     Directories,
+    RootDeeds,
 );

@@ -59,10 +59,12 @@ macro_rules! payload {
 
 mod organization;
 mod programs;
+mod root;
 mod users;
 
 pub(super) use organization::*;
 pub(super) use programs::*;
+pub(super) use root::*;
 pub(super) use users::*;
 
 /// What became of one item of `invite`.
