@@ -12,6 +12,7 @@ mod import;
 mod log;
 mod migrate;
 mod organization;
+mod root;
 mod serve;
 mod stop;
 mod user;
@@ -94,6 +95,8 @@ enum Command {
     /// Protect users from their directories; make somebody superuser
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Print a credential of root: good once, for 15 minutes, to make an organization or give one back its owner
+    Root(root::Root),
     #[command(about = "Take an organization's people and groups out, as JSON lines")]
     Export(export::Export),
     #[command(about = "Put people and groups into an organization, from JSON lines")]
@@ -171,6 +174,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Extension(command) => command.run(&global).await,
         Command::Connection(command) => command.run(&global).await,
         Command::User(command) => command.run(&global).await,
+        Command::Root(root) => root.run(&global).await,
         Command::Export(export) => export.run(&global).await,
         Command::Import(import) => import.run(&global).await,
         Command::Log(command) => command.run(&global).await,
@@ -282,6 +286,7 @@ mod tests {
             "rollcall log export acme --directory Okta --output log.jsonl",
             "rollcall organization domain add acme acme.example",
             "rollcall user superuser owner@acme.example",
+            "rollcall root",
             "rollcall schema scim",
             "rollcall completions bash",
         ] {

@@ -25,8 +25,10 @@ impl Serve {
         let bound = app::bind(&config).await?;
         let service = bound.open(&config).await?;
         let known = service.list_organizations(&Caller::operator(None)).await.map_err(super::told)?;
+        let mut root = None;
         if known.is_empty() {
-            tracing::warn!("there is no organization yet: stop, run `rollcall organization create`, start again");
+            tracing::warn!("there is no organization yet: make one with the credential of root that is printed");
+            root = Some(super::root::issue(&service).await?);
         }
         let listening = bound.serve_with(&config, service)?;
         // Before it is said to be ready: whoever starts it may stop it at once.
@@ -34,11 +36,15 @@ impl Serve {
         let url = listening.public_url.clone();
         tracing::info!(%url, address = %listening.address, "serving");
         let management = listening.management().map(|address| format!("http://{address}"));
-        global.answer(
-            &json!({"url": url, "scim": format!("{url}/scim/v2"), "graphql": format!("{url}/graphql"),
-                    "management": management}),
-            &format!("Serving SCIM at {url}/scim/v2 and the account API at {url}/graphql"),
-        )?;
+        let mut value = json!({"url": url, "scim": format!("{url}/scim/v2"), "graphql": format!("{url}/graphql"),
+                               "management": management});
+        let mut text = format!("Serving SCIM at {url}/scim/v2 and the account API at {url}/graphql");
+        // Printed, never logged: logs are kept and shipped.
+        if let Some(credential) = root {
+            value["root"] = credential.value;
+            text.push_str(&format!("\n{}\nUse it with the mutation createOrganization.", credential.text));
+        }
+        global.answer(&value, &text)?;
         stop::serve_until(listening, stop).await
     }
 }
