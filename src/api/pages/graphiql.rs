@@ -2,12 +2,13 @@
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::RustEmbed;
 
+use super::encoding::accepts_brotli;
 use super::page;
 use crate::api::Api;
 use crate::api::scim::unknown_path;
@@ -21,6 +22,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 #[folder = "web/dist/"]
 #[allow_missing = true]
 struct Built;
+
+/// How the name of a compressed file ends; the build puts one beside each file that is worth it.
+const COMPRESSED: &str = ".br";
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/graphiql", get(index)).route("/graphiql/{file}", get(asset))
@@ -43,9 +47,14 @@ const MISSING: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"ut
     </body></html>";
 
 async fn asset(State(api): State<Api>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let Some(file) = Built::get(&name).filter(|_| api.graphql.has_graphiql() && name != "index.html") else {
+    let is_served = api.graphql.has_graphiql() && name != "index.html" && !name.ends_with(COMPRESSED);
+    let Some(plain) = Built::get(&name).filter(|_| is_served) else {
         return unknown_path().await.into_response();
     };
+    let compressed = Some(format!("{name}{COMPRESSED}")).filter(|_| accepts_brotli(&headers));
+    let compressed = compressed.and_then(|name| Built::get(&name));
+    let is_compressed = compressed.is_some();
+    let file = compressed.unwrap_or(plain);
     let tag: String = file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{tag}\"");
     let kind = match name.rsplit('.').next() {
@@ -55,9 +64,13 @@ async fn asset(State(api): State<Api>, Path(name): Path<String>, headers: Header
         _ => "text/plain; charset=utf-8",
     };
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()) == Some(tag.as_str());
-    let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache"), (ETAG, tag.as_str())];
+    let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache"), (ETAG, tag.as_str()), (VARY, "accept-encoding")];
     if known {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    (headers, file.data.into_owned()).into_response()
+    let mut response = (headers, file.data.into_owned()).into_response();
+    if is_compressed {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
+    }
+    response
 }

@@ -1,6 +1,7 @@
 //! Pages for people: where the links of mails land, and GraphiQL. Everything is served from this origin, none of the
 //! landing pages needs a script, and opening a link uses nothing up: only pressing its button does (IN-10).
 
+mod encoding;
 mod graphiql;
 mod home;
 mod landing;
