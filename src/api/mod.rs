@@ -97,7 +97,7 @@ pub fn management(api: Api, token: Option<SecretString>) -> Router {
 pub fn router(api: Api) -> Router {
     Router::new()
         .merge(health::routes())
-        .merge(graphql::routes())
+        .merge(graphql::routes(&api))
         .merge(keys::routes())
         .merge(oauth::routes())
         .merge(pages::routes())

@@ -82,9 +82,15 @@ impl Config {
         if let Some(bad) = self.limits.trusted_proxies.iter().find(|text| read_network(text).is_none()) {
             return senseless("limits.trusted_proxies", &format!("'{bad}' is no address or network"));
         }
-        if let Some(bad) = self.scim.browser_origins.iter().find(|text| !is_web_origin(text)) {
-            let reason = format!("'{bad}' is no origin: scheme and host, without a path, as in https://example.com");
-            return senseless("scim.browser_origins", &reason);
+        for (setting, origins) in [
+            ("scim.browser_origins", &self.scim.browser_origins),
+            ("graphql.browser_origins", &self.graphql.browser_origins),
+        ] {
+            if let Some(bad) = origins.iter().find(|text| !is_web_origin(text)) {
+                let reason =
+                    format!("'{bad}' is no origin: scheme and host, without a path, as in https://example.com");
+                return senseless(setting, &reason);
+            }
         }
         match self.mail.transport {
             MailTransport::Smtp if self.mail.host.is_empty() => {

@@ -108,6 +108,7 @@ impl Config {
         GraphqlSettings {
             introspection,
             graphiql,
+            browser_origins: limits.browser_origins.iter().filter_map(|text| text.parse().ok()).collect(),
             trusted_documents,
             trusted_documents_file: Some(limits.trusted_documents_file.clone())
                 .filter(|file| !file.as_os_str().is_empty()),

@@ -87,6 +87,7 @@ pub struct LimitsConfig {
 pub struct GraphqlConfig {
     pub introspection: Introspection,
     pub graphiql: bool,
+    pub browser_origins: Vec<String>,
     pub trusted_documents: TrustedDocuments,
     pub trusted_documents_file: PathBuf,
     pub body_bytes: usize,

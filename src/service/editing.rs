@@ -150,10 +150,11 @@ impl Service {
         };
         self.check_editable(&before, organization, &update.profile, email.is_some()).await?;
         self.check_provider(organization, &before, &update.profile, email.is_some()).await?;
-        let needs_account = update.settings.is_some() || update.onboarded.is_some();
-        if account.is_none() && needs_account {
-            let message = "that user has no account yet, so no preferences";
-            return Err(Refusal::new(Code::ValidationFailed, message).at("settings").into());
+        if account.is_none()
+            && let Some(field) = field_of_account(update)
+        {
+            let message = "that user has not signed in yet, so there is no account to keep this";
+            return Err(Refusal::new(Code::ValidationFailed, message).at(field).into());
         }
         let writer = self.writer(caller);
         let mut after = before.edited(&update.profile, writer)?;
@@ -409,4 +410,10 @@ impl Switch {
         }
         Ok(())
     }
+}
+
+/// The field that was sent and that only an account can keep, if any.
+fn field_of_account(update: &UserUpdate) -> Option<&'static str> {
+    let settings = update.settings.is_some().then_some("settings");
+    settings.or(update.onboarded.is_some().then_some("isOnboarded"))
 }

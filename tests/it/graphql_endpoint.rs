@@ -580,6 +580,33 @@ async fn gq16_no_other_origin_may_read_answers() {
     }
 }
 
+/// D, "CORS": none by default; those that a setting names, and never with the browser's own credentials.
+#[tokio::test(flavor = "multi_thread")]
+async fn gq16_pages_that_a_setting_names_may_call_with_a_token() {
+    let page = "http://localhost:5173";
+    let app = TestApp::start_configured(|config| config.graphql.browser_origins = vec![page.to_owned()]).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    for (origin, allowed) in [(page, Some(page)), ("https://evil.example", None), ("null", None)] {
+        let preflight = http()
+            .request(Method::OPTIONS, format!("{}/graphql", app.url))
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type");
+        let body = json!({"query": "{ me { accountId } }"});
+        for request in [preflight, owner.request(&body).header("origin", origin)] {
+            let answer = request.send().await.expect("an answer");
+            let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().expect("text").to_owned());
+            assert_eq!(header("access-control-allow-origin").as_deref(), allowed, "{origin}");
+            assert_eq!(header("access-control-allow-credentials"), None, "{origin}");
+            assert_eq!(answer.status().as_u16(), 200, "{origin}");
+        }
+    }
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "[graphql]\nbrowser_origins = [\"*\"]\n").expect("written");
+    assert!(rollcall::config::Config::load(Some(file.path())).is_err(), "each origin is named");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn gq14_operations_are_chosen_by_name_and_wrong_ones_are_told_in_our_words() {
     let app = TestApp::start().await;

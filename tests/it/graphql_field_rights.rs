@@ -63,6 +63,27 @@ async fn fields_of_a_user_need_their_permission_on_every_way_to_the_user() {
     );
 }
 
+/// B, "error path": the field that was sent, and why it cannot be kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_has_not_signed_in_yet_keeps_no_preferences() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    let id = acme.scim.make_user("ada").await;
+    for (field, value) in [("isOnboarded", json!(true)), ("settings", json!({"theme": "DARK"}))] {
+        let mut input = json!({"user": {"id": id}});
+        input[field] = value;
+        let payload = owner.mutate("updateUser", input, "user { id }").await;
+        let error = &payload["userErrors"][0];
+        assert_eq!(
+            (&error["code"], &error["path"]),
+            (&json!("VALIDATION_FAILED"), &json!(["input", field])),
+            "{payload}"
+        );
+        assert!(error["message"].as_str().is_some_and(|text| text.contains("has not signed in yet")), "{error}");
+    }
+}
+
 async fn put_into(owner: &Person, group: &Value, who: &Person, role: &str) {
     let user = who.me("user { id }").await["user"]["id"].clone();
     let input = json!({"group": {"id": group}, "user": {"id": user}, "role": role});

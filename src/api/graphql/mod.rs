@@ -44,15 +44,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{any, get};
 use serde::Deserialize;
+use tower_http::cors::CorsLayer;
 
 use super::Api;
 
 pub use budget::BudgetSettings;
 pub use schema::{GUARDED, sdl};
+
+/// How long a browser may remember what it was allowed.
+const ALLOWED_FOR: Duration = Duration::from_secs(600);
 
 /// Who may ask what the schema is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -84,6 +89,7 @@ pub enum TrustedDocuments {
 pub struct GraphqlSettings {
     pub introspection: Introspection,
     pub graphiql: bool,
+    pub browser_origins: Vec<HeaderValue>,
     pub trusted_documents: TrustedDocuments,
     pub trusted_documents_file: Option<PathBuf>,
     pub body_bytes: usize,
@@ -127,8 +133,22 @@ impl Graphql {
 }
 
 /// Everything under `/graphql`.
-pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/graphql", any(endpoint::serve)).route("/graphql/schema.graphql", get(endpoint::schema))
+pub(super) fn routes(api: &Api) -> Router<Api> {
+    let routes =
+        Router::new().route("/graphql", any(endpoint::serve)).route("/graphql/schema.graphql", get(endpoint::schema));
+    let origins = &api.graphql.settings.browser_origins;
+    if origins.is_empty() { routes } else { routes.layer(cors(origins.clone())) }
+}
+
+/// Lets the web pages of these origins call from a browser (GQ-16). They need a token: a browser's own credentials are
+/// never allowed.
+fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers([RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .max_age(ALLOWED_FOR)
 }
 
 /// An error of HTTP under `/graphql`, as GraphQL clients read it.
