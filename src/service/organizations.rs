@@ -236,13 +236,13 @@ impl Service {
         Ok(name)
     }
 
-    /// Mail domains that are the organization's own.
+    /// Mail domains that are the organization's own, for its members and for the operator.
     ///
     /// # Errors
     ///
     /// [`Error::Unauthenticated`].
     pub async fn list_domains(&self, caller: &Caller, id: OrganizationId) -> Result<Vec<String>, Error> {
-        caller.require_known()?;
+        caller.require_operator(Permission::OrgManagement).or_else(|_| caller.require_known().map(drop))?;
         Ok(self.store.identity().list_domains(id).await?)
     }
 

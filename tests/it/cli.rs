@@ -270,3 +270,14 @@ fn a_connection_is_set_up_listed_and_removed() {
     assert_eq!(json(&run(&["connection", "list", "acme"]))["connections"], serde_json::json!([]));
     assert!(!run(&["connection", "delete", "acme", "google-oauth2"]).status.success());
 }
+
+/// D, "organization domain list": the operator has no login, and needs none.
+#[test]
+fn the_domains_of_an_organization_are_listed_for_the_operator() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| rollcall(folder.path(), &[arguments, &["--json"]].concat());
+    json(&run(&["organization", "create", "acme"]));
+    assert_eq!(json(&run(&["organization", "domain", "list", "acme"]))["domains"], serde_json::json!([]));
+    json(&run(&["organization", "domain", "add", "acme", "acme.example"]));
+    assert_eq!(json(&run(&["organization", "domain", "list", "acme"]))["domains"], serde_json::json!(["acme.example"]));
+}
