@@ -121,7 +121,7 @@ pub async fn fairness(results: &mut Results, time: Duration) {
     let installation = Installation::on_disk(built());
     let mut tokens = Vec::new();
     for name in ["calm", "storm"] {
-        installation.run(&["organization", "create", name]);
+        installation.run(&["organization", "create", name, "--owner-email", &format!("owner@{name}.example")]);
         let made = installation.run(&["directory", "create", name, "Load"]);
         tokens.push(made["token"].as_str().expect("a token").to_owned());
     }

@@ -217,7 +217,7 @@ async fn look_at_organizations(service: &Service) -> Result<Vec<Finding>, Failur
     let operator = Caller::operator(None);
     let organizations = service.list_organizations(&operator).await.map_err(told)?;
     if organizations.is_empty() {
-        let advice = "there is none yet: rollcall organization create SHORT_NAME";
+        let advice = "there is none yet: rollcall organization create SHORT_NAME --owner-email EMAIL";
         return Ok(vec![found("organizations", State::Doubtful, advice)]);
     }
     let mut findings = Vec::new();
@@ -234,8 +234,9 @@ async fn look_at(service: &Service, organization: &Organization) -> Result<Vec<F
     let name = &organization.short_name;
     let within = Caller::operator(Some(organization.id));
     let mut findings = Vec::new();
-    if service.is_ownerless(&Caller::operator(None), organization.id).await.map_err(told)? {
-        let advice = "nobody owns it (any more): reactivate its owner, or give somebody the role owner";
+    if !service.has_owner(&Caller::operator(None), organization.id).await.map_err(told)? {
+        let advice =
+            format!("it has no owner who can sign in: `rollcall user owner {name} EMAIL` makes or restores one");
         findings.push(found(format!("organization {name}"), State::Doubtful, advice));
     }
     for directory in service.list_directories(&within).await.map_err(told)? {

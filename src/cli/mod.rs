@@ -92,7 +92,7 @@ enum Command {
     /// Set up, list and remove login providers: OpenID Connect, Google among them
     #[command(subcommand)]
     Connection(connection::ConnectionCommand),
-    /// Protect users from their directories; make somebody superuser
+    /// Make owners and superusers; protect users from their directories
     #[command(subcommand)]
     User(user::UserCommand),
     /// Print a credential of root: good once, for 15 minutes, to make an organization or give one back its owner
@@ -287,6 +287,7 @@ mod tests {
             "rollcall organization domain add acme acme.example",
             "rollcall user superuser owner@acme.example",
             "rollcall root",
+            "rollcall user owner acme owner@acme.example",
             "rollcall schema scim",
             "rollcall completions bash",
         ] {

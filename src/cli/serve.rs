@@ -27,7 +27,10 @@ impl Serve {
         let known = service.list_organizations(&Caller::operator(None)).await.map_err(super::told)?;
         let mut root = None;
         if known.is_empty() {
-            tracing::warn!("there is no organization yet: make one with the credential of root that is printed");
+            tracing::warn!(
+                "there is no organization yet: make one with the credential of root that is printed, or stop and run `rollcall \
+                 organization create SHORT_NAME --owner-email EMAIL`"
+            );
             root = Some(super::root::issue(&service).await?);
         }
         let listening = bound.serve_with(&config, service)?;

@@ -1,6 +1,7 @@
 //! `rollcall user`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::{Failure, Global, operator_in, told};
@@ -23,6 +24,12 @@ pub(super) enum UserCommand {
         #[arg(long)]
         revoke: bool,
     },
+    /// Make somebody an owner who can sign in, or restore an owner who no longer can
+    #[command(after_help = "rollcall user owner acme owner@acme.example\n\n\
+                            The user is found by the address. A user who is kept out is let in again, also one that a directory \
+                            deactivated; `rollcall user protect` keeps the directory from doing so once more. Without such a user \
+                            one is made. A user who never joined gets a password, which is printed once.")]
+    Owner(Owner),
     /// Let directories change the user again
     Unprotect {
         /// Short name of the organization
@@ -32,11 +39,56 @@ pub(super) enum UserCommand {
     },
 }
 
+#[derive(Args)]
+pub(super) struct Owner {
+    /// Short name of the organization
+    organization: String,
+    /// The address that the owner signs in with
+    email: String,
+    /// Give the owner a new password too, which is printed once; sessions end
+    #[arg(long)]
+    new_password: bool,
+}
+
+impl Owner {
+    async fn run(self, global: &Global) -> Result<(), Failure> {
+        let Self { organization, email, new_password } = self;
+        let service = global.open().await?;
+        let operator = operator_in(&service, &organization).await?;
+        let made = service.appoint_owner(&operator, &email).await.map_err(told)?;
+        let password = match made.password {
+            None if new_password => {
+                let reset = service.reset_owner_password(&Caller::operator(None), &email).await;
+                Some(reset.map_err(told)?)
+            }
+            password => password,
+        };
+        let name = made.user.user_name();
+        let mut value = json!({"id": made.user.id.to_string(), "userName": name, "email": email, "owner": true});
+        let mut text = format!("{name} is an owner of {organization} and can sign in.");
+        if let Some(password) = &password {
+            let password = password.expose_secret();
+            value["password"] = json!(password);
+            text.push_str(&format!("\nPassword (shown once): {password}"));
+        } else {
+            text.push_str("\nThe password is as it was; --new-password makes another.");
+        }
+        if made.user.directory.is_some() && !made.user.protected {
+            text.push_str(&format!(
+                "\nA directory provisions this user and can end the access again; this keeps it from that:\n  \
+                 rollcall user protect {organization} {name}"
+            ));
+        }
+        global.answer(&value, &text)
+    }
+}
+
 impl UserCommand {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let (organization, user_name, protected) = match self {
             Self::Protect { organization, user_name } => (organization, user_name, true),
             Self::Unprotect { organization, user_name } => (organization, user_name, false),
+            Self::Owner(owner) => return owner.run(global).await,
             Self::Superuser { email, revoke } => return set_superuser(global, &email, !revoke).await,
         };
         let service = global.open().await?;

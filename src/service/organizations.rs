@@ -75,7 +75,8 @@ impl Service {
         Ok((organization, owner.map(|(owner, _)| owner)))
     }
 
-    async fn new_owner(
+    /// An owner with an account of its own, whose address counts as verified: the operator vouches for it.
+    pub(super) async fn new_owner(
         &self,
         caller: &Caller,
         organization: OrganizationId,
@@ -83,12 +84,6 @@ impl Service {
     ) -> Result<(NewOwner, Owner), Error> {
         let now = self.clock.now();
         let password = self.new_password();
-        let attributes = json!({
-            "userName": email.as_str(), "displayName": "Owner",
-            "emails": [{"value": email.as_str(), "type": "work", "primary": true}],
-        });
-        let attributes = attributes.as_object().cloned().unwrap_or_default();
-        let draft = UserDraft::new(Resource::from_stored(attributes))?;
         let account = Account {
             id: AccountId::new(self.entropy.id(now)),
             managed_by: Some(organization),
@@ -103,17 +98,25 @@ impl Service {
             verified: Some(now),
             ..EmailAddress::create(EmailId::new(self.entropy.id(now)), account.id, email, EmailSource::Admin, now)
         };
-        let user = User {
-            account: Some(account.id),
-            salt: self.new_salt(),
-            ..User::create(UserId::new(self.entropy.id(now)), draft, self.writer(caller))
-        };
+        let user = self.owner_user(caller, email, account.id)?;
         let plain = Password::read(password.expose_secret(), "password")?;
         let password_hash = self.hashing.hash(&Payer::Nobody, plain, self.entropy.bytes()).await?;
         Ok((
             NewOwner { email: email.as_str().to_owned(), password },
             Owner { account, email: address, password_hash, user },
         ))
+    }
+
+    /// The user that an owner's account is in the organization.
+    pub(super) fn owner_user(&self, caller: &Caller, email: &Email, account: AccountId) -> Result<User, Error> {
+        let attributes = json!({
+            "userName": email.as_str(), "displayName": "Owner",
+            "emails": [{"value": email.as_str(), "type": "work", "primary": true}],
+        });
+        let attributes = attributes.as_object().cloned().unwrap_or_default();
+        let draft = UserDraft::new(Resource::from_stored(attributes))?;
+        let user = User::create(UserId::new(self.entropy.id(self.clock.now())), draft, self.writer(caller));
+        Ok(User { account: Some(account), salt: self.new_salt(), ..user })
     }
 
     /// Five groups of four letters and digits: more than 95 bits, and can be typed.

@@ -50,6 +50,20 @@ pub(super) fn push_owner_guard(write: &mut Write, watch: OwnerWatch<'_>) {
 }
 
 impl OrganizationStore {
+    /// Whether an owner who can sign in is there.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn has_owner(&self) -> Result<bool, StoreError> {
+        let query = self.0.query(OWNERS).query(
+            "RETURN array::len((SELECT VALUE id FROM $owners \
+             WHERE active = true AND locally_held = false AND account != NONE))",
+        );
+        let count: Option<i64> = settle(query.await?)?.take(2)?;
+        Ok(count.unwrap_or_default() > 0)
+    }
+
     /// How many other users who may sign in hold the role `owner`.
     ///
     /// # Errors

@@ -196,8 +196,8 @@ async fn administration_then_serve() {
     assert!(server.stop());
     assert_eq!(json(&run(&["directory", "revoke", "acme", "Okta"]))["revoked"], 2);
     for (arguments, hint) in [
-        (&["organization", "create", "acme"][..], "already in use"),
-        (&["organization", "create", "A!"], "lower-case"),
+        (&["organization", "create", "acme", "--no-owner"][..], "already in use"),
+        (&["organization", "create", "A!", "--no-owner"], "lower-case"),
         (&["directory", "rotate", "acme", "Nope"], "directory list"),
         (&["directory", "list", "nope"], "organization list"),
         (&["directory", "create", "acme", "X", "--dialect", "klingon"], "okta"),
@@ -252,7 +252,7 @@ fn a_connection_is_set_up_listed_and_removed() {
         let all: Vec<&str> = arguments.iter().chain(&["--store", "surrealkv://store", "--json"]).copied().collect();
         rollcall(folder.path(), &all)
     };
-    json(&run(&["organization", "create", "acme"]));
+    json(&run(&["organization", "create", "acme", "--no-owner"]));
     std::fs::write(folder.path().join("secret"), "very secret\n").expect("written");
     let google = ["connection", "create", "acme", "--client-id", "x.example", "--client-secret-file", "secret"];
     let made = json(&run(&google));
@@ -276,7 +276,7 @@ fn a_connection_is_set_up_listed_and_removed() {
 fn the_domains_of_an_organization_are_listed_for_the_operator() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| rollcall(folder.path(), &[arguments, &["--json"]].concat());
-    json(&run(&["organization", "create", "acme"]));
+    json(&run(&["organization", "create", "acme", "--no-owner"]));
     assert_eq!(json(&run(&["organization", "domain", "list", "acme"]))["domains"], serde_json::json!([]));
     json(&run(&["organization", "domain", "add", "acme", "acme.example"]));
     assert_eq!(json(&run(&["organization", "domain", "list", "acme"]))["domains"], serde_json::json!(["acme.example"]));

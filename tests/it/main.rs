@@ -37,6 +37,7 @@ mod layers;
 mod limits;
 mod nodes;
 mod operations;
+mod owners;
 mod parity;
 mod provisioning_log;
 mod races;

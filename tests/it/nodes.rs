@@ -270,7 +270,7 @@ async fn l02_a_rolling_restart_of_two_nodes_under_load_loses_nothing() {
             .output();
         json(&output.expect("it runs"))
     };
-    command(&["organization", "create", "acme", "--name", "Acme"]);
+    command(&["organization", "create", "acme", "--owner-email", "o@acme.example"]);
     let token = command(&["directory", "create", "acme", "Okta"])["token"].as_str().expect("a token").to_owned();
     let ports = [free_port(), free_port()];
     let mut nodes: Vec<Option<Running>> = ports.iter().map(|port| Some(node(folder.path(), &store, *port))).collect();
