@@ -2,17 +2,19 @@
 
 mod check;
 mod derived;
+mod environment;
 mod sections;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use config::{Environment, File, FileFormat, Source, Value, ValueKind};
+use config::{File, FileFormat, Source, Value, ValueKind};
 use secrecy::SecretString;
 
 pub use check::check_store_url;
 pub(crate) use check::is_this_machine;
 pub(crate) use derived::processors;
+use environment::Environment;
 pub use sections::*;
 
 /// Every setting and its default, as shipped.
@@ -24,6 +26,14 @@ pub enum ConfigError {
     /// A file, a value or a key.
     #[error("the settings cannot be read: {0}")]
     Unreadable(#[from] config::ConfigError),
+    /// A variable of the environment.
+    #[error("{name}: {reason}")]
+    Variable {
+        /// Its name.
+        name: String,
+        /// Why it is no setting.
+        reason: String,
+    },
     /// A value that makes no sense.
     #[error("{setting}: {reason}")]
     Senseless {
@@ -54,7 +64,7 @@ impl Config {
         if let Some(file) = file {
             builder = builder.add_source(File::from(file).format(FileFormat::Toml));
         }
-        let config: Self = builder.add_source(environment()).build()?.try_deserialize()?;
+        let config: Self = builder.add_source(Environment::of_process()?).build()?.try_deserialize()?;
         config.check()?;
         Ok(config)
     }
@@ -72,7 +82,7 @@ impl Config {
             let name = file.display().to_string();
             collect(&File::from(file).format(FileFormat::Toml), &name, &mut origins)?;
         }
-        collect(&environment(), "environment", &mut origins)?;
+        collect(&Environment::of_process()?, "environment", &mut origins)?;
         Ok(origins)
     }
 }
@@ -87,8 +97,9 @@ pub(crate) fn read_secret(setting: &'static str, file: &Path) -> Result<Option<S
     Ok(Some(SecretString::from(text.trim_end())))
 }
 
-fn environment() -> Environment {
-    Environment::with_prefix("ROLLCALL").prefix_separator("__").separator("__").try_parsing(true)
+/// Sentences about variables of the environment that are ignored and may have been meant as settings.
+pub fn environment_warnings() -> Vec<String> {
+    Environment::of_process().map(|environment| environment.warnings).unwrap_or_default()
 }
 
 fn collect(source: &dyn Source, from: &str, origins: &mut BTreeMap<String, Origin>) -> Result<(), ConfigError> {
@@ -99,15 +110,22 @@ fn collect(source: &dyn Source, from: &str, origins: &mut BTreeMap<String, Origi
 }
 
 fn flatten(name: &str, value: &Value, from: &str, origins: &mut BTreeMap<String, Origin>) {
+    flatten_names(name, value, &mut |name, value| {
+        let text = value.to_string();
+        let value = if name == "store.url" { masked(&text) } else { text };
+        origins.insert(name.to_owned(), Origin { value, from: from.to_owned() });
+    });
+}
+
+/// Visits every value below this one, by its whole name.
+fn flatten_names(name: &str, value: &Value, visit: &mut dyn FnMut(&str, &Value)) {
     if let ValueKind::Table(table) = &value.kind {
         for (key, value) in table {
-            flatten(&format!("{name}.{key}"), value, from, origins);
+            flatten_names(&format!("{name}.{key}"), value, visit);
         }
         return;
     }
-    let text = value.to_string();
-    let value = if name == "store.url" { masked(&text) } else { text };
-    origins.insert(name.to_owned(), Origin { value, from: from.to_owned() });
+    visit(name, value);
 }
 
 /// A URL without the password in it.
