@@ -74,6 +74,7 @@ impl Demo {
         config.limits.mails_per_hour = 0;
         config.log.format = if global.json { LogFormat::Json } else { LogFormat::Text };
         let _telemetry = telemetry::start(&config)?;
+        super::log_environment_warnings();
         if let Some(folder) = self.mail_dir {
             std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
             config.mail.transport = MailTransport::Folder;
@@ -92,7 +93,7 @@ impl Demo {
         // Before it is said to be ready: whoever starts it may stop it at once.
         let stop = stop::requested()?;
         let url = listening.public_url.clone();
-        global.answer(&contract(&url, &ready), &introduction(&url, &ready))?;
+        super::unless_closed(global.answer(&contract(&url, &ready), &introduction(&url, &ready)))?;
         stop::serve_until(listening, stop).await
     }
 }

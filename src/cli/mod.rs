@@ -26,7 +26,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use serde_json::Value;
 
 use crate::app::StartError;
-use crate::config::{Config, ConfigError, check_store_url, processors};
+use crate::config::{Config, ConfigError, check_store_url, environment_warnings, processors};
 use crate::domain::{Caller, Error};
 use crate::service::Service;
 
@@ -148,11 +148,23 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the answer has read enough, as `head` does.
+        Err(failure) if is_closed_pipe(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            tell(&format!("error: {failure}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes a line to standard error, which may be closed.
+fn tell(line: &str) {
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
+
+/// Whether a command failed because nothing reads its standard output any more.
+fn is_closed_pipe(failure: &Failure) -> bool {
+    failure.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// However it ends, what was written is put where the next process finds it.
@@ -164,6 +176,12 @@ async fn run_to_the_end(cli: Cli) -> Result<(), Failure> {
 
 async fn run(cli: Cli) -> Result<(), Failure> {
     let global = cli.global;
+    // A server has a log to say it in.
+    if !matches!(cli.command, Command::Demo(_) | Command::Serve(_)) {
+        for warning in environment_warnings() {
+            tell(&format!("warning: {warning}"));
+        }
+    }
     match cli.command {
         Command::Demo(demo) => demo.run(&global).await,
         Command::Serve(serve) => serve.run(&global).await,
@@ -186,8 +204,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "rollcall", &mut std::io::stdout());
-            Ok(())
+            // Into memory first: the generator panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "rollcall", &mut script);
+            Ok(std::io::stdout().write_all(&script)?)
         }
     }
 }
@@ -217,6 +237,21 @@ impl Global {
         }
         out.flush()?;
         Ok(())
+    }
+}
+
+/// Says on the log which variables of the environment are ignored and may have been meant as settings.
+fn log_environment_warnings() {
+    for warning in environment_warnings() {
+        tracing::warn!(warning, "environment");
+    }
+}
+
+/// The answer of a command that goes on after it: a server serves whether or not somebody reads where.
+fn unless_closed(answered: Result<(), Failure>) -> Result<(), Failure> {
+    match answered {
+        Err(failure) if is_closed_pipe(&failure) => Ok(()),
+        answered => answered,
     }
 }
 

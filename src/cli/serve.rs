@@ -22,6 +22,7 @@ impl Serve {
         let mut config = global.config()?;
         config.server.listen = self.listen.unwrap_or(config.server.listen);
         let _telemetry = telemetry::start(&config)?;
+        super::log_environment_warnings();
         let bound = app::bind(&config).await?;
         let service = bound.open(&config).await?;
         let known = service.list_organizations(&Caller::operator(None)).await.map_err(super::told)?;
@@ -47,7 +48,7 @@ impl Serve {
             value["root"] = credential.value;
             text.push_str(&format!("\n{}\nUse it with the mutation createOrganization.", credential.text));
         }
-        global.answer(&value, &text)?;
+        super::unless_closed(global.answer(&value, &text))?;
         stop::serve_until(listening, stop).await
     }
 }

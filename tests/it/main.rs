@@ -7,6 +7,7 @@ mod audit;
 mod catalogue;
 mod cli;
 mod conversations;
+mod first_steps;
 mod former_store;
 mod front_door;
 mod graphql_access;

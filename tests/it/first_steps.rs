@@ -1,0 +1,94 @@
+//! The command line as somebody meets it who has never seen it: a mistake is named, and the way on with it.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::cli::{json, rollcall, text};
+
+fn with_environment(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rollcall"))
+        .args(arguments)
+        .current_dir(folder)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("it runs")
+}
+
+/// D, "README, first commands": no organization without an owner by accident.
+#[test]
+fn an_organization_is_made_with_an_owner_or_the_command_says_what_is_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| rollcall(folder.path(), arguments);
+    for arguments in [&["organization", "create", "acme"][..], &["organization", "create", "acme", "--json"]] {
+        let refused = run(arguments);
+        let told = text(&refused.stderr);
+        assert!(
+            !refused.status.success() && told.contains("--owner-email") && told.contains("user owner acme"),
+            "{told}"
+        );
+    }
+    json(&run(&["organization", "create", "acme", "--no-owner", "--json"]));
+    let listed = json(&run(&["organization", "list", "--json"]));
+    assert_eq!(listed["organizations"][0]["ownerless"], true);
+    let doctor = text(&run(&["doctor"]).stdout);
+    assert!(doctor.contains("rollcall user owner acme EMAIL"), "{doctor}");
+    let made = json(&run(&["user", "owner", "acme", "ada@acme.example", "--json"]));
+    assert!(made["password"].as_str().is_some_and(|password| password.len() >= 15), "{made}");
+    let again = json(&run(&["user", "owner", "acme", "ada@acme.example", "--json"]));
+    assert!(again.get("password").is_none(), "{again}");
+    let renewed = json(&run(&["user", "owner", "acme", "ada@acme.example", "--new-password", "--json"]));
+    assert_ne!(renewed["password"], made["password"]);
+    assert!(!text(&run(&["doctor"]).stdout).contains("user owner"));
+    assert_eq!(json(&run(&["organization", "list", "--json"]))["organizations"][0]["ownerless"], false);
+}
+
+/// D, "environment", and `decisions.md` 18.
+#[test]
+fn a_misspelt_variable_stops_the_start_and_one_underscore_is_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = ["config", "check"];
+    let refused = with_environment(folder.path(), &check, &[("ROLLCALL__SERVER__LISTN", "127.0.0.1:1")]);
+    let told = text(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("did you mean ROLLCALL__SERVER__LISTEN?"), "{told}");
+    let warned = with_environment(folder.path(), &check, &[("ROLLCALL_SERVER_LISTEN", "127.0.0.1:1")]);
+    let told = text(&warned.stderr);
+    assert!(warned.status.success() && told.contains("ROLLCALL__SERVER__LISTEN"), "{told}");
+    let injected = [("ROLLCALL_PORT", "tcp://10.0.0.1:80"), ("ROLLCALL_SERVICE_HOST", "10.0.0.1")];
+    let ignored = with_environment(folder.path(), &check, &injected);
+    assert!(ignored.status.success() && ignored.stderr.is_empty(), "{}", text(&ignored.stderr));
+    let lists = [("ROLLCALL__LIMITS__TRUSTED_PROXIES", "10.0.0.0/8,nowhere")];
+    let refused = with_environment(folder.path(), &check, &lists);
+    assert!(text(&refused.stderr).contains("'nowhere' is no address"), "{}", text(&refused.stderr));
+    let dump = with_environment(
+        folder.path(),
+        &["config", "dump", "--json"],
+        &[("ROLLCALL__FRONT_ENDS__WEB", "https://app.example/in")],
+    );
+    assert_eq!(json(&dump)["front_ends.web"]["from"], "environment");
+}
+
+/// D, "completions bash | head": nobody reads on, and nobody is told about it.
+#[test]
+fn a_closed_pipe_ends_every_command_quietly() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let printing: [&[&str]; 6] = [
+        &["completions", "bash"],
+        &["schema", "scim"],
+        &["schema", "graphql"],
+        &["config", "dump"],
+        &["config", "check"],
+        &["organization", "list", "--store", "mem://"],
+    ];
+    for arguments in printing {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        drop(process.stdout.take());
+        let ended = process.wait_with_output().expect("it ends");
+        assert!(ended.status.success() && ended.stderr.is_empty(), "{arguments:?}: {}", text(&ended.stderr));
+    }
+}
