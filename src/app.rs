@@ -1,5 +1,7 @@
 //! The one place that builds everything: settings → store → service → router → listener.
 
+mod opening;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,9 @@ use crate::secrets;
 use crate::service::{Foundation, Service};
 /// Converting a store on disk that an earlier version wrote, for the command line.
 pub use crate::store::{Conversion, ConversionError, DamagedLog, DiskLocation, Started};
-use crate::store::{Store, StoreError};
+pub use opening::MissingStore;
+
+use crate::store::Store;
 use crate::telemetry;
 
 /// Why the server does not start.
@@ -37,6 +41,9 @@ pub enum StartError {
         /// Why, and what to do.
         cause: String,
     },
+    /// There is no store, and none is to be made.
+    #[error("{0}")]
+    NoStore(String),
     /// The address.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -52,19 +59,18 @@ pub enum StartError {
 /// # Errors
 ///
 /// [`StartError`] saying what is wrong and, where it is known, what to do.
-pub async fn open(config: &Config) -> Result<Arc<Service>, StartError> {
-    open_at(config, config.public_url(config.server.listen)).await
+pub async fn open(config: &Config, missing: MissingStore) -> Result<Arc<Service>, StartError> {
+    open_at(config, missing, config.public_url(config.server.listen)).await
 }
 
-async fn open_at(config: &Config, public_url: String) -> Result<Arc<Service>, StartError> {
+async fn open_at(config: &Config, missing: MissingStore, public_url: String) -> Result<Arc<Service>, StartError> {
     crate::crypto::choose_tls_backend();
     let settings = config.store_settings()?;
     // Before the key file is made: a folder that is refused is left as it is.
-    if let Ok(Some(location)) = DiskLocation::parse(&settings.url) {
-        location.check().map_err(|error| store_error(&config.store.url, &error))?;
-    }
+    opening::check(config, missing)?;
     let sealer = secrets::sealer(config)?;
-    let store = Store::connect(&settings).await.map_err(|error| store_error(&config.store.url, &error))?;
+    let opened = Store::connect(&settings).await;
+    let store = opened.map_err(|error| opening::store_error(&config.store.url, &error))?;
     let foundation =
         Foundation { store, clock: Arc::new(Clock::default()), entropy: Arc::new(Entropy::default()), sealer };
     service(foundation, config, public_url).await
@@ -92,33 +98,6 @@ pub async fn service(foundation: Foundation, config: &Config, public_url: String
         other => StartError::Keys(other.to_string()),
     })?;
     Ok(Arc::new(service))
-}
-
-fn store_error(url: &str, error: &StoreError) -> StartError {
-    let url = url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
-    let (reason, advice) = match error {
-        StoreError::Unavailable(cause) => (chain(&**cause), advice(&url)),
-        other => (other.to_string(), ""),
-    };
-    StartError::Store { url, cause: format!("{reason}{advice}") }
-}
-
-fn advice(url: &str) -> &'static str {
-    if url.starts_with("surrealkv://") || url.starts_with("rocksdb://") {
-        "\nA store on disk is open in one process at a time: if a server runs on it, stop it or use its API. The disk must have \
-         room and be writable."
-    } else if url.starts_with("mem://") {
-        ""
-    } else {
-        "\nIs the SurrealDB server running, and are store.username and store.password_file right?"
-    }
-}
-
-/// An error with its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes: Vec<String> =
-        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
-    causes.join(": ")
 }
 
 /// An address that is taken: what clients will use is known from here on.
@@ -153,7 +132,7 @@ impl Bound {
     ///
     /// As [`open`].
     pub async fn open(&self, config: &Config) -> Result<Arc<Service>, StartError> {
-        open_at(config, self.public_url.clone()).await
+        open_at(config, MissingStore::Create, self.public_url.clone()).await
     }
 
     /// Puts the faces over the service.

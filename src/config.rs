@@ -69,6 +69,11 @@ impl Config {
         Ok(config)
     }
 
+    /// The URL of the store, without a password.
+    pub fn shown_store_url(&self) -> String {
+        masked(&self.store.url)
+    }
+
     /// Every setting with its value and its origin; what is secret is masked.
     ///
     /// # Errors

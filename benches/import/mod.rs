@@ -26,6 +26,7 @@ pub async fn against_the_store(report: &mut Report, users: usize) {
     std::fs::write(folder.join("people.jsonl"), file).expect("written");
     let alone = alone(&url(folder, "alone"), users).await;
     let store = url(folder, "imported");
+    run(folder, &store, &["init"]);
     run(folder, &store, &["organization", "create", "acme", "--owner-email", "owner@acme.example"]);
     let started = Instant::now();
     run(folder, &store, &["import", "acme", "people.jsonl"]);

@@ -119,6 +119,7 @@ async fn recovery(
 /// Two organizations share the server evenly; then one asks ten times as much. A server of its own.
 pub async fn fairness(results: &mut Results, time: Duration) {
     let installation = Installation::on_disk(built());
+    installation.initialize();
     let mut tokens = Vec::new();
     for name in ["calm", "storm"] {
         installation.run(&["organization", "create", name, "--owner-email", &format!("owner@{name}.example")]);

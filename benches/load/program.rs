@@ -63,6 +63,12 @@ impl Installation {
         store_in(&self.folder)
     }
 
+    /// Makes the store. A former version has no such command, and makes its store at the first one.
+    pub fn initialize(&self) {
+        let init = self.command().arg("init").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        init.expect("it runs");
+    }
+
     /// Runs a command and returns the JSON that it prints.
     pub fn run(&self, arguments: &[&str]) -> Value {
         let mut command = self.command();

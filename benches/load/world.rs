@@ -74,6 +74,7 @@ impl World {
     }
 
     fn imported(kind: Kind, installation: Installation, count: usize) -> Self {
+        installation.initialize();
         let made = installation.run(&["organization", "create", "acme", "--owner-email", "owner@acme.example"]);
         let token = text(&installation.run(&["directory", "create", "acme", "Load"])["token"]);
         let (users, groups) = write_file(&installation.folder().join("people.jsonl"), count);

@@ -22,7 +22,7 @@ impl ConfigCommand {
                 global.answer(&json!({"ok": true}), "The settings are usable.")
             }
             Self::Dump => {
-                let origins = Config::origins(global.config.as_deref())?;
+                let origins = Config::origins(global.config_file().as_deref())?;
                 let value: Map<_, _> = origins
                     .iter()
                     .map(|(name, origin)| (name.clone(), json!({"value": origin.value, "from": origin.from})))

@@ -63,7 +63,8 @@ pub struct Ready {
 
 impl Demo {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        let mut config = global.config()?;
+        // The settings of an installed server are none of the demo's.
+        let mut config = global.config_of(global.config.as_deref())?;
         if global.store.is_none() {
             "mem://".clone_into(&mut config.store.url);
         }

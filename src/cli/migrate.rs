@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Failure, Global, progress, told};
-use crate::app::{self, Conversion, DamagedLog, DiskLocation, Started};
+use crate::app::{self, Conversion, DamagedLog, DiskLocation, MissingStore, Started};
 use crate::config::Config;
 use crate::domain::Caller;
 use crate::service::Verdict;
@@ -68,7 +68,7 @@ async fn check_copy(config: &Config, original: &DiskLocation, conversion: &Conve
         config.sign_in.key_file = crate::secrets::key_file_beside(&original.folder);
     }
     config.store.url = format!("surrealkv://{}", conversion.copy.display());
-    let service = app::open(&config).await?;
+    let service = app::open(&config, MissingStore::Refuse).await?;
     let operator = Caller::operator(None);
     let organizations = service.list_organizations(&operator).await.map_err(told)?;
     let bar = progress(organizations.len() + 1, "databases checked");

@@ -9,6 +9,7 @@ mod doctor;
 mod export;
 mod extension;
 mod import;
+mod init;
 mod log;
 mod migrate;
 mod organization;
@@ -18,14 +19,14 @@ mod stop;
 mod user;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use serde_json::Value;
 
-use crate::app::StartError;
+use crate::app::{MissingStore, StartError};
 use crate::config::{Config, ConfigError, check_store_url, environment_warnings, processors};
 use crate::domain::{Caller, Error};
 use crate::service::Service;
@@ -35,6 +36,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// SurrealDB's parser and executor recurse; their threads get the stack it asks for.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// The settings of a machine on which Rollcall is installed.
+const CONFIG_FILE: &str = "/etc/rollcall.toml";
 
 #[derive(Parser)]
 #[command(
@@ -53,8 +57,13 @@ struct Cli {
 /// What every command takes.
 #[derive(Args, Clone)]
 struct Global {
-    /// Settings file; see `rollcall config dump` for what can be set
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Settings file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "Settings file; /etc/rollcall.toml if absent and there. `rollcall config dump` shows what can be set"
+    )]
     config: Option<PathBuf>,
     /// Store to use instead of the configured one.
     #[arg(
@@ -64,6 +73,9 @@ struct Global {
         help = "Store to use instead of the configured one: mem://, surrealkv://PATH, ws://HOST:PORT, …"
     )]
     store: Option<String>,
+    /// Make the store if there is none: for every command but serve, demo and init, which make one anyway
+    #[arg(long, global = true)]
+    create: bool,
     /// Answer one line of JSON instead of text; logs go to standard error either way
     #[arg(long, global = true)]
     json: bool,
@@ -75,6 +87,8 @@ enum Command {
     Demo(demo::Demo),
     /// Serve
     Serve(serve::Serve),
+    /// Make the store and its key, and say what comes next
+    Init(init::Init),
     /// Check or show the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -185,6 +199,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Demo(demo) => demo.run(&global).await,
         Command::Serve(serve) => serve.run(&global).await,
+        Command::Init(init) => init.run(&global).await,
         Command::Config(command) => command.run(&global),
         Command::Migrate(migrate) => migrate.run(&global).await,
         Command::Organization(command) => command.run(&global).await,
@@ -215,7 +230,18 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 impl Global {
     /// The settings, with the flags over them.
     fn config(&self) -> Result<Config, ConfigError> {
-        let mut config = Config::load(self.config.as_deref())?;
+        self.config_of(self.config_file().as_deref())
+    }
+
+    /// The settings file: one place, which the server and every command of the operator read.
+    fn config_file(&self) -> Option<PathBuf> {
+        let shared = || Some(PathBuf::from(CONFIG_FILE)).filter(|file| file.exists());
+        self.config.clone().or_else(shared)
+    }
+
+    /// The settings of this file, with the flags over them.
+    fn config_of(&self, file: Option<&Path>) -> Result<Config, ConfigError> {
+        let mut config = Config::load(file)?;
         if let Some(url) = &self.store {
             check_store_url(url)?;
             config.store.url.clone_from(url);
@@ -224,7 +250,8 @@ impl Global {
     }
 
     async fn open(&self) -> Result<Arc<Service>, StartError> {
-        crate::app::open(&self.config()?).await
+        let missing = if self.create { MissingStore::Create } else { MissingStore::Refuse };
+        crate::app::open(&self.config()?, missing).await
     }
 
     /// Answers: the value for programs, the text for people.
@@ -304,6 +331,8 @@ mod tests {
         for line in [
             "rollcall demo --listen 127.0.0.1:0 --store mem:// --organizations 2 --mail-dir mails --json",
             "rollcall serve --config rollcall.toml",
+            "rollcall init",
+            "rollcall organization list --create",
             "rollcall config dump",
             "rollcall organization create acme --name Acme",
             "rollcall directory create acme Okta --dialect okta --scope users,groups",

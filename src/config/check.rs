@@ -136,6 +136,11 @@ const MOST_WRITTEN_MEBIBYTES: u64 = 1_024;
 pub fn check_store_url(url: &str) -> Result<(), ConfigError> {
     let known = ["mem://", "surrealkv://", "rocksdb://", "ws://", "wss://"];
     let senseless = |reason| ConfigError::Senseless { setting: "store.url", reason };
+    if url.starts_with("rocksdb://") && !cfg!(feature = "rocksdb") {
+        return Err(senseless(
+            "this build has no RocksDB: build with --features rocksdb, or use surrealkv://".to_owned(),
+        ));
+    }
     if known.iter().any(|scheme| url.starts_with(scheme)) {
         return DiskLocation::parse(url).map(drop).map_err(senseless);
     }

@@ -169,6 +169,7 @@ async fn demo_on_a_durable_store_makes_its_data_once() {
 async fn administration_then_serve() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| rollcall(folder.path(), &[arguments, &["--json"]].concat());
+    json(&run(&["init"]));
     assert_eq!(json(&run(&["organization", "list"]))["organizations"], serde_json::json!([]));
     let made = json(&run(&["organization", "create", "acme", "--name", "Acme", "--owner-email", "o@acme.example"]));
     assert_eq!((&made["shortName"], &made["owner"]["email"]), (&"acme".into(), &"o@acme.example".into()));
@@ -252,7 +253,7 @@ fn a_connection_is_set_up_listed_and_removed() {
         let all: Vec<&str> = arguments.iter().chain(&["--store", "surrealkv://store", "--json"]).copied().collect();
         rollcall(folder.path(), &all)
     };
-    json(&run(&["organization", "create", "acme", "--no-owner"]));
+    json(&run(&["organization", "create", "acme", "--no-owner", "--create"]));
     std::fs::write(folder.path().join("secret"), "very secret\n").expect("written");
     let google = ["connection", "create", "acme", "--client-id", "x.example", "--client-secret-file", "secret"];
     let made = json(&run(&google));
@@ -276,7 +277,7 @@ fn a_connection_is_set_up_listed_and_removed() {
 fn the_domains_of_an_organization_are_listed_for_the_operator() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| rollcall(folder.path(), &[arguments, &["--json"]].concat());
-    json(&run(&["organization", "create", "acme", "--no-owner"]));
+    json(&run(&["organization", "create", "acme", "--no-owner", "--create"]));
     assert_eq!(json(&run(&["organization", "domain", "list", "acme"]))["domains"], serde_json::json!([]));
     json(&run(&["organization", "domain", "add", "acme", "acme.example"]));
     assert_eq!(json(&run(&["organization", "domain", "list", "acme"]))["domains"], serde_json::json!(["acme.example"]));

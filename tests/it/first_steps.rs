@@ -19,6 +19,7 @@ fn with_environment(folder: &Path, arguments: &[&str], variables: &[(&str, &str)
 fn an_organization_is_made_with_an_owner_or_the_command_says_what_is_missing() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| rollcall(folder.path(), arguments);
+    json(&run(&["init", "--json"]));
     for arguments in [&["organization", "create", "acme"][..], &["organization", "create", "acme", "--json"]] {
         let refused = run(arguments);
         let told = text(&refused.stderr);
@@ -90,5 +91,55 @@ fn a_closed_pipe_ends_every_command_quietly() {
         drop(process.stdout.take());
         let ended = process.wait_with_output().expect("it ends");
         assert!(ended.status.success() && ended.stderr.is_empty(), "{arguments:?}: {}", text(&ended.stderr));
+    }
+}
+
+/// D, "default store": a command in the wrong folder makes no second store.
+#[test]
+fn a_command_makes_a_store_only_if_it_is_told_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| rollcall(folder.path(), arguments);
+    for arguments in [&["organization", "list"][..], &["migrate"], &["audit", "verify"]] {
+        let refused = run(arguments);
+        let told = text(&refused.stderr);
+        assert!(!refused.status.success() && told.contains("data/rollcall") && told.contains("--create"), "{told}");
+    }
+    assert!(!folder.path().join("data").exists(), "nothing was made, not even a key");
+    assert!(run(&["organization", "list", "--create"]).status.success());
+    assert!(run(&["organization", "list"]).status.success());
+    let other = run(&["init", "--store", "surrealkv://other"]);
+    assert!(other.status.success() && folder.path().join("other.key").exists());
+    assert!(run(&["init", "--store", "surrealkv://other"]).status.success(), "again changes nothing");
+}
+
+/// D, "key file missing".
+#[test]
+fn a_store_with_data_gets_no_new_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| rollcall(folder.path(), arguments);
+    assert!(run(&["init"]).status.success());
+    let (key, away) = (folder.path().join("data/rollcall.key"), folder.path().join("away.key"));
+    std::fs::rename(&key, &away).expect("moved");
+    for arguments in [&["organization", "list"][..], &["serve", "--listen", "127.0.0.1:0"], &["init"]] {
+        let refused = run(arguments);
+        let told = text(&refused.stderr);
+        assert!(!refused.status.success() && told.contains("rollcall.key is missing"), "{told}");
+    }
+    assert!(!key.exists());
+    let named = [("ROLLCALL__SIGN_IN__KEY_FILE", "away.key")];
+    assert!(with_environment(folder.path(), &["organization", "list"], &named).status.success());
+}
+
+/// D, "errors on opening".
+#[test]
+fn a_store_that_cannot_be_opened_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("file"), "garbage").expect("written");
+    let told = |store: &str| text(&rollcall(folder.path(), &["serve", "--store", store]).stderr);
+    assert!(told("surrealkv://file").contains("file is a file"), "{}", told("surrealkv://file"));
+    assert!(told("surrealkv://.").contains("files that are no store"), "{}", told("surrealkv://."));
+    assert!(told("ws://127.0.0.1:1").contains("key_file"), "{}", told("ws://127.0.0.1:1"));
+    if cfg!(not(feature = "rocksdb")) {
+        assert!(told("rocksdb://x").contains("--features rocksdb"), "{}", told("rocksdb://x"));
     }
 }

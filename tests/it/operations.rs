@@ -15,6 +15,7 @@ fn text(value: &Value) -> String {
 async fn lg01_metrics_are_told_on_a_listener_of_their_own_and_name_nobody() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| answered(&rollcall(folder.path(), &[arguments, &["--json"]].concat()));
+    run(&["init"]);
     let owner = run(&["organization", "create", "c4n4ry", "--owner-email", "owner@c4n4ry.example"]);
     let directory = run(&["directory", "create", "c4n4ry", "Okta"]);
     let process = Command::new(env!("CARGO_BIN_EXE_rollcall"))
@@ -104,6 +105,7 @@ fn doctor_says_what_to_do_and_a_copy_of_a_stopped_store_is_the_store() {
         let told = findings.map(|finding| format!("{}: {}", text(&finding["what"]), text(&finding["state"])));
         told.collect::<Vec<String>>()
     };
+    answered(&run(&["init"], store));
     let empty = answered(&run(&["doctor"], store));
     assert!(states(&empty).contains(&"organizations: warning".to_owned()), "{empty}");
     answered(&run(&["organization", "create", "acme", "--owner-email", "o@acme.example"], store));
@@ -161,7 +163,11 @@ async fn f01_f04_what_is_acknowledged_after_a_kill_that_tore_the_log_outlives_th
 #[test]
 fn f01_what_a_command_wrote_is_in_files_when_it_ends() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(rollcall(folder.path(), &["organization", "create", "acme", "--no-owner", "--json"]).status.success());
+    assert!(
+        rollcall(folder.path(), &["organization", "create", "acme", "--no-owner", "--create", "--json"])
+            .status
+            .success()
+    );
     let logs = std::fs::read_dir(folder.path().join("data/rollcall/wal")).expect("logs").flatten();
     let left: u64 = logs.map(|log| log.metadata().expect("a file").len()).sum();
     assert_eq!(left, 0, "bytes that are in the log alone");

@@ -126,7 +126,7 @@ async fn an_organization_comes_through_whole_however_often_it_is_interrupted() {
     assert!(!run(folder, SOURCE, &["export", "acme", "--output", "x.jsonl"]).status.success());
 
     // An import that broke off is run again.
-    answered(&run(folder, TARGET, &["organization", "create", "copy", "--no-owner"]));
+    answered(&run(folder, TARGET, &["organization", "create", "copy", "--no-owner", "--create"]));
     let half: String = whole.lines().take(700).fold(String::new(), |mut text, line| {
         writeln!(text, "{line}").expect("written");
         text
@@ -238,7 +238,7 @@ async fn groups_come_in_by_name_or_id_and_unknown_members_are_counted() {
 async fn a_file_of_ones_own_is_read_and_its_directory_goes_on_from_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    answered(&run(folder, TARGET, &["organization", "create", "acme", "--no-owner"]));
+    answered(&run(folder, TARGET, &["organization", "create", "acme", "--no-owner", "--create"]));
     let directory = answered(&run(folder, TARGET, &["directory", "create", "acme", "Okta"]));
     let people: String = (0..1_200).fold(String::new(), |mut text, index| {
         writeln!(text, "{{\"userName\": \"p{index}@acme.example\", \"externalId\": \"00u{index}\"}}\n")
@@ -268,7 +268,7 @@ async fn a_file_of_ones_own_is_read_and_its_directory_goes_on_from_there() {
 async fn nothing_comes_in_after_an_extension_that_cannot() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    answered(&run(folder, TARGET, &["organization", "create", "acme", "--no-owner"]));
+    answered(&run(folder, TARGET, &["organization", "create", "acme", "--no-owner", "--create"]));
     let mut line = hr();
     line["resourceType"] = json!("Robot");
     let file = format!("{line}\n{}\n", json!({"userName": "ada", HR: {"badge": 1}}));

@@ -39,6 +39,7 @@ def main():
                 name = f"person{index:07}"
                 file.write(json.dumps({"userName": name, "displayName": f"Person {index}", "title": "imported",
                                        "emails": [{"value": f"{name}@acme.example", "primary": True}]}) + "\n")
+        run(options.binary, store, "init")
         run(options.binary, store, "organization", "create", "acme", "--no-owner")
         started, kills, is_done = time.monotonic(), 0, False
         # The time between two kills grows, so that the import ends whatever the machine.

@@ -351,6 +351,7 @@ class Rig:
         return json.loads(done.stdout)
 
     def tenant(self, store):
+        self.command(store, "init")
         made = self.command(store, "organization", "create", "acme", "--owner-email", self.OWNER)
         token = self.command(store, "directory", "create", "acme", "Okta")["token"]
         return Tenant(token, self.OWNER, made["owner"]["password"], [self.OWNER])

@@ -100,6 +100,18 @@ impl DiskLocation {
     }
 }
 
+impl DiskLocation {
+    /// Whether the folder holds a store, of whatever version. Reads only.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if the folder cannot be read.
+    pub fn holds_store(&self) -> Result<bool, StoreError> {
+        let layout = Layout::of(&self.folder).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        Ok(layout != Layout::Absent)
+    }
+}
+
 /// Opens a store on disk, or creates it.
 ///
 /// # Errors
