@@ -1,11 +1,13 @@
 //! `rollcall directory`
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use scim::Dialect;
 use serde_json::{Value, json};
 
+use super::directory_policies::Policies;
 use super::{Failure, Global, operator_in, told};
-use crate::domain::api_token::ApiToken;
+use crate::domain::api_token::{ApiToken, TokenState};
 use crate::domain::directory::{Directory, DirectoryDraft, DirectorySettings, Scope};
 use crate::domain::token::BearerSecret;
 use crate::domain::{Caller, DirectoryId, TokenId};
@@ -25,12 +27,18 @@ pub(super) enum DirectoryCommand {
         /// Short name of the organization
         organization: String,
     },
-    /// Make a new token; the newest of the others stays valid until the next rotation
+    /// Make a new token; the newest of the others stays valid until the next rotation, or for --grace
     Rotate {
         /// Short name of the organization
         organization: String,
         /// Name or id of the directory
         directory: String,
+        /// How long the tokens before still work, in seconds: at most 28800, 8 hours
+        #[arg(long, value_name = "SECONDS")]
+        grace: Option<i32>,
+        /// When the new token stops working: 2027-01-31T12:00:00Z
+        #[arg(long, value_name = "TIME", requires = "grace")]
+        token_expires: Option<DateTime<Utc>>,
     },
     /// End one token at once, or all of them
     Revoke {
@@ -56,8 +64,13 @@ pub(super) struct Create {
     /// What its tokens may do: users, groups, read-only
     #[arg(long = "scope", value_delimiter = ',', default_values_t = [Scope::Users, Scope::Groups])]
     scopes: Vec<Scope>,
+    /// When its token stops working: 2027-01-31T12:00:00Z; never if absent
+    #[arg(long, value_name = "TIME")]
+    token_expires: Option<DateTime<Utc>>,
     #[command(flatten)]
     switches: Switches,
+    #[command(flatten)]
+    policies: Policies,
 }
 
 #[derive(Args)]
@@ -77,6 +90,8 @@ pub(super) struct Update {
     enabled: Option<bool>,
     #[command(flatten)]
     switches: Switches,
+    #[command(flatten)]
+    policies: Policies,
 }
 
 /// What the flags say; each may be given `=false`.
@@ -124,7 +139,7 @@ impl Switches {
 
 impl Create {
     fn draft(self) -> DirectoryDraft {
-        let settings = self.switches.applied(DirectorySettings::default());
+        let settings = self.policies.applied(self.switches.applied(DirectorySettings::default()));
         DirectoryDraft { name: self.name, dialect: self.dialect, scopes: self.scopes, settings }
     }
 }
@@ -137,7 +152,7 @@ impl Update {
             name: self.name.clone(),
             dialect: self.dialect,
             enabled: self.enabled,
-            settings: Some(self.switches.applied(before.settings)),
+            settings: Some(self.policies.applied(self.switches.applied(before.settings))),
         };
         let after = service.update_directory(&operator, &id.to_string(), edit, None).await.map_err(told)?;
         global.answer(&described(&after, None), &format!("{} is changed from its next request on.", after.name))
@@ -150,7 +165,8 @@ impl DirectoryCommand {
         match self {
             Self::Create(create) => {
                 let operator = operator_in(&service, &create.organization).await?;
-                let made = service.create_directory(&operator, create.draft(), None).await;
+                let expires = create.token_expires;
+                let made = service.create_directory(&operator, create.draft(), expires).await;
                 let (directory, _, secret) = made.map_err(told)?;
                 issued(global, directory.id, &secret)
             }
@@ -162,12 +178,20 @@ impl DirectoryCommand {
                     let tokens = service.list_directory_tokens(&operator, directory.id).await.map_err(told)?;
                     listed.push((directory, tokens));
                 }
-                list(global, &listed)
+                list(global, &listed, service.now())
             }
-            Self::Rotate { organization, directory } => {
+            Self::Rotate { organization, directory, grace, token_expires } => {
                 let operator = operator_in(&service, &organization).await?;
                 let id = find(&service, &operator, &directory).await?;
-                issued(global, id, &service.rotate_token(&operator, id).await.map_err(told)?)
+                let secret = match grace {
+                    None => service.rotate_token(&operator, id).await.map_err(told)?,
+                    Some(grace) => {
+                        let id = id.to_string();
+                        let made = service.rotate_directory_token(&operator, &id, grace, token_expires).await;
+                        made.map_err(told)?.2
+                    }
+                };
+                issued(global, id, &secret)
             }
             Self::Revoke { organization, directory, token } => {
                 let operator = operator_in(&service, &organization).await?;
@@ -195,31 +219,83 @@ fn issued(global: &Global, id: DirectoryId, secret: &BearerSecret) -> Result<(),
     global.answer(&value, &format!("Directory {id}\nToken (shown once): {token}"))
 }
 
-fn list(global: &Global, directories: &[(Directory, Vec<ApiToken>)]) -> Result<(), Failure> {
-    let values: Vec<Value> = directories.iter().map(|(directory, tokens)| described(directory, Some(tokens))).collect();
+fn list(global: &Global, directories: &[(Directory, Vec<ApiToken>)], now: DateTime<Utc>) -> Result<(), Failure> {
+    let shown = |(directory, tokens): &(Directory, Vec<ApiToken>)| described(directory, Some((tokens.as_slice(), now)));
+    let values: Vec<Value> = directories.iter().map(shown).collect();
     let mut lines = Vec::new();
     for (directory, tokens) in directories {
-        let scopes: Vec<&str> = directory.scopes.iter().map(|scope| scope.as_str()).collect();
-        lines.push(format!("{}  {}  {}  {}", directory.id, directory.name, directory.dialect, scopes.join(",")));
+        let Directory { id, name, dialect, scopes, .. } = directory;
+        let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+        let off = if directory.enabled { "" } else { "  OFF: its requests are refused" };
+        lines.push(format!("{id}  {name}  {dialect}  {}{off}", scopes.join(",")));
+        let switches = switches_of(directory.settings);
+        if !switches.is_empty() {
+            lines.push(format!("    {}", switches.join("  ")));
+        }
         for token in tokens {
-            let used = token.last_used.map_or("never used".to_owned(), |used| format!("last used {used}"));
-            lines.push(format!("    token {}  {}…  made {}  {used}", token.id, token.hint, token.created));
+            let used = token.last_used.map_or("never used".to_owned(), |used| format!("last used {}", instant(used)));
+            let (id, hint, made) = (token.id, &token.hint, instant(token.created));
+            lines.push(format!("    token {id}  {hint}…  {}  made {made}  {used}", state_of(token, now)));
         }
     }
     global.answer(&json!({ "directories": values }), &lines.join("\n"))
 }
 
-fn described(directory: &Directory, tokens: Option<&[ApiToken]>) -> Value {
+/// The settings that are not the default, by the names of their flags.
+fn switches_of(settings: DirectorySettings) -> Vec<String> {
+    let (settings, defaults) = (json!(settings), json!(DirectorySettings::default()));
+    let all = settings.as_object().into_iter().flatten();
+    let changed = all.filter(|(name, value)| defaults[name.as_str()] != **value);
+    let shown = |(name, value): (&String, &Value)| {
+        let name = name.replace('_', "-");
+        match value {
+            Value::Bool(true) => name,
+            Value::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        }
+    };
+    changed.map(shown).collect()
+}
+
+/// The state of a token, and until or since when.
+fn state_of(token: &ApiToken, now: DateTime<Utc>) -> String {
+    let at = |word: &str, at: Option<DateTime<Utc>>| at.map(|at| format!("{word} {}", instant(at)));
+    match token.state(now) {
+        TokenState::Revoked => at("REVOKED", token.revoked).unwrap_or_default(),
+        TokenState::Expired => at("EXPIRED", token.expires).unwrap_or_default(),
+        TokenState::Active | TokenState::Rotated => {
+            at("active until", token.expires).unwrap_or_else(|| "active".to_owned())
+        }
+    }
+}
+
+const fn state_name(state: TokenState) -> &'static str {
+    match state {
+        TokenState::Active => "ACTIVE",
+        TokenState::Rotated => "ROTATED",
+        TokenState::Revoked => "REVOKED",
+        TokenState::Expired => "EXPIRED",
+    }
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// A directory for programs, with its tokens and the time that decides their states.
+fn described(directory: &Directory, tokens: Option<(&[ApiToken], DateTime<Utc>)>) -> Value {
     let scopes: Vec<&str> = directory.scopes.iter().map(|scope| scope.as_str()).collect();
     let mut value = json!({
         "id": directory.id.to_string(), "name": directory.name, "dialect": directory.dialect.as_str(),
         "scopes": scopes, "settings": directory.settings, "enabled": directory.enabled,
     });
-    if let Some(tokens) = tokens {
+    if let Some((tokens, now)) = tokens {
+        let time = |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339());
         let describe = |token: &ApiToken| {
             json!({
                 "id": token.id.to_string(), "hint": token.hint, "created": token.created.to_rfc3339(),
-                "lastUsed": token.last_used.map(|used| used.to_rfc3339()),
+                "state": state_name(token.state(now)), "lastUsed": time(token.last_used),
+                "expires": time(token.expires), "revoked": time(token.revoked),
             })
         };
         value["tokens"] = tokens.iter().map(describe).collect();

@@ -5,6 +5,7 @@ mod config;
 mod connection;
 pub mod demo;
 mod directory;
+mod directory_policies;
 mod doctor;
 mod export;
 mod extension;

@@ -213,7 +213,8 @@ impl Service {
             live.iter().take((live.len() + 1).saturating_sub(LIVE_TOKENS)).map(|token| token.id).collect();
         let (token, secret) = self.directory_token(caller, organization, id, None);
         let event = self.event(caller, EventKind::DirectoryTokenRotated, ("directory", id.to_string()));
-        let now = self.clock.now();
+        // The instant of the event: a later one would be the end of a grace time.
+        let now = event.at;
         self.store.change_directory_tokens(organization, id, Some((&secret, &token)), &ended, now, &event).await?;
         self.known_tokens.forget();
         Ok(secret)
@@ -278,7 +279,8 @@ impl Service {
             return Ok((directory, token));
         }
         let event = self.event(caller, EventKind::DirectoryTokenRevoked, ("directory", of.to_string()));
-        let now = self.clock.now();
+        // The instant of the event: a later one would be the end of a grace time.
+        let now = event.at;
         self.store.change_directory_tokens(organization, of, None, &[id], now, &event).await?;
         self.known_tokens.forget();
         let token = self.store.identity().find_token_by_id(id).await?.ok_or_else(missing)?;
@@ -305,7 +307,8 @@ impl Service {
             return Err(Error::NotFound(Noun::Token));
         }
         let event = self.event(caller, EventKind::DirectoryTokenRevoked, ("directory", id.to_string()));
-        let now = self.clock.now();
+        // The instant of the event: a later one would be the end of a grace time.
+        let now = event.at;
         self.store.change_directory_tokens(organization, id, None, &ended, now, &event).await?;
         self.known_tokens.forget();
         Ok(ended.len())

@@ -143,3 +143,52 @@ fn a_store_that_cannot_be_opened_says_why() {
         assert!(told("rocksdb://x").contains("--features rocksdb"), "{}", told("rocksdb://x"));
     }
 }
+
+/// D, "directory list": what is off, ended or set differently is seen.
+#[test]
+fn the_list_of_directories_tells_live_tokens_from_ended_ones_and_shows_switches() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| rollcall(folder.path(), arguments);
+    assert!(run(&["organization", "create", "acme", "--no-owner", "--create"]).status.success());
+    let create = ["directory", "create", "acme", "Okta", "--token-expires", "2099-01-31T12:00:00Z"];
+    assert!(run(&[&create[..], &["--restore-inactive", "--deprovision-mode", "delete"]].concat()).status.success());
+    let listed = text(&run(&["directory", "list", "acme"]).stdout);
+    for part in ["active until 2099-01-31T12:00:00Z", "never used", "restore-inactive", "deprovision-mode=Delete"] {
+        assert!(listed.contains(part), "{part}: {listed}");
+    }
+    assert!(!listed.contains("OFF"), "{listed}");
+    assert!(run(&["directory", "rotate", "acme", "Okta"]).status.success());
+    assert!(run(&["directory", "revoke", "acme", "Okta"]).status.success());
+    assert!(run(&["directory", "update", "acme", "Okta", "--enabled", "false"]).status.success());
+    let listed = text(&run(&["directory", "list", "acme"]).stdout);
+    assert!(listed.contains("OFF") && listed.contains("REVOKED") && !listed.contains("  active"), "{listed}");
+    let listed = json(&run(&["directory", "list", "acme", "--json"]));
+    let states = listed["directories"][0]["tokens"].as_array().expect("tokens").iter().map(|token| &token["state"]);
+    assert_eq!(states.collect::<Vec<_>>(), ["REVOKED", "REVOKED"]);
+    let expired =
+        run(&[&["directory", "create", "acme", "Late"][..], &["--token-expires", "2001-01-01T00:00:00Z"]].concat());
+    assert!(!expired.status.success());
+}
+
+/// B, "CLI/GraphQL parity": the switches of a directory that only GraphQL had.
+#[test]
+fn every_switch_of_a_directory_is_set_on_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| json(&rollcall(folder.path(), &[arguments, &["--json", "--create"]].concat()));
+    run(&["organization", "create", "acme", "--no-owner"]);
+    run(&["directory", "create", "acme", "Okta"]);
+    let update = ["directory", "update", "acme", "Okta", "--attribute-authority", "full", "--external-accounts"];
+    let policies = ["--deprovision-mode", "remove-member", "--last-owner-policy", "reject"];
+    let settings = run(&[&update[..], &policies].concat())["settings"].clone();
+    for (name, value) in
+        [("attribute_authority", "Full"), ("deprovision_mode", "RemoveMember"), ("last_owner_policy", "Reject")]
+    {
+        assert_eq!(settings[name], value);
+    }
+    assert_eq!(settings["external_accounts"], true);
+    let kept = run(&["directory", "update", "acme", "Okta", "--external-accounts=false"])["settings"].clone();
+    assert_eq!((&kept["external_accounts"], &kept["last_owner_policy"]), (&false.into(), &"Reject".into()));
+    let rotated =
+        run(&["directory", "rotate", "acme", "Okta", "--grace", "60", "--token-expires", "2099-01-31T12:00:00Z"]);
+    assert!(rotated["token"].as_str().is_some_and(|token| token.starts_with("rcs_")), "{rotated}");
+}
