@@ -66,6 +66,9 @@ pub(super) struct Which {
     /// Only these: applied, unchanged or refused
     #[arg(long, value_parser = outcome)]
     outcome: Option<ProvisioningOutcome>,
+    /// Only these: post, put, patch or delete
+    #[arg(long, value_parser = method)]
+    method: Option<String>,
     /// Only those about this user or group, by id
     #[arg(long, value_parser = resource)]
     resource: Option<uuid::Uuid>,
@@ -82,6 +85,14 @@ enum Since {
 
 fn outcome(text: &str) -> Result<ProvisioningOutcome, String> {
     ProvisioningOutcome::named(&text.to_ascii_uppercase()).ok_or_else(|| "use applied, unchanged or refused".to_owned())
+}
+
+/// The methods of which records are kept.
+const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
+
+fn method(text: &str) -> Result<String, String> {
+    let method = text.to_ascii_uppercase();
+    if METHODS.contains(&method.as_str()) { Ok(method) } else { Err("use post, put, patch or delete".to_owned()) }
 }
 
 fn resource(text: &str) -> Result<uuid::Uuid, String> {
@@ -117,6 +128,7 @@ impl Which {
         Ok(ProvisioningFilter {
             directory,
             outcome: self.outcome,
+            method: self.method.clone(),
             resource: self.resource,
             from,
             ..ProvisioningFilter::default()
@@ -238,14 +250,18 @@ fn instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// One record on one line.
+/// One record on one line, with the reason of a refusal.
 fn line(event: &ProvisioningEvent) -> String {
     let kind = event.scim_type.as_deref().map(|kind| format!(" {kind}")).unwrap_or_default();
     let tolerances: Vec<&str> = event.tolerances.iter().map(|tolerance| tolerance.as_str()).collect();
     let tolerances =
         if tolerances.is_empty() { String::new() } else { format!("  tolerated {}", tolerances.join(",")) };
+    // The reason may quote what the client sent: nothing of it ends the line or moves the cursor.
+    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
+    let reason: String = event.detail.iter().flat_map(|detail| detail.chars().map(plain)).collect();
+    let reason = if reason.is_empty() { reason } else { format!("  {reason}") };
     format!(
-        "{}  {:<9} {}{kind}  {} {}  {}{tolerances}",
+        "{}  {:<9} {}{kind}  {} {}  {}{tolerances}{reason}",
         instant(event.at),
         event.outcome.as_str().to_lowercase(),
         event.status,
@@ -324,6 +340,13 @@ fn changed(FieldChange { field, before, after }: &FieldChange, is_masked: bool) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// D, "README against program": the flag is there, and knows the methods that leave records.
+    #[test]
+    fn methods_are_read_in_any_case() {
+        assert_eq!(method("patch").as_deref(), Ok("PATCH"));
+        assert!(method("get").is_err());
+    }
 
     #[test]
     fn times_are_read_absolute_and_relative() {

@@ -344,7 +344,7 @@ mod tests {
             "rollcall doctor --json",
             "rollcall doctor --repair --yes",
             "rollcall migrate --convert --salvage",
-            "rollcall log tail acme --outcome refused --since 24h --follow",
+            "rollcall log tail acme --outcome refused --method patch --since 24h --follow",
             "rollcall export acme --output acme.jsonl",
             "rollcall import acme acme.jsonl --directory Okta",
             "rollcall log show acme 019b76daa8007009b07e4d0afaf23c06",

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::cli::{json, rollcall, text};
+use serde_json::{Value, json as value};
+
+use crate::cli::{Running, json, rollcall, text};
+use crate::support::{Scim, user};
 
 fn with_environment(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rollcall"))
@@ -191,4 +194,28 @@ fn every_switch_of_a_directory_is_set_on_the_command_line() {
     let rotated =
         run(&["directory", "rotate", "acme", "Okta", "--grace", "60", "--token-expires", "2099-01-31T12:00:00Z"]);
     assert!(rotated["token"].as_str().is_some_and(|token| token.starts_with("rcs_")), "{rotated}");
+}
+
+/// D, "log tail" and "README against program": why a request was refused stands in its line.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_the_reason_in_the_line_and_is_filtered_by_method() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = ["demo", "--listen", "127.0.0.1:0", "--json", "--store", "surrealkv://store"];
+    let demo = Running::start(folder.path(), &arguments);
+    let contract = demo.json();
+    let of = |part: &Value| part.as_str().expect("text").to_owned();
+    let scim = Scim::new(&of(&contract["url"]), &of(&contract["organizations"][0]["scim"]["token"]));
+    let id = scim.make_user("ada-2@acme.example").await;
+    scim.post("/Users", &user("ADA-2@acme.example")).await.refused(409, Some("uniqueness"));
+    let wrong = value!([{"op": "replace", "path": "emails[", "value": "x"}]);
+    scim.patch(&format!("/Users/{id}"), wrong).await.refused(400, Some("invalidPath"));
+    assert!(demo.stop());
+    let tail = |flags: &[&str]| {
+        let arguments = [&["log", "tail", "acme", "--store", "surrealkv://store"][..], flags].concat();
+        text(&rollcall(folder.path(), &arguments).stdout)
+    };
+    let refused = tail(&["--outcome", "refused"]);
+    assert!(refused.lines().any(|line| line.contains("409") && line.contains("in use")), "{refused}");
+    let patches = tail(&["--method", "patch"]);
+    assert!(patches.contains("PATCH") && !patches.contains("POST"), "{patches}");
 }
