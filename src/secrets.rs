@@ -110,6 +110,7 @@ pub fn mailer(config: &Config, public_url: &str) -> Result<Mailer, StartError> {
     let from = mail.from.parse().map_err(|error| senseless("mail.from", format!("{error}")))?;
     let transport = match mail.transport {
         MailTransport::Log => Transport::Log,
+        MailTransport::Terminal => Transport::Terminal,
         MailTransport::Folder => Transport::Folder(mail.folder.clone()),
         MailTransport::Smtp => Transport::Smtp(smtp(mail)?),
     };

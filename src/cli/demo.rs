@@ -29,9 +29,12 @@ pub(super) struct Demo {
     /// How many organizations to make
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     organizations: u32,
-    /// Folder for outgoing mails as .eml files; they are logged if absent
+    /// Folder for outgoing mails as .eml files; if absent the log says only that there was one
     #[arg(long, value_name = "DIR")]
     mail_dir: Option<PathBuf>,
+    /// Print the links of outgoing mails on standard error instead of sending them
+    #[arg(long, conflicts_with = "mail_dir")]
+    print_links: bool,
 }
 
 const SHORT_NAMES: [&str; 6] = ["acme", "globex", "initech", "umbrella", "hooli", "vehement"];
@@ -80,6 +83,9 @@ impl Demo {
             std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
             config.mail.transport = MailTransport::Folder;
             config.mail.folder = folder;
+        }
+        if self.print_links {
+            config.mail.transport = MailTransport::Terminal;
         }
         let bound = app::bind(&config).await?;
         let service = bound.open(&config).await?;

@@ -188,7 +188,7 @@ fn look_at_settings(config: &Config) -> Vec<Finding> {
         findings.push(found("durability", State::Doubtful, advice));
     }
     if config.mail.transport == MailTransport::Log {
-        let advice = "mails go to the log: set mail.transport to smtp, or nobody gets invitations and reset links";
+        let advice = "mails are not sent, only counted in the log: set mail.transport to smtp, or nobody gets invitations and reset links";
         findings.push(found("mail", State::Doubtful, advice));
     }
     if config.mail.transport == MailTransport::Smtp

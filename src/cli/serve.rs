@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Failure, Global, stop};
+use crate::config::MailTransport;
 use crate::domain::Caller;
 use crate::{app, telemetry};
 
@@ -15,11 +16,22 @@ pub(super) struct Serve {
     /// Address and port instead of the configured ones; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Print the links of outgoing mails on standard error, on a server with mail.transport = "log"
+    #[arg(long)]
+    print_links: bool,
 }
 
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let mut config = global.config()?;
+        if self.print_links {
+            if config.mail.transport != MailTransport::Log {
+                return Err(
+                    "mails are sent by mail.transport: --print-links is for a server that has none (\"log\")".into()
+                );
+            }
+            config.mail.transport = MailTransport::Terminal;
+        }
         config.server.listen = self.listen.unwrap_or(config.server.listen);
         let _telemetry = telemetry::start(&config)?;
         super::log_environment_warnings();

@@ -175,8 +175,11 @@ pub enum MailTransport {
     Smtp,
     /// A folder of `.eml` files.
     Folder,
-    /// The log.
+    /// The log, which shows that there was one, without its link.
     Log,
+    /// Standard error, which shows the link: the log for somebody who asked for links on the command line.
+    #[serde(skip)]
+    Terminal,
 }
 
 /// How the connection to the SMTP server is protected.

@@ -24,6 +24,15 @@ pub enum SendError {
     TryAgain(String),
 }
 
+/// What became of a mail that is not to be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The mail server or the folder has it.
+    Delivered,
+    /// Nobody has it: the log says that there was one, or the terminal showed its link.
+    Shown,
+}
+
 /// Writes and sends mails.
 pub struct Mailer {
     templates: Templates,
@@ -42,7 +51,12 @@ impl Mailer {
     /// # Errors
     ///
     /// [`SendError`]
-    pub async fn send(&self, id: MailId, mail: &Mail) -> Result<(), SendError> {
+    pub async fn send(&self, id: MailId, mail: &Mail) -> Result<Sent, SendError> {
+        if let Transport::Terminal = self.transport {
+            let letter = self.templates.render(mail).map_err(SendError::Hopeless)?;
+            transport::show(&mail.to, &one_line(&letter.subject), &letter.text);
+            return Ok(Sent::Shown);
+        }
         let message = self.message(id, mail).map_err(SendError::Hopeless)?;
         self.transport.send(id, mail, &message).await
     }

@@ -1,11 +1,13 @@
-//! Where mails go: an SMTP server over TLS, a folder of `.eml` files, or the log, which shows only that there was one.
+//! Where mails go: an SMTP server over TLS, a folder of `.eml` files, the log, which shows only that there was one, or the terminal
+//! of somebody who asked for the links.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use lettre::transport::smtp::AsyncSmtpTransport;
 use lettre::{AsyncTransport as _, Message, Tokio1Executor};
 
-use super::SendError;
+use super::{SendError, Sent};
 use crate::domain::MailId;
 use crate::domain::mail::Mail;
 
@@ -17,28 +19,39 @@ pub enum Transport {
     Folder(PathBuf),
     /// Nowhere: the log says that there was one, and what kind.
     Log,
+    /// Nowhere: its link is printed on standard error.
+    Terminal,
 }
 
 impl Transport {
-    pub(super) async fn send(&self, id: MailId, mail: &Mail, message: &Message) -> Result<(), SendError> {
+    pub(super) async fn send(&self, id: MailId, mail: &Mail, message: &Message) -> Result<Sent, SendError> {
         match self {
             Self::Smtp(smtp) => match smtp.send(message.clone()).await {
-                Ok(_) => Ok(()),
+                Ok(_) => Ok(Sent::Delivered),
                 Err(error) if error.is_permanent() => Err(SendError::Hopeless(said(&error))),
                 Err(error) => Err(SendError::TryAgain(said(&error))),
             },
             Self::Folder(folder) => {
-                write(folder, id, message).await.map_err(|error| SendError::TryAgain(error.to_string()))
+                let written = write(folder, id, message).await;
+                written.map(|()| Sent::Delivered).map_err(|error| SendError::TryAgain(error.to_string()))
             }
-            Self::Log => {
+            Self::Log | Self::Terminal => {
                 tracing::warn!(
                     template = mail.letter.template(),
-                    "a mail went nowhere: no mail server or folder is configured"
+                    "mail not sent: mail.transport is log, and the log has no links"
                 );
-                Ok(())
+                Ok(Sent::Shown)
             }
         }
     }
+}
+
+/// Prints to whom a mail would have gone, and the link in it.
+pub(super) fn show(to: &str, subject: &str, text: &str) {
+    let links: Vec<&str> = text.lines().map(str::trim).filter(|line| line.contains("token=")).collect();
+    let line = [&format!("mail to {to}: {subject}")[..], &links.join("\n")[..]].join("\n");
+    // Nobody may read standard error: then nobody sees it.
+    drop(writeln!(std::io::stderr(), "{}", line.trim_end()));
 }
 
 /// What went wrong, without what the server quotes: it may be the address.

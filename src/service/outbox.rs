@@ -9,7 +9,7 @@ use crate::domain::account::Account;
 use crate::domain::login::{Login, Origin};
 use crate::domain::mail::{Cause, Letter, Mail, Notice};
 use crate::domain::{AccountId, Error, MailId};
-use crate::mail::{Mailer, SendError};
+use crate::mail::{Mailer, SendError, Sent};
 use crate::store::{SealedMail, WaitingMail};
 
 /// How many mails one round sends.
@@ -101,8 +101,11 @@ impl Service {
         let mail: Mail = serde_json::from_slice(&text).map_err(|error| Error::Internal(error.into()))?;
         let template = mail.letter.template();
         match mailer.send(waiting.id, &mail).await {
-            Ok(()) => {
-                tracing::info!(mail = %waiting.id, template, attempt = waiting.attempts, "a mail was sent");
+            Ok(sent) => {
+                // What was not sent has been told where it was shown.
+                if sent == Sent::Delivered {
+                    tracing::info!(mail = %waiting.id, template, attempt = waiting.attempts, "a mail was sent");
+                }
                 identity.remove_mail(waiting.id).await?;
             }
             Err(SendError::Hopeless(reason)) => {

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json as value};
 
 use crate::cli::{Running, json, rollcall, text};
-use crate::support::{Scim, user};
+use crate::support::{Person, Scim, user};
 
 fn with_environment(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rollcall"))
@@ -218,4 +218,36 @@ async fn the_log_tells_the_reason_in_the_line_and_is_filtered_by_method() {
     assert!(refused.lines().any(|line| line.contains("409") && line.contains("in use")), "{refused}");
     let patches = tail(&["--method", "patch"]);
     assert!(patches.contains("PATCH") && !patches.contains("POST"), "{patches}");
+}
+
+/// D, "mail": the log does not say that a mail was sent that nobody gets, and has no link; who asks for links sees them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_prints_the_links_of_mails_when_asked_and_says_else_that_they_are_not_sent() {
+    for (flags, has_link) in [(&[] as &[&str], false), (&["--print-links"][..], true)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("log");
+        let process = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+            .args([&["demo", "--listen", "127.0.0.1:0", "--json"][..], flags].concat())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log).expect("a file"))
+            .spawn()
+            .expect("it starts");
+        let demo = Running::reading(process);
+        let url = demo.json()["url"].as_str().expect("a URL").to_owned();
+        let nobody = Person::new(&url, "owner@acme.example", "");
+        nobody.mutate("requestPasswordReset", value!({"email": "owner@acme.example"}), "clientMutationId").await;
+        let wanted = if has_link { "token=" } else { "mail not sent" };
+        let mut told = String::new();
+        for _ in 0..200 {
+            told = std::fs::read_to_string(&log).expect("a log");
+            if told.contains(wanted) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert!(told.contains(wanted), "{told}");
+        assert_eq!(told.contains("token="), has_link, "{told}");
+        assert!(!told.contains("a mail was sent"), "{told}");
+        assert!(demo.stop());
+    }
 }
