@@ -8,12 +8,22 @@ use serde_json::{Value, json};
 
 use super::{Failure, Global, operator_in, told};
 
+/// Lines of at most 60 letters: a terminal would wrap a longer one inside a text, and then it is no JSON any more.
 const EXAMPLE: &str = r#"FILE is a schema as /Schemas serves it (RFC 7643 §7):
 
-{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Schema"], "id": "urn:acme:scim:hr:1.0:User", "name": "HR",
- "description": "What HR knows", "attributes": [
-  {"name": "badge", "type": "string", "multiValued": false, "required": false, "description": "Badge number",
-   "mutability": "readWrite", "returned": "default"}]}
+{"schemas": [
+   "urn:ietf:params:scim:schemas:core:2.0:Schema"],
+ "id": "urn:acme:scim:hr:1.0:User",
+ "name": "HR",
+ "description": "What HR knows",
+ "attributes": [
+  {"name": "badge",
+   "type": "string",
+   "multiValued": false,
+   "required": false,
+   "description": "Badge number",
+   "mutability": "readWrite",
+   "returned": "default"}]}
 
 It is known at the next request, in /Schemas and /ResourceTypes too. Setting it again may add attributes."#;
 

@@ -8,7 +8,7 @@ use super::emails::NewAddress;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::masked;
 use super::profile::UpdateMe;
-use super::references::{UserRef, check_version};
+use super::references::{NOT_JOINED, UserRef, check_version};
 use crate::domain::account::{
     Account, Edit, EmailAddress, EmailSource, PasswordState, SettingsEdit, check_locale, check_timezone,
 };
@@ -153,8 +153,7 @@ impl Service {
         if account.is_none()
             && let Some(field) = field_of_account(update)
         {
-            let message = "that user has not signed in yet, so there is no account to keep this";
-            return Err(Refusal::new(Code::ValidationFailed, message).at(field).into());
+            return Err(Refusal::new(Code::ValidationFailed, NOT_JOINED).at(field).into());
         }
         let writer = self.writer(caller);
         let mut after = before.edited(&update.profile, writer)?;

@@ -8,7 +8,7 @@ use super::attempts::Attempts;
 use super::editing::managed_by_connection;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::{bad_link, home_of, masked};
-use super::references::UserRef;
+use super::references::{NOT_JOINED, UserRef};
 use crate::domain::account::{Account, EmailAddress, EmailSource, MOST_EMAILS};
 use crate::domain::actor::Person;
 use crate::domain::audit::EventKind;
@@ -92,7 +92,7 @@ impl Service {
             (person.account.id, EmailSource::Oneself, MailAsker::Account(person.account.id))
         } else {
             let account = self.managed_account(caller, &user).await?;
-            let missing = || Refusal::new(Code::IllegalTransition, "that user has no account yet").at("user");
+            let missing = || Refusal::new(Code::IllegalTransition, NOT_JOINED).at("user");
             self.check_address_free(&self.store.organization(person.organization.id).await?, &email).await?;
             (account.ok_or_else(missing)?, EmailSource::Admin, MailAsker::managing(caller))
         };

@@ -10,7 +10,7 @@ use super::attempts::Attempts;
 use super::first_password::first_address;
 use super::hashing::Payer;
 use super::mail_rates::{MailAsker, MailPurpose};
-use super::references::UserRef;
+use super::references::{NOT_JOINED, UserRef};
 use super::session::NewSession;
 use crate::domain::account::{ChangeReason, PasswordRecord};
 use crate::domain::actor::Person;
@@ -420,7 +420,7 @@ impl Service {
                 .at("user")
                 .into());
         }
-        let missing = || Refusal::new(Code::ProtectedAccount, "that user has not joined yet: invite them").at("user");
+        let missing = || Refusal::new(Code::ProtectedAccount, NOT_JOINED).at("user");
         let credentials = credentials.ok_or_else(missing)?;
         self.check_has_own_password(organization, &credentials).await?;
         let account = credentials.account.id;

@@ -71,6 +71,10 @@ pub enum UserRef {
     ExternalId(String),
 }
 
+/// The reason for a user without an account, whom a directory made say, with the two ways to one.
+pub(super) const NOT_JOINED: &str = "that user has not joined yet and cannot sign in: mail an invitation with sendInvitations, or set \
+                                     up a login provider of the organization";
+
 fn no_such_user() -> Error {
     Refusal::new(Code::NotFound, "no such user").at("user").into()
 }

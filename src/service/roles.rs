@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::Service;
 use super::attempts::Attempts;
-use super::references::{RoleRef, UserRef, check_count, check_holds, check_may_give, check_version, read_grantable};
+use super::references::{
+    NOT_JOINED, RoleRef, UserRef, check_count, check_holds, check_may_give, check_version, read_grantable,
+};
 use crate::domain::account::Edit;
 use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
 use crate::domain::group::MemberKind;
@@ -421,7 +423,7 @@ impl Service {
         if user.id == person.user.id {
             return Err(rank("nobody does that to themselves"));
         }
-        let missing = || Error::from(Refusal::new(Code::ProtectedAccount, "that user has no account yet").at("user"));
+        let missing = || Error::from(Refusal::new(Code::ProtectedAccount, NOT_JOINED).at("user"));
         let account = user.account.ok_or_else(missing)?;
         let before = self.store.identity().find_account(account).await?.ok_or_else(missing)?;
         if before.superuser == value {

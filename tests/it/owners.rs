@@ -88,3 +88,16 @@ async fn an_address_that_means_two_users_makes_no_owner() {
     assert!(refused.to_string().contains("two users"), "{refused}");
     assert!(!has_owner(&app, tenant.id).await);
 }
+
+/// D, "provisioned people": what a provisioned user cannot do yet says how the user comes to sign in.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_about_a_user_without_an_account_names_the_ways_to_one() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    acme.scim.make_user("ada@acme.example").await;
+    let owner = acme.owner.sign_in().await;
+    let input = json!({"user": {"userName": "ada@acme.example"}});
+    let payload = owner.mutate("resetPassword", input, "clientMutationId").await;
+    let message = payload["userErrors"][0]["message"].as_str().expect("refused").to_owned();
+    assert!(message.contains("sendInvitations") && message.contains("login provider"), "{message}");
+}
