@@ -142,6 +142,11 @@ enum SchemaCommand {
     Graphql,
 }
 
+/// The definition of the command line, against which documents are checked.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// How many threads carry out requests: one more than there are processors, since one may wait for the disk or for a lock of
 /// the database.
 fn workers() -> usize {

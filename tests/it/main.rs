@@ -6,6 +6,7 @@ mod access;
 mod audit;
 mod catalogue;
 mod cli;
+mod command_line;
 mod conversations;
 mod first_steps;
 mod former_store;
