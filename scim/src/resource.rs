@@ -9,7 +9,7 @@ use crate::filter::is_present;
 use crate::json::get_ignore_case;
 use crate::patch::references;
 use crate::path::{AttributePath, Meaning};
-use crate::schema::{Attribute, ResourceType, Schema};
+use crate::schema::{ResourceType, Schema};
 use crate::value::{ReadValue, read_replacement, read_value, store, unknown};
 use crate::{Error, Reading, Tolerance};
 

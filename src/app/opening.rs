@@ -178,7 +178,7 @@ fn first_existing(folder: &Path) -> Option<&Path> {
 /// An error with its causes.
 fn chain(error: &(dyn StdError + 'static)) -> String {
     let causes: Vec<String> =
-        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+        std::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
     causes.join(": ")
 }
 

@@ -64,8 +64,8 @@ struct GroupsPlan {
     added: Vec<Group>,
     removed: Vec<Group>,
     kept: Vec<Group>,
-    adds_by: Option<Argument>,
-    removes_by: Option<Argument>,
+    adds_by: Argument,
+    removes_by: Argument,
 }
 
 /// Somebody whose groups change.
@@ -156,7 +156,9 @@ impl Service {
         }
         let mut owner_given = false;
         for (groups, argument) in [(added, *adds_by), (removed, *removes_by)] {
-            let Some(argument) = argument.filter(|_| !groups.is_empty()) else { continue };
+            if groups.is_empty() {
+                continue;
+            }
             for group in groups {
                 self.check_local(store, group, argument.as_str()).await?;
             }
@@ -211,8 +213,7 @@ impl Service {
             let added = wanted.iter().filter(|group| !is_in(&present, group)).cloned().collect();
             let left = present.into_iter().filter(|group| !is_in(&wanted, group));
             let (kept, removed) = left.partition(|group| group.directory.is_some());
-            let by = Some(Argument::Set);
-            return Ok(GroupsPlan { added, removed, kept, adds_by: by, removes_by: by });
+            return Ok(GroupsPlan { added, removed, kept, adds_by: Argument::Set, removes_by: Argument::Set });
         }
         let add = self.find_named(store, edit.add.as_deref().unwrap_or_default(), Argument::Add).await?;
         let remove = self.find_named(store, edit.remove.as_deref().unwrap_or_default(), Argument::Remove).await?;
@@ -220,8 +221,8 @@ impl Service {
             added: add.into_iter().filter(|group| !is_in(&present, group) && !is_in(&remove, group)).collect(),
             removed: present.into_iter().filter(|group| is_in(&remove, group)).collect(),
             kept: Vec::new(),
-            adds_by: Some(Argument::Add),
-            removes_by: Some(Argument::Remove),
+            adds_by: Argument::Add,
+            removes_by: Argument::Remove,
         })
     }
 

@@ -83,7 +83,7 @@ impl Service {
         let account = known.as_ref().map(|known| known.account.id).or(new_account);
         let account = account.ok_or(Error::NotFound(Noun::Account))?;
         let after = match &before {
-            Some(user) => self.let_in(caller, user, account),
+            Some(user) => self.admitted(caller, user, account),
             None => self.owner_user(caller, email, account)?,
         };
         let membership = Membership {
@@ -118,7 +118,7 @@ impl Service {
     }
 
     /// The next version of a user: nobody keeps the user out, and this account signs in.
-    fn let_in(&self, caller: &Caller, user: &User, account: AccountId) -> User {
+    fn admitted(&self, caller: &Caller, user: &User, account: AccountId) -> User {
         let salt = if user.salt.is_empty() { self.new_salt() } else { user.salt.clone() };
         let next = user.next(self.writer(caller));
         let mut after = User { hold: None, account: Some(account), salt, ..next };

@@ -220,8 +220,8 @@ impl Viewer {
         Some(async { LoginConnection::read(ctx, whose, state, &Paging::read(first, after, last, before)?).await }.await)
     }
 
-    /// Devices that may skip the second factor, in all organizations, latest use first; active ones only. Null for a service
-    /// account or root.
+    /// Devices that may skip the second factor, in all organizations, latest use first; active ones only. Null for a
+    /// service account or root.
     #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn trusted_device_connection(
         &self,

@@ -13,7 +13,7 @@ use crate::domain::role::{Role, RoleGrant};
 use crate::domain::service_account::ServiceAccount;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::user::User;
-use crate::service::{AccountState, ProvisioningChanges, ReadableMember};
+use crate::service::{AccountState, MembershipElsewhere, ProvisioningChanges, ReadableMember};
 
 /// Memory of the names and texts of a row, beside the row itself.
 const TEXTS: usize = 256;
@@ -51,6 +51,7 @@ weighs!(
     Group,
     Login,
     Membership,
+    MembershipElsewhere,
     Organization,
     ProvisioningChanges,
     ReadableMember,
