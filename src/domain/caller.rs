@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use scim::{Reading, ResourceTypes};
 
 use super::actor::{Actor, Member, Nobody, Person, Program, Root};
-use super::directory::{Directory, Scope};
+use super::directory::Directory;
 use super::login::{Login, Origin};
 use super::provisioning::ProvisioningRequest;
 use super::refusal::{Code, Refusal};
@@ -270,7 +270,7 @@ impl Caller {
             Actor::Person(person) => person.permissions.contains(&permission),
             Actor::Program(program) => program.permissions.contains(&permission),
             Actor::Root(_) | Actor::Nobody(_) => false,
-            Actor::Directory(directory) => directory_may(directory, permission),
+            Actor::Directory(directory) => super::directory::allows(&directory.scopes, permission),
         }
     }
 
@@ -395,15 +395,4 @@ fn not_a_person() -> Error {
 fn step_up(person: &Person) -> Error {
     let message = "the last proof is too long ago: reauthenticate first";
     Refusal::new(Code::StepUpRequired, message).with("methods", person.methods()).into()
-}
-
-fn directory_may(directory: &Directory, permission: Permission) -> bool {
-    let writes = !directory.scopes.contains(&Scope::ReadOnly);
-    match permission {
-        Permission::UserAccessRead => directory.scopes.contains(&Scope::Users),
-        Permission::UserAccessManage => directory.scopes.contains(&Scope::Users) && writes,
-        Permission::GroupsRead => directory.scopes.contains(&Scope::Groups),
-        Permission::GroupsManage => directory.scopes.contains(&Scope::Groups) && writes,
-        _ => false,
-    }
 }

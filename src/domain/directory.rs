@@ -1,12 +1,13 @@
 //! A directory: one inbound SCIM client of an organization, and how its requests are read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use scim::Dialect;
 use serde::{Deserialize, Serialize};
 
-use super::{DirectoryId, Error, Field, GroupId, Stamps};
+use super::{DirectoryId, Error, Field, GroupId, Permission, Stamps};
 
 /// One inbound SCIM client.
 #[derive(Clone, Debug)]
@@ -197,6 +198,23 @@ impl FromStr for Scope {
             .into_iter()
             .find(|scope| scope.as_str() == text)
             .ok_or_else(|| format!("unknown scope '{text}': use users, groups, read-only"))
+    }
+}
+
+/// The permissions of a token with these scopes.
+pub fn permissions_of(scopes: &[Scope]) -> BTreeSet<Permission> {
+    Permission::ALL.into_iter().filter(|permission| allows(scopes, *permission)).collect()
+}
+
+/// Whether a token with these scopes has the permission.
+pub(crate) fn allows(scopes: &[Scope], permission: Permission) -> bool {
+    let writes = !scopes.contains(&Scope::ReadOnly);
+    match permission {
+        Permission::UserAccessRead => scopes.contains(&Scope::Users),
+        Permission::UserAccessManage => scopes.contains(&Scope::Users) && writes,
+        Permission::GroupsRead => scopes.contains(&Scope::Groups),
+        Permission::GroupsManage => scopes.contains(&Scope::Groups) && writes,
+        _ => false,
     }
 }
 

@@ -75,6 +75,22 @@ struct Joiner {
     noun: &'static str,
     version: u64,
 }
+
+impl Joiner {
+    fn user(user: &User) -> Self {
+        Self { id: user.id.uuid(), kind: MemberKind::User, noun: "user", version: user.version }
+    }
+}
+
+/// A change of who belongs to which groups, and how it is told.
+struct BelongingsWrite<'a> {
+    change: &'a Belongings,
+    /// The part of the input that a refusal names: of groups that are joined, and of groups that are left.
+    put_at: &'static str,
+    gone_at: &'static str,
+    event: &'a AuditEvent,
+}
+
 impl Service {
     /// Changes which groups a user belongs to (S4-11 to S4-14).
     ///
@@ -96,8 +112,7 @@ impl Service {
         loop {
             let user = self.find_user(caller, &store, who).await?;
             check_version(user.version, if_version)?;
-            let joiner = Joiner { id: user.id.uuid(), kind: MemberKind::User, noun: "user", version: user.version };
-            match self.try_change_groups(caller, &store, &joiner, edit).await {
+            match self.try_change_groups(caller, &store, &Joiner::user(&user), edit).await {
                 Ok(GroupsPlan { added, removed, kept, .. }) => {
                     return Ok(GroupsChanged { of: user, added, removed, kept });
                 }
@@ -154,22 +169,10 @@ impl Service {
         if added.is_empty() && removed.is_empty() {
             return Ok(plan);
         }
-        let mut owner_given = false;
         for (groups, argument) in [(added, *adds_by), (removed, *removes_by)] {
-            if groups.is_empty() {
-                continue;
-            }
             for group in groups {
                 self.check_local(store, group, argument.as_str()).await?;
             }
-            let given = self.roles_given(store, groups).await?;
-            check_may_give(caller, &given, argument.as_str())?;
-            let owns = given.iter().any(Role::is_owner);
-            if owns && joiner.kind == MemberKind::ServiceAccount {
-                let refusal = Refusal::new(Code::InsufficientRank, "a service account never owns");
-                return Err(refusal.at(argument.as_str()).into());
-            }
-            owner_given |= owns;
         }
         let writer = self.writer(caller);
         let put = added.iter().map(|group| Belonging {
@@ -188,9 +191,9 @@ impl Service {
             values: vec![FieldChange::new("groups", names(removed), names(added))],
             ..self.event(caller, kind, (joiner.noun, joiner.id.to_string()))
         };
-        let user = [UserId::new(joiner.id)];
-        let watch = if owner_given { OwnerWatch::Users(&user) } else { OwnerWatch::Nobody };
-        store.change_belongings(&change, (joiner.kind, joiner.id, joiner.version), watch, &event).await?;
+        let write =
+            BelongingsWrite { change: &change, put_at: adds_by.as_str(), gone_at: removes_by.as_str(), event: &event };
+        write_belongings(caller, store, joiner, &write).await?;
         Ok(plan)
     }
 
@@ -236,16 +239,6 @@ impl Service {
         self.find_groups_by(store, references, (argument.as_str(), MOST_CHANGES)).await
     }
 
-    /// The roles that these groups give, by themselves or by being in others.
-    async fn roles_given<'g>(
-        &self,
-        store: &OrganizationStore,
-        groups: impl IntoIterator<Item = &'g Group>,
-    ) -> Result<Vec<Role>, Error> {
-        let ids: Vec<GroupId> = groups.into_iter().map(|group| group.id).collect();
-        Ok(store.roles_through(&ids).await?)
-    }
-
     /// Adds a user to a group, or changes what they are in it (S0-19, E3-15).
     ///
     /// # Errors
@@ -268,8 +261,11 @@ impl Service {
             let user = self.find_user(caller, &store, who).await?;
             self.check_local(&store, &group, "group").await?;
             let known = store.find_belonging(group.id, user.id.uuid()).await?;
-            let given = self.roles_given(&store, [&group]).await?;
-            check_may_give(caller, &given, "group")?;
+            if let (Edit::Clear | Edit::Set(_), Some(key)) =
+                (scoped_role, known.as_ref().and_then(|known| known.scoped_role.as_deref()))
+            {
+                check_may_give(caller, &store.find_role_by_key(key).await?, "scopedRole")?;
+            }
             let scoped_role = match (scoped_role, &known) {
                 (Edit::Clear, _) => None,
                 (Edit::Keep, Some(known)) => known.scoped_role.clone(),
@@ -295,8 +291,8 @@ impl Service {
                 ..self.event(caller, EventKind::GroupMemberAdded, ("group", group.id.to_string()))
             };
             let change = Belongings { put: vec![belonging.clone()], gone: Vec::new() };
-            let guard = (MemberKind::User, user.id.uuid(), user.version);
-            match store.change_belongings(&change, guard, OwnerWatch::Nobody, &event).await.map_err(Error::from) {
+            let write = BelongingsWrite { change: &change, put_at: "group", gone_at: "group", event: &event };
+            match write_belongings(caller, &store, &Joiner::user(&user), &write).await {
                 Ok(()) => return Ok((group, user, belonging)),
                 Err(Error::Busy) if attempts.again().await => {}
                 Err(error) => return Err(error),
@@ -309,7 +305,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Forbidden`] for whoever neither manages groups, nor is admin of this one, nor removes themselves;
-    /// [`Error::Refused`] with `NOT_FOUND`, `MANAGED_BY_DIRECTORY`, `LAST_OWNER`.
+    /// [`Error::Refused`] with `NOT_FOUND`, `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`, `LAST_OWNER`.
     pub async fn remove_group_member(
         &self,
         caller: &Caller,
@@ -332,18 +328,14 @@ impl Service {
             if store.find_belonging(group.id, user.id.uuid()).await?.is_none() {
                 return Ok((group, user));
             }
-            let given = self.roles_given(&store, [&group]).await?;
             let event = AuditEvent {
                 values: vec![FieldChange::new("member", user.id.to_string(), json!(null))],
                 members_removed: 1,
                 ..self.event(caller, EventKind::GroupMemberRemoved, ("group", group.id.to_string()))
             };
             let change = Belongings { put: Vec::new(), gone: vec![(group.id, user.id.uuid())] };
-            let subjects = [user.id];
-            let watch =
-                if given.iter().any(Role::is_owner) { OwnerWatch::Users(&subjects) } else { OwnerWatch::Nobody };
-            let guard = (MemberKind::User, user.id.uuid(), user.version);
-            match store.change_belongings(&change, guard, watch, &event).await.map_err(Error::from) {
+            let write = BelongingsWrite { change: &change, put_at: "group", gone_at: "group", event: &event };
+            match write_belongings(caller, &store, &Joiner::user(&user), &write).await {
                 Ok(()) => return Ok((group, user)),
                 Err(Error::Busy) if attempts.again().await => {}
                 Err(error) => return Err(error),
@@ -385,4 +377,31 @@ impl Service {
         }
         Err(Error::Forbidden(Permission::GroupsManage))
     }
+}
+
+/// Changes who belongs to which groups: the only writer of memberships of groups kept here. Whatever comes or goes with the
+/// groups, by themselves or by the groups around them, the caller must be able to give (G4, S-8).
+async fn write_belongings(
+    caller: &Caller,
+    store: &OrganizationStore,
+    joiner: &Joiner,
+    write: &BelongingsWrite<'_>,
+) -> Result<(), Error> {
+    let Belongings { put, gone } = write.change;
+    let joined: Vec<GroupId> = put.iter().map(|put| put.group).collect();
+    let left: Vec<GroupId> = gone.iter().map(|(group, _)| *group).collect();
+    let mut moves_owner = false;
+    for (groups, field) in [(&joined, write.put_at), (&left, write.gone_at)] {
+        let moved = store.roles_through(groups).await?;
+        check_may_give(caller, &moved, field)?;
+        let owns = moved.iter().any(Role::is_owner);
+        if joiner.kind == MemberKind::ServiceAccount && owns {
+            return Err(Refusal::new(Code::InsufficientRank, "a service account never owns").at(field).into());
+        }
+        moves_owner |= owns;
+    }
+    let user = [UserId::new(joiner.id)];
+    let watch = if moves_owner && !left.is_empty() { OwnerWatch::Users(&user) } else { OwnerWatch::Nobody };
+    let member = (joiner.kind, joiner.id, joiner.version);
+    Ok(store.change_belongings(write.change, member, watch, write.event).await?)
 }

@@ -8,10 +8,12 @@ use super::Service;
 use super::api_tokens::{check_expiry, read_grace};
 use super::attempts::Attempts;
 use super::mappings::Given;
-use super::references::check_version;
+use super::references::{check_holds, check_version};
 use crate::domain::api_token::{ApiToken, Holder};
 use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
-use crate::domain::directory::{Directory, DirectoryDraft, DirectorySettings, LIVE_TOKENS, MOST_DIRECTORIES};
+use crate::domain::directory::{
+    Directory, DirectoryDraft, DirectorySettings, LIVE_TOKENS, MOST_DIRECTORIES, permissions_of,
+};
 use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::{Caller, Code, DirectoryId, Error, Noun, OrganizationId, Permission, Refusal, Stamps, TokenId};
 use crate::store::{Belongings, DirectoryChange, OrganizationStore};
@@ -42,7 +44,8 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Taken`], [`Error::Invalid`] for its name;
-    /// [`Error::Refused`] with `STEP_UP_REQUIRED`, `LIMIT_EXCEEDED`, `VALIDATION_FAILED`.
+    /// [`Error::Refused`] with `STEP_UP_REQUIRED`, `LIMIT_EXCEEDED`, `VALIDATION_FAILED`, `INSUFFICIENT_RANK` for a token that
+    /// could do what the caller may not.
     pub async fn create_directory(
         &self,
         caller: &Caller,
@@ -69,7 +72,7 @@ impl Service {
             mappings: Vec::new(),
             stamps: Stamps::new(writer),
         };
-        let (token, secret) = self.directory_token(caller, organization, directory.id, expires);
+        let (token, secret) = self.directory_token(caller, organization, &directory, expires)?;
         let event = AuditEvent {
             values: vec![FieldChange::new("displayName", json!(null), directory.name.clone())],
             ..self.event(caller, EventKind::DirectoryCreated, ("directory", directory.id.to_string()))
@@ -78,16 +81,23 @@ impl Service {
         Ok((directory, token, secret))
     }
 
+    /// A new token of a directory, and its secret. Whoever makes it could use it, so it has no permission that they lack (G4, S-4).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `INSUFFICIENT_RANK` and what is lacking.
     fn directory_token(
         &self,
         caller: &Caller,
         organization: OrganizationId,
-        id: DirectoryId,
+        directory: &Directory,
         expires: Option<DateTime<Utc>>,
-    ) -> (ApiToken, BearerSecret) {
+    ) -> Result<(ApiToken, BearerSecret), Error> {
+        check_holds(caller, &permissions_of(&directory.scopes), "directory")?;
         let secret = self.secret(SecretKind::Directory);
-        let token = self.token_record(caller, organization, Holder::Directory(id), TOKEN_NAME.to_owned(), &secret);
-        (ApiToken { expires, ..token }, secret)
+        let holder = Holder::Directory(directory.id);
+        let token = self.token_record(caller, organization, holder, TOKEN_NAME.to_owned(), &secret);
+        Ok((ApiToken { expires, ..token }, secret))
     }
 
     /// The directories of the organization, oldest first.
@@ -187,7 +197,8 @@ impl Service {
                 ..self.event(caller, EventKind::DirectoryUpdated, ("directory", after.id.to_string()))
             };
             let nothing = Belongings::default();
-            let change = DirectoryChange { before: &before, after: &after, grants: &[], belongings: &nothing };
+            let change =
+                DirectoryChange { before: &before, after: &after, grants: &[], belongings: &nothing, sources: &[] };
             match store.update_directory(&change, &event).await.map_err(Error::from) {
                 Ok(()) => {
                     self.known_tokens.forget();
@@ -207,11 +218,11 @@ impl Service {
     pub async fn rotate_token(&self, caller: &Caller, id: DirectoryId) -> Result<BearerSecret, Error> {
         let organization = caller.require(Permission::DirectoryManage)?;
         let _lane = self.lanes.enter(id).await;
-        self.directory_to_manage(caller, &id.to_string()).await?;
+        let (_, directory) = self.directory_to_manage(caller, &id.to_string()).await?;
         let live = self.live_tokens(id).await?;
         let ended: Vec<TokenId> =
             live.iter().take((live.len() + 1).saturating_sub(LIVE_TOKENS)).map(|token| token.id).collect();
-        let (token, secret) = self.directory_token(caller, organization, id, None);
+        let (token, secret) = self.directory_token(caller, organization, &directory, None)?;
         let event = self.event(caller, EventKind::DirectoryTokenRotated, ("directory", id.to_string()));
         // The instant of the event: a later one would be the end of a grace time.
         let now = event.at;
@@ -234,7 +245,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with `NOT_FOUND`,
-    /// `VALIDATION_FAILED`, `STEP_UP_REQUIRED`.
+    /// `VALIDATION_FAILED`, `STEP_UP_REQUIRED`, `INSUFFICIENT_RANK`.
     pub async fn rotate_directory_token(
         &self,
         caller: &Caller,
@@ -250,7 +261,7 @@ impl Service {
         check_expiry(expires, now)?;
         let _lane = self.lanes.enter(directory.id).await;
         let ended: Vec<TokenId> = self.live_tokens(directory.id).await?.iter().map(|token| token.id).collect();
-        let (token, secret) = self.directory_token(caller, organization, directory.id, expires);
+        let (token, secret) = self.directory_token(caller, organization, &directory, expires)?;
         let event = self.event(caller, EventKind::DirectoryTokenRotated, ("directory", directory.id.to_string()));
         let new = Some((&secret, &token));
         let end = now + grace;
@@ -320,7 +331,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with `NOT_FOUND`, `LAST_OWNER`,
-    /// `VERSION_CONFLICT`, `STEP_UP_REQUIRED`.
+    /// `VERSION_CONFLICT`, `STEP_UP_REQUIRED`, `INSUFFICIENT_RANK` where its mappings give what the caller does not have.
     pub async fn delete_directory(
         &self,
         caller: &Caller,
@@ -337,9 +348,15 @@ impl Service {
             let stamps = before.stamps.next(self.writer(caller));
             let after = Directory { mappings: Vec::new(), stamps, ..before.clone() };
             let given = Given::read(&store, &before, &after, caller).await?;
+            self.check_taken(caller, &store, &given, "directoryId").await?;
             let grants = given.grants();
-            let change =
-                DirectoryChange { before: &before, after: &after, grants: &grants, belongings: &given.belongings };
+            let change = DirectoryChange {
+                before: &before,
+                after: &after,
+                grants: &grants,
+                belongings: &given.belongings,
+                sources: &[],
+            };
             let event = self.event(caller, EventKind::DirectoryDeleted, ("directory", before.id.to_string()));
             match self.store.remove_directory(organization, &change, &event).await.map_err(Error::from) {
                 Ok(()) => {

@@ -8,7 +8,7 @@ use crate::domain::audit::Change;
 use crate::domain::group::{Group, GroupDraft, GroupView};
 use crate::domain::size::ByteBudget;
 use crate::domain::user::ELEMENT_BYTES;
-use crate::domain::{Caller, Code, Error, GroupId, Noun, Permission, Refusal};
+use crate::domain::{Caller, Error, GroupId, Noun, Permission};
 use crate::store::{Found, MemberDelta, OrganizationStore, OwnerWatch};
 
 use super::attempts::Attempts;
@@ -170,7 +170,8 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::GroupsManage`]; [`Error::NotFound`]; [`Error::Stale`],
-    /// [`Error::PreconditionRequired`]; [`Error::Taken`]; [`Error::Protocol`], [`Error::Invalid`].
+    /// [`Error::PreconditionRequired`]; [`Error::Taken`]; [`Error::Protocol`], [`Error::Invalid`]; [`Error::Refused`] with
+    /// `PROTECTED_ACCOUNT` for a group that gives roles and is another's.
     pub async fn patch_group(
         &self,
         caller: &Caller,
@@ -204,7 +205,7 @@ impl Service {
         loop {
             let before = store.find_group(id).await?.ok_or(Error::NotFound(Noun::Group))?;
             conditions.check(caller, &before.etag())?;
-            check_gives_nothing(caller, &store, &before).await?;
+            self.check_group_owner(caller, &store, &before).await?;
             let (attributes, wanted) = self.work_on_body(caller, || decide(&before, reading)).await?;
             self.check_size(Some(&before.attributes), &attributes)?;
             let delta = members::delta(caller, &store, id, &wanted, reading).await?;
@@ -237,7 +238,7 @@ impl Service {
         loop {
             let group = store.find_group(id).await?.ok_or(Error::NotFound(Noun::Group))?;
             conditions.check(caller, &group.etag())?;
-            check_gives_nothing(caller, &store, &group).await?;
+            self.check_group_owner(caller, &store, &group).await?;
             let change = Change::of_group(Some(group.clone()), None);
             let event = self.group_event(caller, &change, &MemberDelta::default());
             match store.remove_group(&group, OwnerWatch::Nobody, &event).await.map_err(Error::from) {
@@ -254,19 +255,6 @@ impl Service {
         };
         Ok(GroupView { group, members })
     }
-}
-
-/// A directory keeps its hands off a group that is kept here and gives roles: otherwise it could make administrators
-/// (SC-07).
-async fn check_gives_nothing(caller: &Caller, store: &OrganizationStore, group: &Group) -> Result<(), Error> {
-    if caller.as_directory().is_none() || group.directory.is_some() {
-        return Ok(());
-    }
-    if store.list_grants(group.id.uuid()).await?.is_empty() {
-        return Ok(());
-    }
-    let message = "this group is kept in Rollcall and gives roles: an administrator changes it there";
-    Err(Refusal::new(Code::ProtectedAccount, message).into())
 }
 
 /// Takes the ids of the members out of a body: edges are not attributes. None when the body does not speak of them.

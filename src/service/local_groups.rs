@@ -216,7 +216,7 @@ impl Service {
             let group = self.find_group_by(&store, reference).await?;
             check_version(group.version, if_version)?;
             self.check_local(&store, &group, "group").await?;
-            let held = direct_roles(&store, group.id.uuid()).await?;
+            let held = store.roles_through(&[group.id]).await?;
             check_may_give(caller, &held, "group")?;
             let members = store.count_members(&[group.id]).await?.into_iter().sum();
             let change = Change::of_group(Some(group.clone()), None);

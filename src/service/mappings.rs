@@ -80,9 +80,16 @@ impl Service {
             return Ok(MappingsSet { directory: before, added: 0, removed: 0 });
         }
         let given = Given::read(&store, &before, &after, caller).await?;
+        self.check_taken(caller, &store, &given, "mappings").await?;
         let (added, removed) = self.count_given(&store, &given).await?;
-        let grants = given.grants();
-        let change = DirectoryChange { before: &before, after: &after, grants: &grants, belongings: &given.belongings };
+        let (grants, sources) = (given.grants(), given.sources());
+        let change = DirectoryChange {
+            before: &before,
+            after: &after,
+            grants: &grants,
+            belongings: &given.belongings,
+            sources: &sources,
+        };
         let event = AuditEvent {
             values: vec![FieldChange::new("mappings", json!(before.mappings), json!(after.mappings))],
             ..self.event(caller, EventKind::MappingChanged, ("directory", after.id.to_string()))
@@ -124,8 +131,7 @@ impl Service {
             Some(target) => {
                 let target = self.find_group_by(store, target).await?;
                 self.check_local(store, &target, "group").await?;
-                let given: Vec<Role> =
-                    store.list_grants(target.id.uuid()).await?.into_iter().map(|grant| grant.role).collect();
+                let given = store.roles_through(&[target.id]).await?;
                 if given.iter().any(Role::is_owner) {
                     return Err(Refusal::new(Code::ReservedRole, "a directory never gives ownership")
                         .at("group")
@@ -137,6 +143,26 @@ impl Service {
             None => None,
         };
         Ok(Mapping { source, role, target })
+    }
+
+    /// Checks that the caller may take what a change of mappings takes away; what it gives is checked where it is read (S-8).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `INSUFFICIENT_RANK` and what is lacking.
+    pub(super) async fn check_taken(
+        &self,
+        caller: &Caller,
+        store: &OrganizationStore,
+        given: &Given,
+        field: &'static str,
+    ) -> Result<(), Error> {
+        let left: Vec<GroupId> = given.belongings.gone.iter().map(|(group, _)| *group).collect();
+        let mut taken = store.roles_through(&left).await?;
+        for key in given.roles.iter().flat_map(|(_, _, removed)| removed) {
+            taken.extend(store.find_role_by_key(key).await?);
+        }
+        check_may_give(caller, &taken, field)
     }
 
     /// How many people get a role or group, and how many lose one.
@@ -177,6 +203,16 @@ impl Given {
         let there: Vec<GroupId> = store.find_groups(&targets).await?.iter().map(|group| group.id).collect();
         given.belongings.gone.retain(|(group, _)| there.contains(group));
         Ok(given)
+    }
+
+    /// Groups whose members get something that they did not get before: they must still be the directory's at the commit.
+    fn sources(&self) -> Vec<GroupId> {
+        let granted = self.roles.iter().filter(|(_, added, _)| !added.is_empty()).map(|(group, ..)| *group);
+        let mut sources: Vec<GroupId> =
+            granted.chain(self.belongings.put.iter().map(|put| GroupId::new(put.member))).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        sources
     }
 
     pub(super) fn grants(&self) -> Vec<GrantChange<'_>> {

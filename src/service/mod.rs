@@ -15,6 +15,7 @@ mod editing;
 mod emails;
 mod extensions;
 mod first_password;
+mod group_owner;
 mod groups;
 mod hashing;
 mod hashing_threads;

@@ -8,6 +8,7 @@ use surrealdb::types::{Datetime, RecordId, SurrealValue, Uuid};
 use super::bearers::push_secret;
 use super::error::settle;
 use super::grants::{GrantChange, push_grants};
+use super::groups::group_record;
 use super::members::{Belongings, push_belongings};
 use super::users::{author, instant};
 use super::write::Write;
@@ -16,7 +17,7 @@ use crate::domain::api_token::ApiToken;
 use crate::domain::audit::AuditEvent;
 use crate::domain::directory::{Directory, Scope};
 use crate::domain::token::BearerSecret;
-use crate::domain::{Author, DirectoryId, OrganizationId, Stamps, TokenId};
+use crate::domain::{Author, DirectoryId, GroupId, OrganizationId, Stamps, TokenId};
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
@@ -95,6 +96,8 @@ pub(crate) struct DirectoryChange<'a> {
     pub(crate) grants: &'a [GrantChange<'a>],
     /// Groups its groups join from now on, or leave.
     pub(crate) belongings: &'a Belongings,
+    /// Groups that must be the directory's at the commit, because their members get something from now on.
+    pub(crate) sources: &'a [GroupId],
 }
 
 impl Store {
@@ -203,6 +206,16 @@ fn push_change(write: &mut Write, change: &DirectoryChange<'_>) -> Result<(), St
     write.bind("id", directory_record(change.before.id));
     write.bind("version", stored(change.before.stamps.version));
     write.bind("directory", DirectoryRow::of(change.after)?);
+    if !change.sources.is_empty() {
+        // Written, so that another directory that takes one over at the same time is a conflict.
+        write.push(
+            "LET $mapped_found = (UPDATE $mapped_sources SET joined_in = $event WHERE directory = $mapped_by \
+             RETURN VALUE id); \
+             IF array::len($mapped_found) != array::len($mapped_sources) { THROW 'outdated' };",
+        );
+        write.bind("mapped_sources", change.sources.iter().map(|id| group_record(*id)).collect::<Vec<_>>());
+        write.bind("mapped_by", uuid(change.before.id.uuid()));
+    }
     push_grants(write, change.grants);
     push_belongings(write, change.belongings);
     Ok(())

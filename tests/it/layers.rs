@@ -72,6 +72,23 @@ fn d12_surrealdb_is_named_in_the_store_alone() {
     }
 }
 
+/// S-15: a group gives more than was granted to it directly, so decisions ask `roles_through`.
+#[test]
+fn direct_grants_are_read_only_where_they_are_what_is_edited() {
+    const READ_IN: &[&str] = &["roles.rs"];
+    const EDITED_IN: &[&str] = &["roles.rs", "local_groups.rs", "service_accounts.rs"];
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/service"), &mut files);
+    for file in files {
+        let source = std::fs::read_to_string(&file).expect("source");
+        let is_one_of = |allowed: &[&str]| allowed.iter().any(|name| file.ends_with(name));
+        for (name, allowed) in [("list_grants", READ_IN), ("direct_roles", EDITED_IN)] {
+            let found: Vec<&str> = code(&source).filter(|line| names(line, name)).collect();
+            assert!(found.is_empty() || is_one_of(allowed), "{}: ask roles_through: {found:?}", file.display());
+        }
+    }
+}
+
 #[test]
 fn every_file_says_what_lives_in_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -65,3 +65,4 @@ mod tokens;
 #[cfg(feature = "otlp")]
 mod traces;
 mod transfer;
+mod trust_groups;

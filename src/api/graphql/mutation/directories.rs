@@ -23,8 +23,9 @@ pub(super) struct Directories;
 impl Directories {
     /// Makes a SCIM client with a first token. Enter `directory.baseUrl` and `secret` at the identity provider.
     ///
-    /// Permission: `directory_manage`; step-up. Errors: `NAME_TAKEN`, `VALIDATION_FAILED`, `LIMIT_EXCEEDED` (20
-    /// directories), `STEP_UP_REQUIRED`.
+    /// Permission: `directory_manage` and those that its token will have (`user_access_manage`, `groups_manage`); step-up.
+    /// Errors: `NAME_TAKEN`, `VALIDATION_FAILED`, `LIMIT_EXCEEDED` (20 directories), `INSUFFICIENT_RANK`,
+    /// `STEP_UP_REQUIRED`.
     async fn create_directory(
         &self,
         ctx: &Context<'_>,
@@ -74,7 +75,8 @@ impl Directories {
 
     /// Makes a new token for a directory. The tokens before stop working at the end of the grace time.
     ///
-    /// Permission: `directory_manage`; step-up. Errors: `NOT_FOUND`, `VALIDATION_FAILED`, `STEP_UP_REQUIRED`.
+    /// Permission: `directory_manage` and those that its token has; step-up. Errors: `NOT_FOUND`, `VALIDATION_FAILED`,
+    /// `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`.
     async fn rotate_directory_token(
         &self,
         ctx: &Context<'_>,
@@ -120,8 +122,8 @@ impl Directories {
     /// Deletes a directory, its tokens and mappings. Its users and groups stay and are kept here from now on; what its
     /// mappings gave ends.
     ///
-    /// Permission: `directory_manage`; step-up. Errors: `NOT_FOUND`, `LAST_OWNER`, `VERSION_CONFLICT`,
-    /// `STEP_UP_REQUIRED`.
+    /// Permission: `directory_manage`; step-up; rank for the roles of its mappings. Errors: `NOT_FOUND`, `LAST_OWNER`,
+    /// `INSUFFICIENT_RANK`, `VERSION_CONFLICT`, `STEP_UP_REQUIRED`.
     async fn delete_directory(
         &self,
         ctx: &Context<'_>,

@@ -161,7 +161,7 @@ impl Groups {
     /// Removes a user from a group.
     ///
     /// Permission: `groups_manage`, or `ADMIN` of the group; oneself from any group kept here. Errors: `NOT_FOUND`
-    /// (group or user; not belonging to it is no error), `MANAGED_BY_DIRECTORY`, `LAST_OWNER`.
+    /// (group or user; not belonging to it is no error), `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`, `LAST_OWNER`.
     async fn remove_group_member(
         &self,
         ctx: &Context<'_>,
