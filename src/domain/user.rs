@@ -1,6 +1,7 @@
 //! A user: what one organization says about a person, as its directory wrote it and as it is answered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use scim::schema::{ENTERPRISE_USER, ROLLCALL_USER};
@@ -31,6 +32,8 @@ pub struct User {
     pub attributes: Resource,
     /// Set while an administrator keeps the person out, or the person does; no directory can lift it.
     pub hold: Option<Hold>,
+    /// Directories whose own `active` is not true. Each lifts only its own; `attributes.active` is false while there is one.
+    pub kept_out_by: BTreeSet<DirectoryId>,
     /// Directories may not change this user (C120).
     pub protected: bool,
     /// The directory that wrote it last.
@@ -203,10 +206,12 @@ impl User {
         let mut authority = BTreeMap::new();
         writer.claim(&mut authority, &Map::new(), attributes.attributes());
         attributes.attributes_mut().entry("active").or_insert(Value::Bool(true));
+        let is_active = attributes.boolean("active") == Some(true);
         Self {
             id,
             attributes,
             hold: None,
+            kept_out_by: writer.directory().filter(|_| !is_active).into_iter().collect(),
             protected: false,
             directory: writer.directory(),
             account: None,
@@ -237,16 +242,57 @@ impl User {
     /// The user with other attributes: the next version, or this very one when nothing changes (C71, C77).
     #[must_use]
     pub fn with_attributes(&self, draft: UserDraft, writer: Writer) -> Self {
-        let attributes = draft.0;
-        if attributes == self.attributes {
+        let mut attributes = draft.0;
+        let kept_out_by = self.kept_out_after(&mut attributes, writer);
+        if attributes == self.attributes && kept_out_by == self.kept_out_by {
             return self.clone();
         }
         let mut authority = self.authority.clone();
         writer.claim(&mut authority, self.attributes.attributes(), attributes.attributes());
         let directory = writer.directory().or(self.directory);
         let version = self.version + 1;
-        let updated_by = writer.author;
-        Self { attributes, authority, directory, version, updated_by, last_modified: writer.now, ..self.clone() }
+        let (updated_by, last_modified) = (writer.author, writer.now);
+        Self { attributes, kept_out_by, authority, directory, version, updated_by, last_modified, ..self.clone() }
+    }
+
+    /// The directories that keep the person out after a write of these attributes. A directory that sends `active: true` lifts
+    /// its own flag only: while another one's says no, the attribute stays as it is.
+    fn kept_out_after(&self, attributes: &mut Resource, writer: Writer) -> BTreeSet<DirectoryId> {
+        let mut kept_out_by = self.kept_out_by.clone();
+        let Some(directory) = writer.directory() else { return kept_out_by };
+        let wanted = attributes.boolean("active");
+        if wanted != Some(true) {
+            // A state that no directory wrote, and that this one leaves as it is, does not become this one's.
+            if wanted != self.seen_by(Some(directory)).active_flag() {
+                kept_out_by.insert(directory);
+            }
+            return kept_out_by;
+        }
+        kept_out_by.remove(&directory);
+        if !kept_out_by.is_empty() {
+            match self.attributes.attributes().get("active") {
+                Some(active) => attributes.attributes_mut().insert("active".to_owned(), active.clone()),
+                None => attributes.attributes_mut().remove("active"),
+            };
+        }
+        kept_out_by
+    }
+
+    /// The user as this directory wrote it: `active` is its own flag, whatever the others' say (account model 3.3).
+    pub fn seen_by(&self, directory: Option<DirectoryId>) -> Cow<'_, Self> {
+        let Some(directory) = directory.filter(|_| !self.kept_out_by.is_empty()) else { return Cow::Borrowed(self) };
+        if self.kept_out_by.contains(&directory) {
+            return Cow::Borrowed(self);
+        }
+        let mut seen = self.clone();
+        seen.attributes.attributes_mut().insert("active".to_owned(), Value::Bool(true));
+        Cow::Owned(seen)
+    }
+
+    /// The user without the flag of any directory: what is left of `active` is the organization's own.
+    #[must_use]
+    pub fn without_directories(self) -> Self {
+        Self { directory: None, authority: BTreeMap::new(), kept_out_by: BTreeSet::new(), ..self }
     }
 
     /// The user, all of whose attributes that SCIM can carry this directory takes over.
@@ -273,7 +319,7 @@ impl User {
                 None => kept.remove(name),
             };
         }
-        if attributes == before.attributes {
+        if attributes == before.attributes && self.kept_out_by == before.kept_out_by {
             return before.clone();
         }
         Self { attributes, authority: before.authority.clone(), ..self }
@@ -337,7 +383,7 @@ impl User {
         self.active_flag().unwrap_or(false)
     }
 
-    /// Whether the person may use the organization: the directory says so and nobody holds them back.
+    /// Whether the person may use the organization: no directory says no, and nobody holds them back.
     pub fn is_admitted(&self) -> bool {
         self.active() && self.hold.is_none()
     }
@@ -422,10 +468,11 @@ impl UserView {
         Version::new(format!("{}.{short}", self.user.version))
     }
 
-    /// The resource as answered, all attributes. `base`: the SCIM base URL without a trailing slash.
-    pub fn to_scim(&self, base: &str) -> Map<String, Value> {
+    /// The resource as answered to this directory, all attributes. `base`: the SCIM base URL without a trailing slash.
+    pub fn to_scim(&self, base: &str, reader: Option<DirectoryId>) -> Map<String, Value> {
         let user = &self.user;
-        let mut object = user.searchable(None);
+        let seen = user.seen_by(reader);
+        let mut object = seen.searchable(None);
         if !self.memberships.is_empty() {
             object
                 .insert("groups".to_owned(), self.memberships.iter().map(|group| group.to_scim(Some(base))).collect());
@@ -433,7 +480,7 @@ impl UserView {
         if let Some(manager) = object.get_mut(ENTERPRISE_USER).and_then(|extension| extension.get_mut("manager")) {
             self.describe_manager(base, manager);
         }
-        if user.hold.is_some() || user.protected {
+        if user.hold.is_some() || user.protected || seen.active() != user.active() {
             object.insert(ROLLCALL_USER.to_owned(), self.extension());
             if let Some(schemas) = object.get_mut("schemas").and_then(Value::as_array_mut) {
                 schemas.push(json!(ROLLCALL_USER));
@@ -520,6 +567,37 @@ mod tests {
         let other = draft(json!({"userName": "ada@example.com"})).expect("valid");
         let changed = user.with_attributes(other, later);
         assert_eq!((changed.version, changed.last_modified), (2, later.now));
+    }
+
+    /// S-4: two directories, one flag each.
+    #[test]
+    fn a_directory_lifts_only_its_own_flag() {
+        let [okta, entra] = [1, 2].map(|number| DirectoryId::new(Uuid::from_u128(number)));
+        let at = DateTime::UNIX_EPOCH;
+        let writer = |id| Writer { author: Some(Author::Directory(id)), now: at, states_all: false };
+        let written = |user: &User, active: Value, id| {
+            let mut attributes = user.seen_by(Some(id)).attributes.clone();
+            attributes.attributes_mut().insert("active".to_owned(), active);
+            user.with_attributes(UserDraft::new(attributes).expect("valid"), writer(id))
+        };
+        let out = written(&user(), json!(false), okta);
+        assert!(!out.is_admitted());
+        assert_eq!(written(&out, json!(true), entra), out, "it has none to lift");
+        assert_eq!(out.seen_by(Some(entra)).active_flag(), Some(true));
+        assert_eq!(out.seen_by(Some(okta)).active_flag(), Some(false));
+        let both = written(&out, json!(false), entra);
+        let one = written(&both, json!(true), okta);
+        assert!(!one.is_admitted(), "the other's is still false");
+        assert_eq!(one.seen_by(Some(okta)).active_flag(), Some(true));
+        assert!(written(&one, json!(true), entra).is_admitted());
+        // A state that no directory wrote stays nobody's.
+        let mut inactive = user();
+        inactive.attributes.attributes_mut().insert("active".to_owned(), json!(false));
+        let mut titled = inactive.attributes.clone();
+        titled.attributes_mut().insert("title".to_owned(), json!("Dr"));
+        let titled = inactive.with_attributes(UserDraft::new(titled).expect("valid"), writer(okta));
+        assert!(titled.kept_out_by.is_empty() && !titled.is_admitted());
+        assert!(written(&titled, json!(true), entra).is_admitted());
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl KnownAnswers {
         (unpacked.name_key() == name_key).then(|| unpacked.into_shown())
     }
 
-    /// Keeps what a user was answered as, read no earlier than at this stamp, and hands it on.
+    /// Keeps what a user was answered as, read no earlier than at this stamp, and hands it on. Each directory sees its own
+    /// `active` of a user whom one keeps out: that answer is not everybody's.
     pub(super) fn keep_user(
         &self,
         organization: OrganizationId,
@@ -115,6 +116,7 @@ impl KnownAnswers {
         user: &User,
         shown: Shown,
     ) -> Shown {
+        let stamp = stamp.filter(|_| user.kept_out_by.is_empty());
         self.put_user((organization, user.id), stamp, &user.user_name_key(), &shown);
         shown
     }

@@ -126,12 +126,12 @@ impl Service {
                 return Ok(before);
             }
             let mut after = User { hold: None, ..before.next(self.writer(caller)) };
-            match before.directory {
+            match before.kept_out_by.first() {
                 Some(directory) if before.hold.is_none() => {
-                    return Err(self.managed_by(&store, directory, "user").await?);
+                    return Err(self.managed_by(&store, *directory, "user").await?);
                 }
                 Some(_) => {}
-                // Nobody else has a say about somebody kept here.
+                // No directory says no: the state is the organization's own.
                 None => {
                     after.attributes.attributes_mut().insert("active".to_owned(), true.into());
                 }
@@ -333,9 +333,7 @@ impl Service {
         let user = User {
             account: account.as_ref().map(|account| account.id),
             hold: Some(hold),
-            directory: None,
-            authority: std::collections::BTreeMap::new(),
-            ..known.next(writer)
+            ..known.next(writer).without_directories()
         };
         let link = account.map(|account| {
             let membership = Membership {

@@ -247,8 +247,9 @@ impl Service {
             let (user, memberships) = found.ok_or(Error::NotFound(Noun::User))?;
             self.check_conditions(caller, &store, (&user, &memberships), conditions).await?;
             check_unprotected(caller, &user)?;
-            let attributes = self.work_on_body(caller, || attributes(&user)).await?;
-            let after = user.with_attributes(UserDraft::new(attributes)?, writer);
+            let seen = user.seen_by(caller.directory_id());
+            let wanted = self.work_on_body(caller, || attributes(&seen)).await?;
+            let after = user.with_attributes(UserDraft::new(wanted)?, writer);
             let after = with_authority(caller, Some(&user), after);
             self.check_size(Some(&user.attributes), &after.attributes)?;
             self.check_domains(caller, organization, &after).await?;

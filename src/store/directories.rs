@@ -10,14 +10,18 @@ use super::error::settle;
 use super::grants::{GrantChange, push_grants};
 use super::groups::group_record;
 use super::members::{Belongings, push_belongings};
-use super::users::{author, instant};
+use super::users::{author, hold_value, instant};
 use super::write::Write;
 use super::{DatabaseName, OrganizationStore, Store, StoreError, counted, millis, stored, uuid};
 use crate::domain::api_token::ApiToken;
 use crate::domain::audit::AuditEvent;
 use crate::domain::directory::{Directory, Scope};
 use crate::domain::token::BearerSecret;
+use crate::domain::user::Hold;
 use crate::domain::{Author, DirectoryId, GroupId, OrganizationId, Stamps, TokenId};
+
+/// Why a user stays out whom a directory kept out that is no more.
+const DIRECTORY_DELETED: &str = "directory deleted";
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
@@ -178,9 +182,22 @@ impl Store {
         let bound = self.organization(organization).await?;
         let mut write = Write::new(organization, event);
         push_change(&mut write, change)?;
-        // A new version of each: whoever read it before would write back whose it was.
+        // A new version of each: whoever read it before would write back whose it was. A user whom the directory keeps out is
+        // kept out by the organization from now on, and what other directories write stays theirs.
         write.push(
-            "UPDATE user SET version += 1, last_modified = $removed_now, directory = NONE, claimed = [], authority = NONE, \
+            "LET $removed_users = (SELECT VALUE id FROM user WHERE directory = $directory_key \
+             OR kept_out_by CONTAINS $directory_key \
+             OR (authority != NONE AND array::flatten(object::values(authority)) CONTAINS $directory_text)); \
+             LET $removed_out = (SELECT VALUE id FROM user WHERE kept_out_by CONTAINS $directory_key \
+             OR (kept_out_by = NONE AND directory = $directory_key AND active != true)); \
+             UPDATE $removed_out SET locally_held = true, hold = hold ?? $removed_hold, \
+             kept_out_by = array::complement(kept_out_by ?? [], [$directory_key]) RETURN NONE; \
+             UPDATE $removed_out SET attributes.active = true, active = true, kept_out_by = NONE \
+             WHERE array::len(kept_out_by) = 0 RETURN NONE; \
+             UPDATE $removed_users SET version += 1, last_modified = $removed_now, \
+             authority = IF authority = NONE { NONE } ELSE { object::from_entries(object::entries(authority) \
+             .filter(|$entry| $entry[1][0] != $directory_text)) } RETURN NONE; \
+             UPDATE user SET directory = NONE, claimed = [], \
              external_key = IF external_id = NONE { NONE } ELSE { string::concat(<string> record::id(id), ':', external_id) } \
              WHERE directory = $directory_key RETURN NONE; \
              UPDATE group SET version += 1, last_modified = $removed_now, directory = NONE, \
@@ -188,6 +205,9 @@ impl Store {
              WHERE directory = $directory_key RETURN NONE; \
              DELETE $id RETURN NONE;",
         );
+        let hold = Hold { by: None, since: event.at, reason: Some(DIRECTORY_DELETED.to_owned()) };
+        write.bind("removed_hold", hold_value(&hold));
+        write.bind("directory_text", change.before.id.to_string());
         write.bind("directory_key", uuid(change.before.id.uuid()));
         write.use_database(&DatabaseName::identity());
         write.push(

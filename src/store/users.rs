@@ -1,6 +1,6 @@
 //! Users: rows and queries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use scim::{Resource, fold};
@@ -31,6 +31,8 @@ pub(super) struct UserRow {
     active: Option<bool>,
     locally_held: bool,
     hold: Option<HoldRow>,
+    /// None for no directory. In rows of versions without it the last writer's flag is in `active`.
+    kept_out_by: Option<Vec<Uuid>>,
     protected: bool,
     directory: Option<Uuid>,
     account: Option<Uuid>,
@@ -56,6 +58,31 @@ struct HoldRow {
     by: Option<uuid::Uuid>,
     since: i64,
     reason: Option<String>,
+}
+
+/// A hold as it is kept.
+pub(super) fn hold_value(hold: &Hold) -> Value {
+    HoldRow::from(hold).into_value()
+}
+
+impl From<&Hold> for HoldRow {
+    fn from(hold: &Hold) -> Self {
+        Self { by: hold.by.map(UserId::uuid), since: millis(hold.since), reason: hold.reason.clone() }
+    }
+}
+
+/// The directories whose flag says no.
+fn kept_out_by(row: &UserRow) -> BTreeSet<DirectoryId> {
+    match (&row.kept_out_by, row.directory) {
+        (Some(directories), _) => directories.iter().map(|id| DirectoryId::new(id.into_inner())).collect(),
+        (None, Some(last)) if row.active != Some(true) => BTreeSet::from([DirectoryId::new(last.into_inner())]),
+        (None, _) => BTreeSet::new(),
+    }
+}
+
+/// Whether the row says which directories' flags say no: also that none does, where it would look like the last writer's.
+fn is_kept_out_told(user: &User) -> bool {
+    !user.kept_out_by.is_empty() || (user.directory.is_some() && !user.active())
 }
 
 /// Claims as they are kept: those of the user's own directory since creation by name alone, the others in full.
@@ -115,11 +142,8 @@ impl From<&User> for UserRow {
             manager: user.manager().map(str::to_owned),
             active: user.active_flag(),
             locally_held: user.hold.is_some(),
-            hold: user.hold.as_ref().map(|hold| HoldRow {
-                by: hold.by.map(UserId::uuid),
-                since: millis(hold.since),
-                reason: hold.reason.clone(),
-            }),
+            hold: user.hold.as_ref().map(HoldRow::from),
+            kept_out_by: is_kept_out_told(user).then(|| user.kept_out_by.iter().map(|id| uuid(id.uuid())).collect()),
             protected: user.protected,
             directory: user.directory.map(|id| uuid(id.uuid())),
             account: user.account.map(|id| uuid(id.uuid())),
@@ -175,7 +199,7 @@ impl Row for UserRow {
     type Entity = User;
 
     fn into_entity(self) -> Result<User, StoreError> {
-        let authority = authority(&self);
+        let (authority, kept_out_by) = (authority(&self), kept_out_by(&self));
         Ok(User {
             id: UserId::new(key(&self.id)?),
             attributes: resource(self.attributes)?,
@@ -184,6 +208,7 @@ impl Row for UserRow {
                 since: instant(hold.since),
                 reason: hold.reason,
             }),
+            kept_out_by,
             protected: self.protected,
             directory: self.directory.map(|id| DirectoryId::new(id.into_inner())),
             account: self.account.map(|id| AccountId::new(id.into_inner())),

@@ -66,3 +66,4 @@ mod tokens;
 mod traces;
 mod transfer;
 mod trust_groups;
+mod trust_users;

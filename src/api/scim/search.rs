@@ -35,13 +35,13 @@ async fn search(api: &Api, client: &mut Client, parameters: &ListRequest) -> Res
     let users = parameters.projection(&client.caller.types().user)?;
     let groups = parameters.projection(&client.caller.types().group)?;
     let found = api.service.search(&client.caller, parameters, members(&groups), &mut client.reading).await?;
-    let base = &api.settings.scim_base;
+    let (base, reader) = (&api.settings.scim_base, client.caller.directory_id());
     let resources: Vec<Value> = found
         .views
         .iter()
         .map(|view| {
             let (kind, projection, mut resource) = match view {
-                Either::User(view) => (&client.caller.types().user, &users, view.to_scim(base)),
+                Either::User(view) => (&client.caller.types().user, &users, view.to_scim(base, reader)),
                 Either::Group(view) => (&client.caller.types().group, &groups, view.to_scim(base)),
             };
             projection.apply(kind, &mut resource);

@@ -23,7 +23,7 @@ pub(super) async fn create(State(api): State<Api>, request: ClientWithBody) -> R
         client.is_read_as(super::request::sets(&body));
         let Saved { view, outcome } = api.service.create_user(&client.caller, attributes).await?;
         let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
-        let resource = view.to_scim(&api.settings.scim_base);
+        let resource = view.to_scim(&api.settings.scim_base, client.caller.directory_id());
         // A user that was reactivated instead of made is not new (C33).
         Ok(if outcome == Outcome::Created { answer.created(resource) } else { saved(answer.found(resource), outcome) })
     };
@@ -41,7 +41,7 @@ pub(super) async fn read(State(api): State<Api>, Path(id): Path<String>, client:
         }
         let view = api.service.get_user(&client.caller, id.parse()?).await?;
         let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
-        Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base)))
+        Ok(answer.found_unless_known(&client, || view.to_scim(&api.settings.scim_base, client.caller.directory_id())))
     };
     let outcome = outcome.await;
     learned(&client, outcome)
@@ -72,15 +72,16 @@ async fn list_by(api: &Api, client: &mut Client, parameters: &ListRequest) -> Re
         return Ok(response::list_of_shown(&found));
     }
     let found = api.service.list_users(&client.caller, parameters, &mut client.reading).await?;
-    let base = &api.settings.scim_base;
-    let resources = found.views.iter().map(|view| view.to_scim(base));
+    let (base, reader) = (&api.settings.scim_base, client.caller.directory_id());
+    let resources = found.views.iter().map(|view| view.to_scim(base, reader));
     Ok(response::list(&client.caller.types().user, &projection, (found.total, &found.place), resources))
 }
 
-/// How a user is answered to whoever does not say which attributes: the same for all clients of an organization.
+/// How a user is answered to whoever does not say which attributes: the same for all clients of an organization, but for the
+/// `active` of a user whom a directory keeps out.
 fn show(api: &Api, caller: &Caller) -> impl Show<UserView> {
-    let (base, kind) = (&api.settings.scim_base, &caller.types().user);
-    move |view: &UserView| response::shown(kind, view.to_scim(base), view.version())
+    let (base, kind, reader) = (&api.settings.scim_base, &caller.types().user, caller.directory_id());
+    move |view: &UserView| response::shown(kind, view.to_scim(base, reader), view.version())
 }
 
 /// `PUT /Users/{id}` (RFC 7644 §3.5.1).
@@ -97,7 +98,7 @@ pub(super) async fn replace(State(api): State<Api>, Path(id): Path<String>, requ
             api.service.replace_user(&client.caller, id, &attributes, &client.conditions, &mut client.reading);
         let Saved { view, outcome } = replaced.await?;
         let answer = Answer { kind: &client.caller.types().user, projection: &projection, version: view.version() };
-        Ok(saved(answer.found(view.to_scim(&api.settings.scim_base)), outcome))
+        Ok(saved(answer.found(view.to_scim(&api.settings.scim_base, client.caller.directory_id())), outcome))
     };
     let outcome = outcome.await;
     learned(&client, outcome)
@@ -121,7 +122,7 @@ pub(super) async fn patch(State(api): State<Api>, Path(id): Path<String>, reques
         let response = if quiet {
             answer.empty(StatusCode::NO_CONTENT)
         } else {
-            answer.found(view.to_scim(&api.settings.scim_base))
+            answer.found(view.to_scim(&api.settings.scim_base, client.caller.directory_id()))
         };
         Ok(saved(response, outcome))
     };
