@@ -368,6 +368,12 @@ impl User {
         keys
     }
 
+    /// The addresses at which the person is invited, as they are looked up: the user's own, or the name where it is all there is.
+    pub fn invited_at(&self) -> Vec<String> {
+        let own: Vec<String> = addresses(&self.attributes).map(super::email::lookup_key).collect();
+        if own.is_empty() { vec![super::email::lookup_key(self.user_name())] } else { own }
+    }
+
     /// The id of the manager, whether or not anyone has it (C37).
     pub fn manager(&self) -> Option<&str> {
         self.attributes.attributes().get(ENTERPRISE_USER)?.get("manager")?.get("value")?.as_str()

@@ -209,7 +209,12 @@ impl Service {
             fields.push(FieldChange { field: "settings".to_owned(), before: None, after: None });
         }
         let event = self.event_about(caller, kind, &before, fields, None);
-        self.save_update(organization, account.as_ref(), (&before, &after), change, &mails, &event).await?;
+        if let Some(account) = &account {
+            self.save_update(organization, account, (&before, &after), change, &mails, &event).await?;
+        } else {
+            let given_up = self.invitations_given_up(caller, &store, &before, &after).await?;
+            store.update_user_with(&before, &after, &given_up, crate::store::OwnerWatch::Nobody, &event).await?;
+        }
         self.mail_waits();
         Ok(after)
     }
@@ -217,16 +222,12 @@ impl Service {
     async fn save_update(
         &self,
         organization: OrganizationId,
-        account: Option<&Account>,
+        account: &Account,
         (before, after): (&User, &User),
         mut change: EmailChange<'_>,
         mails: &[SealedMail],
         event: &AuditEvent,
     ) -> Result<(), Error> {
-        let Some(account) = account else {
-            let store = self.store.organization(organization).await?;
-            return Ok(store.update_user(before, after, crate::store::OwnerWatch::Nobody, event).await?);
-        };
         if before != after {
             change.users.push((organization, before.clone(), after.clone()));
         }

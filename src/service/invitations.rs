@@ -87,6 +87,8 @@ struct Opened {
     invitation: Invitation,
     organization: Organization,
     policy: AccountPolicy,
+    /// The user it was made for, where it was found to be acceptable.
+    waiting: Option<User>,
 }
 
 impl Service {
@@ -133,7 +135,7 @@ impl Service {
         }
         let organization = self.organization(organization).await?;
         let policy = store.find_policy().await?;
-        Ok(Opened { secret, store, invitation, organization, policy })
+        Ok(Opened { secret, store, invitation, organization, policy, waiting: None })
     }
 
     /// What the page behind an invitation link shows. Asking uses nothing up (IN-10).
@@ -204,8 +206,8 @@ impl Service {
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let mut opened = self.open_invitation(token).await?;
-            self.check_inviter(&opened.store, &opened.invitation).await?;
-            opened.invitation = self.still_standing(&opened.store, opened.invitation).await?;
+            let acceptable = self.acceptable(&opened.store, opened.invitation.clone()).await?;
+            (opened.invitation, opened.waiting) = (acceptable.invitation, acceptable.waiting);
             let known = self.store.identity().find_verified_email(&opened.invitation.email_key).await?;
             let outcome = match (caller.actor(), known) {
                 (Actor::Person(_), known) => {
@@ -227,7 +229,7 @@ impl Service {
         }
     }
 
-    /// The inviter may still give what the invitation promises (IN-06).
+    /// The inviter may still give what the invitation promises (IN-06). A part of [`Service::acceptable`].
     pub(super) async fn check_inviter(&self, store: &OrganizationStore, invitation: &Invitation) -> Result<(), Error> {
         let lost =
             || Error::from(Refusal::new(Code::InsufficientRank, "whoever invited you may no longer do so").at("token"));
@@ -301,7 +303,7 @@ impl Service {
         let now = self.clock.now();
         let writer = Writer { author: None, now, states_all: true };
         let waiting = match opened.invitation.user {
-            Some(user) => opened.store.find_user(user).await?.filter(|user| user.account.is_none()),
+            Some(_) => opened.waiting.clone(),
             // A directory may have made the user since.
             None => self.invited_user(&opened.store, &Email::parse(&opened.invitation.email)?).await?,
         };

@@ -502,6 +502,7 @@ impl Service {
             }
             let references: Vec<RoleRef> = before.roles.iter().cloned().map(RoleRef::Key).collect();
             check_may_give(caller, &self.find_roles_by(&sending.store, &references).await?, "invitationId")?;
+            check_may_give(caller, &sending.store.roles_through(&before.groups).await?, "invitationId")?;
             self.mail_rates.take(MailPurpose::Invitation, &MailAsker::managing(caller), &before.email_key)?;
             let writer = self.writer(caller);
             let days = days.unwrap_or(sending.policy.invitation_days);

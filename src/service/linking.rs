@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Service;
+use super::acceptance::Acceptable;
 use super::attempts::Attempts;
 use super::connecting::{Declined, denied};
 use super::login::Arriving;
@@ -270,9 +271,12 @@ impl Service {
     async fn coming(&self, visit: &Visit<'_>, email: &Email, account: &Account) -> Result<Coming, Declined> {
         let now = self.clock.now();
         let writer = Writer { author: None, now, states_all: true };
-        let invitation = self.invitation_for(visit, email).await?;
+        let (invitation, meant) = match self.invitation_for(visit, email).await? {
+            Some(Acceptable { invitation, waiting }) => (Some(invitation), waiting),
+            None => (None, None),
+        };
         let waiting = match invitation.as_ref().and_then(|invitation| invitation.user) {
-            Some(user) => visit.store.find_user(user).await?.filter(|user| user.account.is_none()),
+            Some(_) => meant,
             None => self.waiting_user(visit, email).await?,
         };
         let membership = |user: &User| Membership {
@@ -312,15 +316,14 @@ impl Service {
         Ok(domains.is_empty() || domains.iter().any(|domain| domain == email.domain()))
     }
 
-    /// The invitation to this address that wants this provider, if its inviter may still give what it promises.
-    async fn invitation_for(&self, visit: &Visit<'_>, email: &Email) -> Result<Option<Invitation>, Declined> {
+    /// The invitation to this address that wants this provider, if it may be accepted now.
+    async fn invitation_for(&self, visit: &Visit<'_>, email: &Email) -> Result<Option<Acceptable>, Declined> {
         let found = visit.store.find_pending_invitation(email.key()).await?;
         let is_meant = |invitation: &Invitation| {
             invitation.is_open(self.clock.now()) && invitation.connection.as_ref() == Some(&visit.connection.name)
         };
         let Some(invitation) = found.filter(is_meant) else { return Ok(None) };
-        self.check_inviter(&visit.store, &invitation).await?;
-        Ok(Some(self.still_standing(&visit.store, invitation).await?))
+        Ok(Some(self.acceptable(&visit.store, invitation).await?))
     }
 
     /// The user with this address who has no account yet. Two of them are nobody; and somebody with an account who did not

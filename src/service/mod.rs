@@ -1,5 +1,6 @@
 //! Verbs: who may do it, what the rules are, what is written. Every door calls these methods and nothing else.
 
+mod acceptance;
 mod api_tokens;
 mod attempts;
 mod audit;

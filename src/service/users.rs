@@ -296,7 +296,8 @@ impl Service {
         let subjects = [after.id];
         let ends = change.consequences.contains(&Consequence::AccessEnded);
         let watch = if ends { watch(caller, &before, &subjects) } else { OwnerWatch::Nobody };
-        let updated = store.update_user(&before, &after, watch, &event).await;
+        let given_up = self.invitations_given_up(caller, store, &before, &after).await?;
+        let updated = store.update_user_with(&before, &after, &given_up, watch, &event).await;
         updated.map_err(|error| told_of_last_owner(caller, &before, error))?;
         Ok((after, Outcome::Updated))
     }
@@ -358,8 +359,8 @@ impl Service {
             |key: &&String| key.rsplit_once('@').is_some_and(|(_, domain)| own.iter().any(|name| name == domain));
         let mut answered = Vec::new();
         for key in keys.iter().filter(is_own) {
-            if let Some(before) = store.find_pending_invitation(key).await? {
-                let before = self.still_standing(store, before).await?;
+            // One that nobody may accept now stays as it is, and gives nothing (S-10).
+            if let Some(before) = self.acceptable_at(store, key).await? {
                 let after = before.accepted(user.id, Acceptance::Directory, event.at);
                 answered.push((before, after));
             }

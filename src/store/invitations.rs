@@ -264,7 +264,7 @@ impl OrganizationStore {
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let mut write = Write::new(self.1, event);
-        push_answers(&mut write, changes);
+        push_answers(&mut write, changes.iter().map(|(before, after)| (before, after)));
         write.commit(&self.0).await
     }
 
@@ -281,7 +281,7 @@ impl OrganizationStore {
     ) -> Result<(), StoreError> {
         let mut write = Write::new(self.1, event);
         push_new_user(&mut write, user);
-        push_answers(&mut write, answered);
+        push_answers(&mut write, answered.iter().map(|(before, after)| (before, after)));
         // One address, one invitation; of several addresses the first one's roles count.
         if let Some((before, _)) = answered.first() {
             push_joining(&mut write, before, user, event.at);
@@ -311,11 +311,12 @@ impl OrganizationStore {
 }
 
 /// Answers invitations; their links stop working.
-fn push_answers(write: &mut Write, changes: &[(Invitation, Invitation)]) {
-    if changes.is_empty() {
+pub(super) fn push_answers<'i>(write: &mut Write, changes: impl IntoIterator<Item = (&'i Invitation, &'i Invitation)>) {
+    let (answered, rows): (Vec<uuid::Uuid>, Vec<InvitationRow>) =
+        changes.into_iter().map(|(before, after)| (before.id.uuid(), InvitationRow::from(after))).unzip();
+    if rows.is_empty() {
         return;
     }
-    let rows: Vec<InvitationRow> = changes.iter().map(|(_, after)| InvitationRow::from(after)).collect();
     write.push(
         "FOR $answer IN $answers { IF (SELECT VALUE version FROM ONLY $answer.id) != $answer.version - 1 \
          { THROW 'outdated' }; UPDATE $answer.id CONTENT $answer RETURN NONE; };",
@@ -324,7 +325,7 @@ fn push_answers(write: &mut Write, changes: &[(Invitation, Invitation)]) {
     write.within_identity(|write| {
         write.push("DELETE one_time WHERE subject IN $answered_keys AND purpose = 'invitation' RETURN NONE;");
     });
-    write.bind("answered_keys", changes.iter().map(|(before, _)| uuid(before.id.uuid())).collect::<Vec<_>>());
+    write.bind("answered_keys", answered.into_iter().map(uuid).collect::<Vec<_>>());
 }
 
 /// States of invitations as they are shown: time makes one of them.

@@ -8,11 +8,13 @@ use serde_json::{Value as Json, json};
 use surrealdb::types::{RecordId, SurrealValue, Uuid, Value};
 
 use super::error::settle;
+use super::invitations::push_answers;
 use super::list::Row;
 use super::owners::{OwnerWatch, push_owner_guard, push_owner_watch};
 use super::write::Write;
 use super::{DatabaseName, OrganizationStore, StoreError, consequences, millis, uuid};
 use crate::domain::audit::AuditEvent;
+use crate::domain::invitation::Invitation;
 use crate::domain::user::{Claim, Hold, User};
 use crate::domain::{AccountId, Author, DirectoryId, OrganizationId, UserId};
 
@@ -311,7 +313,27 @@ impl OrganizationStore {
         watch: OwnerWatch<'_>,
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
+        self.update_user_with(before, after, &[], watch, event).await
+    }
+
+    /// Does the same, and ends open invitations, each with an event of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`OrganizationStore::update_user`]; [`StoreError::Outdated`] when an invitation is no longer what was read.
+    pub(crate) async fn update_user_with(
+        &self,
+        before: &User,
+        after: &User,
+        given_up: &[(Invitation, Invitation, AuditEvent)],
+        watch: OwnerWatch<'_>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
         let mut write = Write::new(self.1, event);
+        if !given_up.is_empty() {
+            write.also(given_up.iter().map(|(.., event)| event));
+            push_answers(&mut write, given_up.iter().map(|(before, after, _)| (before, after)));
+        }
         push_owner_watch(&mut write, watch);
         push_update(&mut write, before, after);
         consequences::push_end_access(&mut write, event, before);

@@ -80,3 +80,75 @@ async fn whom_a_deleted_directory_kept_out_is_held_by_the_organization() {
         app.stop();
     }
 }
+
+const PASSWORD: &str = "vK9 pl2 mQz wX7 vals";
+
+/// S-9: the mail to a mistyped address opens nothing once the address is corrected, whoever corrects it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_ends_with_the_address_that_it_was_sent_to() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let acme = app.owned("acme").await;
+        let owner = acme.owner.sign_in().await;
+        for (number, by_directory) in [false, true].into_iter().enumerate() {
+            let (wrong, right) = (format!("bob{number}@tpyo.example"), format!("bob{number}@typo.example"));
+            let input = json!({"userName": format!("bob{number}"), "email": wrong, "roles": [{"key": "admin"}], "sendInvitation": true});
+            let made = owner.done("createUser", input, "user { id }").await;
+            let id = made["user"]["id"].as_str().expect("an id").to_owned();
+            let link = app.token_in_mail(&wrong, 1).await;
+            if by_directory {
+                let emails = json!([{"value": right, "type": "work", "primary": true}]);
+                let operations = json!([{"op": "replace", "path": "emails", "value": emails}]);
+                acme.scim.patch(&format!("/Users/{id}"), operations).await.expect(200);
+            } else {
+                owner.done("updateUser", json!({"user": {"id": id}, "email": right}), "user { id }").await;
+            }
+            let stranger = Person::new(&app.url, &wrong, PASSWORD);
+            let accept = json!({"token": link, "password": PASSWORD});
+            let code = stranger.refused("acceptInvitation", accept).await;
+            assert!(["TOKEN_INVALID", "INVITATION_NOT_PENDING"].contains(&code.as_str()), "{code}");
+            // The corrected address is invited and accepted as ever.
+            owner.done("sendInvitations", json!({"userIds": [id]}), "results { invitation { id } }").await;
+            let link = app.token_in_mail(&right, 1).await;
+            let bob = Person::new(&app.url, &right, PASSWORD);
+            let joined =
+                bob.done("acceptInvitation", json!({"token": link, "password": PASSWORD}), "user { id }").await;
+            assert_eq!(joined["user"]["id"], id.as_str());
+        }
+        let cancelled = app.events(acme.id).await.iter().filter(|event| event.kind == "invitation.cancelled").count();
+        assert_eq!(cancelled, 2, "each is told");
+        app.assert_consistent().await;
+        app.stop();
+    }
+}
+
+/// S-10: an invitation that no longer stands gives nothing, also when a directory provisions the address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_honours_no_invitation_that_its_link_would_not() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    let operator = rollcall::domain::Caller::operator(None);
+    app.service.add_domain(&operator, acme.id, "acme.example").await.expect("added");
+    let admin = app.member(acme.id, "admin@acme.example", &["admin"]).await.sign_in().await;
+    let invite = |email: &str| json!({"invitations": [{"email": email, "name": "F", "roles": [{"key": "admin"}], "connection": null}]});
+    for friend in ["friend@acme.example", "other@acme.example"] {
+        admin.done("invite", invite(friend), "results { invitation { id } }").await;
+    }
+    let provisioned = async |email: &str| {
+        let emails = json!([{"value": email, "type": "work", "primary": true}]);
+        let mut body = crate::support::user(email);
+        body["emails"] = emails;
+        let id = acme.scim.make("/Users", &body).await;
+        let ask = "query($id: ID!) { user(by: {id: $id}) { roles { key } } }";
+        owner.ask(ask, json!({ "id": id })).await.data()["user"]["roles"].clone()
+    };
+    assert_eq!(provisioned("other@acme.example").await, json!([{"key": "admin"}]), "as long as it stands");
+    let id = id_of(&admin).await;
+    owner.done("disableUser", json!({"user": {"id": id}}), "user { id }").await;
+    assert_eq!(provisioned("friend@acme.example").await, json!([{"key": "member"}]), "its inviter is disabled");
+    let link = app.token_in_mail("friend@acme.example", 1).await;
+    let friend = Person::new(&app.url, "friend@acme.example", PASSWORD);
+    let accept = json!({"token": link, "password": PASSWORD});
+    assert_eq!(friend.refused("acceptInvitation", accept).await, "INSUFFICIENT_RANK");
+}
