@@ -10,15 +10,15 @@ use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::{bad_link, home_of, masked};
 use super::references::{NOT_JOINED, UserRef};
 use crate::domain::account::{Account, EmailAddress, EmailSource, MOST_EMAILS};
-use crate::domain::actor::Person;
+use crate::domain::actor::{Nobody, Person};
 use crate::domain::audit::EventKind;
 use crate::domain::email::Email;
 use crate::domain::login::Origin;
 use crate::domain::mail::{Letter, Notice};
-use crate::domain::profile::{ProfileEdit, ProfileField};
+use crate::domain::profile::ProfileField;
 use crate::domain::token::{BearerSecret, SecretKind};
-use crate::domain::user::{User, Writer};
-use crate::domain::{AccountId, Caller, Code, EmailId, Error, OrganizationId, Permission, Refusal};
+use crate::domain::user::User;
+use crate::domain::{AccountId, Caller, Code, EmailId, Error, Permission, Refusal};
 use crate::store::{EmailChange, OneTime, Purpose, SealedMail};
 
 /// How long the link of a verification mail works.
@@ -283,18 +283,20 @@ impl Service {
             ..before.changed(now)
         };
         let mut changed = vec![(&before, after.clone())];
-        let mut users = Vec::new();
         let mut mails = Vec::new();
-        if becomes_primary {
-            if let Some(old) = old_primary {
-                changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
-                let notice = Notice::PrimaryEmailChanged { to: masked(&after.address) };
-                mails.push(self.seal_mail(&old.address, "", Letter::Notice { notice })?);
-            }
-            users = self.users_with_primary_email(&credentials, &after.address).await?;
+        if let Some(old) = old_primary.filter(|_| becomes_primary) {
+            changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
+            let notice = Notice::PrimaryEmailChanged { to: masked(&after.address) };
+            mails.push(self.seal_mail(&old.address, "", Letter::Notice { notice })?);
         }
-        let change = EmailChange { changed, used: Some(secret), users, mails: &mails, ..EmailChange::default() };
+        // Organizations that took it unproven have it already, the others get it now.
+        let users =
+            if after.is_primary { self.users_with_primary_email(&credentials, &after).await? } else { Vec::new() };
         let (home, target) = home_of(&credentials);
+        let asking = Caller::nobody(Nobody::Unknown, origin.clone());
+        let events = self.events_elsewhere(&asking, home, &users);
+        let change =
+            EmailChange { changed, used: Some(secret), users, events, mails: &mails, ..EmailChange::default() };
         let kind = if becomes_primary { EventKind::EmailChanged } else { EventKind::EmailVerified };
         let event = self.public_event(origin, kind, target);
         match self.store.change_emails(home, &credentials.account, &change, &event).await.map_err(Error::from) {
@@ -307,27 +309,6 @@ impl Service {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// The person's users as they are with another primary address, where no directory writes it.
-    pub(super) async fn users_with_primary_email(
-        &self,
-        credentials: &crate::store::Credentials,
-        address: &str,
-    ) -> Result<Vec<(OrganizationId, User, User)>, Error> {
-        let edit = ProfileEdit { email: Some(address.to_owned()), ..ProfileEdit::default() };
-        let writer = Writer { author: None, now: self.clock.now(), states_all: false };
-        let mut users = Vec::new();
-        for joined in &credentials.memberships {
-            let organization = joined.organization.id;
-            let user = self.store.organization(organization).await?.find_user(joined.membership.user).await?;
-            let Some(before) = user.filter(|user| user.claim_on(ProfileField::Email).is_none()) else { continue };
-            let after = before.edited(&edit, writer)?;
-            if after != before {
-                users.push((organization, before, after));
-            }
-        }
-        Ok(users)
     }
 
     /// Removes an address.
@@ -420,8 +401,9 @@ impl Service {
             }
         }
         let credentials = self.own_credentials(person).await?;
-        let users = self.users_with_primary_email(&credentials, &after.address).await?;
-        let change = EmailChange { changed, users, mails: &mails, ..EmailChange::default() };
+        let users = self.users_with_primary_email(&credentials, &after).await?;
+        let events = self.events_elsewhere(caller, Some(person.organization.id), &users);
+        let change = EmailChange { changed, users, events, mails: &mails, ..EmailChange::default() };
         let event = self.event(caller, EventKind::PrimaryEmailChanged, ("user", person.user.id.to_string()));
         self.store.change_emails(Some(person.organization.id), &account, &change, &event).await?;
         self.mail_waits();

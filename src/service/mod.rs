@@ -43,6 +43,7 @@ mod oversized;
 mod owners;
 mod passwords;
 mod people;
+mod places;
 mod policy;
 mod profile;
 mod provisioning;

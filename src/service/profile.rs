@@ -2,7 +2,7 @@
 
 use super::Service;
 use super::attempts::Attempts;
-use crate::domain::account::{EmailAddress, EmailSource, Joined, Settings, SettingsEdit};
+use crate::domain::account::{EmailAddress, EmailSource, Settings, SettingsEdit};
 use crate::domain::actor::Person;
 use crate::domain::audit::{AuditEvent, Change, Consequence, EventKind};
 use crate::domain::email::Email;
@@ -20,6 +20,7 @@ use super::editing::managed_by_connection;
 use super::emails::NewAddress;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::masked;
+use super::places::Place;
 use super::references::check_version;
 
 /// A change of one's own profile.
@@ -52,7 +53,7 @@ pub struct UpdatedMe {
     pub user: User,
     /// The new address, if it waits for verification.
     pub pending_email: Option<EmailAddress>,
-    /// Where a directory keeps one of the changed values.
+    /// Where the organization's rules do not let the person write one of the changed values.
     pub skipped: Vec<Organization>,
 }
 
@@ -78,6 +79,20 @@ impl EmailPlan {
         }
     }
 
+    /// The primary address that is wanted, now or once it is proven.
+    fn wanted(&self) -> Option<&EmailAddress> {
+        match self {
+            Self::Known(email) => Some(email),
+            Self::AtOnce(new) | Self::Waits(new) => Some(&new.email),
+            Self::Nothing => None,
+        }
+    }
+
+    /// Whether the address counts in another organization only once it is proven: its own change mode says so.
+    fn waits_at(&self, place: &Place) -> bool {
+        matches!(self, Self::AtOnce(_) | Self::Waits(_)) && !place.takes_addresses_at_once
+    }
+
     /// The address that is still to be proven.
     fn pending(&self) -> Option<&EmailAddress> {
         match self {
@@ -88,7 +103,7 @@ impl EmailPlan {
 }
 
 impl Service {
-    /// Changes one's own profile in every organization, but where a directory keeps a value (S0-07, S1-04, S3-14).
+    /// Changes one's own profile in every organization whose own rules let the person write there (S0-07, S1-04, S3-14).
     ///
     /// # Errors
     ///
@@ -155,21 +170,9 @@ impl Service {
         }
         self.check_user_name(asking, &user, &update.profile).await?;
         let person = Person { user: user.clone(), ..(**asking).clone() };
-        let (mut users, mut skipped) = self.edited_everywhere(&credentials, &person, &update.profile).await?;
         let plan = self.plan_email(&person, email).await?;
-        if let Some(address) = plan.now() {
-            let linked = self.store.identity().list_external_identities(&[person.account.id]).await?;
-            let edit = ProfileEdit { email: Some(address.address.clone()), ..ProfileEdit::default() };
-            for (organization, before, after) in &mut users {
-                let by_provider = linked.iter().any(|identity| identity.organization == *organization);
-                if before.claim_on(ProfileField::Email).is_none() && !by_provider {
-                    *after = after.edited(&edit, self.local_writer(&person, *organization))?;
-                } else if !skipped.iter().any(|known| known.id == *organization) {
-                    let joined = credentials.memberships.iter().find(|joined| joined.organization.id == *organization);
-                    skipped.extend(joined.map(|joined| joined.organization.clone()));
-                }
-            }
-        }
+        let places = self.places(&credentials).await?;
+        let (mut users, skipped) = self.edited_everywhere(places, &person, &update.profile, &plan).await?;
         if update.disabled {
             self.check_may_leave(&store, &person).await?;
         }
@@ -256,40 +259,48 @@ impl Service {
         Err(Refusal::new(Code::InvalidUsername, message).at("userName").into())
     }
 
-    /// The person's users after the edit, and the organizations where a directory or a login provider keeps some of it.
+    /// The person's users after the edit, each by the rules of its organization, and the organizations that do not let the
+    /// person write some of it (decision 9).
     async fn edited_everywhere(
         &self,
-        credentials: &crate::store::Credentials,
+        places: Vec<Place>,
         person: &Person,
         edit: &ProfileEdit,
+        plan: &EmailPlan,
     ) -> Result<(Vec<(OrganizationId, User, User)>, Vec<Organization>), Error> {
         let (mut users, mut skipped) = (Vec::new(), Vec::new());
-        let linked = self.store.identity().list_external_identities(&[person.account.id]).await?;
-        for Joined { membership, organization } in &credentials.memberships {
-            let here = organization.id == person.organization.id;
-            let store = self.store.organization(organization.id).await?;
-            let before = if here { Some(person.user.clone()) } else { store.find_user(membership.user).await? };
-            let Some(before) = before else { continue };
-            let by_provider = linked.iter().any(|identity| identity.organization == organization.id);
-            let is_claimed =
-                |field: &ProfileField| before.claim_on(*field).is_some() || (by_provider && field.is_providers());
-            let mut claimed: Vec<ProfileField> = edit.fields().into_iter().filter(is_claimed).collect();
-            if !claimed.is_empty() && !here {
-                skipped.push(organization.clone());
+        for place in places {
+            let organization = place.organization.id;
+            if organization == person.organization.id {
+                let edit = ProfileEdit { email: plan.now().map(|email| email.address.clone()), ..edit.clone() };
+                let after = person.user.edited(&edit, self.local_writer(person, organization))?;
+                users.push((organization, person.user.clone(), after));
+                continue;
             }
-            // A name is unique where it is used: elsewhere it stays what it is if somebody has it.
-            if let Some(name) = &edit.user_name
-                && !here
-            {
-                let taken = store.find_user_by_name_key(&scim::fold(name.as_str())).await?;
-                if taken.is_some_and(|other| other.id != before.id) {
-                    claimed.push(ProfileField::UserName);
-                }
+            let wanted = ProfileEdit { email: plan.wanted().map(|email| email.address.clone()), ..edit.clone() };
+            let mut kept: Vec<ProfileField> =
+                wanted.fields().into_iter().filter(|field| !place.may_write(*field)).collect();
+            if !kept.is_empty() {
+                skipped.push(place.organization.clone());
             }
-            let after = before.edited(&edit.without(&claimed), self.local_writer(person, organization.id))?;
-            users.push((organization.id, before, after));
+            if plan.waits_at(&place) {
+                kept.push(ProfileField::Email);
+            }
+            if self.is_name_taken_at(&place, &wanted).await? {
+                kept.push(ProfileField::UserName);
+            }
+            let after = place.user.edited(&wanted.without(&kept), self.local_writer(person, organization))?;
+            users.push((organization, place.user, after));
         }
         Ok((users, skipped))
+    }
+
+    /// A name is unique where it is used: elsewhere it stays what it is if another user has it.
+    async fn is_name_taken_at(&self, place: &Place, edit: &ProfileEdit) -> Result<bool, Error> {
+        let Some(name) = &edit.user_name else { return Ok(false) };
+        let store = self.store.organization(place.organization.id).await?;
+        let other = store.find_user_by_name_key(&scim::fold(name.as_str())).await?;
+        Ok(other.is_some_and(|other| other.id != place.user.id))
     }
 
     /// A new primary address waits for its proof, unless the organization's rules say it counts at once.
@@ -322,7 +333,8 @@ impl Service {
         let identity = self.store.identity();
         let account = identity.find_account(person.account.id).await?.ok_or(Error::Unauthenticated)?;
         let known = identity.list_emails(person.account.id).await?;
-        let mut change = EmailChange { users: users.to_vec(), ..EmailChange::default() };
+        let events = self.events_elsewhere(caller, Some(person.organization.id), users);
+        let mut change = EmailChange { users: users.to_vec(), events, ..EmailChange::default() };
         let mut mails = Vec::new();
         if let EmailPlan::Waits(new) | EmailPlan::AtOnce(new) = plan {
             new.add_to(&mut change);

@@ -125,7 +125,10 @@ impl Service {
         {
             return Ok(Some(user));
         }
-        let is_primary = |user: &User| user.directory_email().is_some_and(|email| email::lookup_key(email) == key);
+        // Whoever has an account is found by what they have proven: an address that they only say they have may be another's.
+        let is_primary = |user: &User| {
+            user.account.is_none() && user.directory_email().is_some_and(|email| email::lookup_key(email) == key)
+        };
         let found = store.find_users_by_email(&scim::fold(text.trim()), 10).await?;
         Ok(only_one(found.into_iter().filter(is_primary).collect()))
     }

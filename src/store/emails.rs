@@ -1,6 +1,7 @@
 //! Addresses of people.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use surrealdb::types::{RecordId, SurrealValue};
 
@@ -107,6 +108,8 @@ pub(crate) struct EmailChange<'a> {
     pub(crate) released: bool,
     /// Users before and after, each in its organization.
     pub(crate) users: Vec<(OrganizationId, User, User)>,
+    /// Events that it leaves in other organizations than the one that it is asked in.
+    pub(crate) events: Vec<(OrganizationId, AuditEvent)>,
     /// What is to be sent.
     pub(crate) mails: &'a [SealedMail],
 }
@@ -205,13 +208,19 @@ impl Store {
             // Its database must be there and up to date before a batch enters it.
             self.organization(*organization).await?;
         }
-        self.change_identity(home, event, |write| {
-            push_credentials_change(write, account);
-            push_email_change(write, change);
-            push_mails(write, change.mails);
-            push_users(write, &change.users);
-        })
-        .await
+        let outcome = self
+            .change_identity(home, event, |write| {
+                push_credentials_change(write, account);
+                push_email_change(write, change);
+                push_mails(write, change.mails);
+                push_users(write, &change.users);
+                write.also_elsewhere(&change.events);
+            })
+            .await;
+        for (organization, _) in &change.events {
+            self.organization(*organization).await?.0.unsealed.store(true, Ordering::Relaxed);
+        }
+        outcome
     }
 }
 

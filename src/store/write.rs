@@ -63,15 +63,24 @@ impl Write {
 
     /// More events that the batch leaves, of a change of many things.
     pub(super) fn also<'e>(&mut self, events: impl Iterator<Item = &'e AuditEvent>) {
-        let contents: Vec<Object> = events
-            .map(|event| {
-                let mut content = event_content(event);
-                content.insert("id", Value::RecordId(event_id(event)));
-                content
-            })
-            .collect();
+        let contents: Vec<Object> = events.map(content_with_id).collect();
         self.push("INSERT INTO audit_event $more_events RETURN NONE;");
         self.bind("more_events", contents);
+    }
+
+    /// Events that a batch in `identity` leaves in the databases of organizations: each in its own.
+    pub(super) fn also_elsewhere(&mut self, events: &[(OrganizationId, AuditEvent)]) {
+        if events.is_empty() {
+            return;
+        }
+        for (index, (organization, _)) in events.iter().enumerate() {
+            self.use_database(&DatabaseName::of(*organization));
+            self.push_element("event_elsewhere", "events_elsewhere", index);
+            self.push("INSERT INTO audit_event $event_elsewhere RETURN NONE;");
+        }
+        self.use_database(&DatabaseName::identity());
+        let contents = events.iter().map(|(_, event)| content_with_id(event)).collect::<Vec<_>>();
+        self.bind("events_elsewhere", contents);
     }
 
     /// Adds a statement. Only text that is written in our source gets here.
@@ -213,6 +222,12 @@ async fn was_written(db: &Bound, event: RecordId) -> Result<bool, StoreError> {
 
 fn event_id(event: &AuditEvent) -> RecordId {
     RecordId::new("audit_event", uuid(event.id.uuid()))
+}
+
+fn content_with_id(event: &AuditEvent) -> Object {
+    let mut content = event_content(event);
+    content.insert("id", Value::RecordId(event_id(event)));
+    content
 }
 
 fn actor_content(actor: &Actor) -> Object {

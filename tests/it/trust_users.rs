@@ -3,7 +3,7 @@
 use rollcall::domain::directory::DirectoryDraft;
 use serde_json::{Value, json};
 
-use crate::support::{Engine, Person, Scim, TestApp};
+use crate::support::{Engine, Owned, Person, Scim, TestApp};
 
 const EXTENSION: &str = scim::schema::ROLLCALL_USER;
 
@@ -151,4 +151,91 @@ async fn a_directory_honours_no_invitation_that_its_link_would_not() {
     let friend = Person::new(&app.url, "friend@acme.example", PASSWORD);
     let accept = json!({"token": link, "password": PASSWORD});
     assert_eq!(friend.refused("acceptInvitation", accept).await, "INSUFFICIENT_RANK");
+}
+
+/// A person who owns globex and has this role in acme, signed in to globex, with the user of acme. The role `silent` may not
+/// change one's own profile.
+async fn owner_elsewhere(app: &TestApp, role: &str) -> (Owned, Owned, Person, String) {
+    let (acme, globex) = (app.owned("acme").await, app.owned("globex").await);
+    let silent = json!({"key": "silent", "name": "Silent", "permissions": ["groups_read"]});
+    acme.owner.sign_in().await.done("createRole", silent, "role { id }").await;
+    app.invite(acme.id, &globex.owner.email, "Guest", &[role]).await;
+    let person = globex.owner.sign_in().await;
+    let token = app.token_in_mail(&globex.owner.email, 1).await;
+    let joined = person.done("acceptInvitation", json!({"token": token}), "user { id }").await;
+    let there = joined["user"]["id"].as_str().expect("an id").to_owned();
+    (acme, globex, person, there)
+}
+
+const SKIPPED: &str = "user { id } skippedOrganizations { shortName }";
+
+/// S-6: an organization's record follows that organization's rules, wherever the change is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_changes_elsewhere_only_where_the_person_may_change_it_there() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let (acme, _, person, there) = owner_elsewhere(&app, "member").await;
+        let boss = acme.owner.sign_in().await;
+        let path = format!("/Users/{there}");
+        let done = person.done("updateMe", json!({"displayName": "Ada"}), SKIPPED).await;
+        assert_eq!(done["skippedOrganizations"], json!([]), "as a rule it is one person");
+        let record = acme.scim.get(&path).await.expect(200);
+        assert_eq!(record["displayName"], "Ada");
+        let told: Vec<_> = app.events(acme.id).await.into_iter().filter(|event| event.kind == "user.updated").collect();
+        assert_eq!(told.len(), 1, "each organization's trail tells it");
+        assert_eq!(told[0].actor["id"], there.as_str(), "as what its own user did");
+        // Kept out there.
+        boss.done("disableUser", json!({"user": {"id": there}}), "user { id }").await;
+        let done = person.done("updateMe", json!({"title": "CEO"}), SKIPPED).await;
+        assert_eq!(done["skippedOrganizations"], json!([{"shortName": "acme"}]));
+        assert_eq!(acme.scim.get(&path).await.expect(200).get("title"), None);
+        app.assert_consistent().await;
+        app.stop();
+    }
+}
+
+/// S-6: the permission is asked for where the record is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_stays_where_the_person_lacks_the_permission_to_change_it() {
+    let app = TestApp::start().await;
+    let (acme, _, person, there) = owner_elsewhere(&app, "silent").await;
+    let done = person.done("updateMe", json!({"displayName": "Acme IT Support"}), SKIPPED).await;
+    assert_eq!(done["skippedOrganizations"], json!([{"shortName": "acme"}]));
+    assert_eq!(acme.scim.get(&format!("/Users/{there}")).await.expect(200)["displayName"], "Guest");
+    let added = person.done("addEmail", json!({"email": "second@globex.example"}), "email { id }").await;
+    let token = app.token_in_mail("second@globex.example", 1).await;
+    person.done("verifyEmail", json!({ "token": token }), "email { id }").await;
+    person.done("setPrimaryEmail", json!({"emailId": added["email"]["id"]}), "email { isPrimary }").await;
+    assert_eq!(acme.scim.count("/Users", "emails.value eq \"second@globex.example\"").await, 0);
+}
+
+/// S-6: an address counts in each organization by that organization's own mode, and refers to nobody until it is proven.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unproven_address_reaches_no_organization_that_wants_the_proof_first() {
+    let app = TestApp::start().await;
+    let (acme, globex, person, there) = owner_elsewhere(&app, "member").await;
+    let boss = acme.owner.sign_in().await;
+    let operator = rollcall::domain::Caller::operator(Some(globex.id));
+    app.service.update_policy(&operator, |policy| policy.email_change_is_immediate = true).await.expect("set");
+    let wanted = "new.cfo@acme.example";
+    person.done("updateMe", json!({ "email": wanted }), SKIPPED).await;
+    assert_eq!(globex.scim.count("/Users", &format!("emails.value eq \"{wanted}\"")).await, 1, "at once at home");
+    let filter = format!("emails.value eq \"{wanted}\"");
+    assert_eq!(acme.scim.count("/Users", &filter).await, 0, "not where the proof comes first");
+    let ask = "query($id: ID!) { user(by: {id: $id}) { email } }";
+    let shown = boss.ask(ask, json!({ "id": there })).await.data();
+    assert_eq!(shown["user"]["email"], globex.owner.email.as_str());
+    let roles = json!({"user": {"email": wanted}, "roles": [{"key": "admin"}]});
+    assert_eq!(boss.refused("addUserRoles", roles.clone()).await, "NOT_FOUND");
+    assert_eq!(person.refused("addUserRoles", roles).await, "NOT_FOUND", "nor where it counts at once");
+    let item = json!({"email": wanted, "name": "CFO", "roles": [], "connection": null});
+    let invited =
+        boss.done("invite", json!({"invitations": [item]}), "results { invitation { id } userErrors { code } }").await;
+    assert!(invited["results"][0]["invitation"]["id"].is_string(), "the one whose it is can be invited: {invited}");
+    // Proven, it is the person's everywhere.
+    let token = app.token_in_mail(wanted, 1).await;
+    person.done("verifyEmail", json!({ "token": token }), "email { isPrimary }").await;
+    assert_eq!(acme.scim.count("/Users", &filter).await, 1);
+    let changed = app.events(acme.id).await.into_iter().filter(|event| event.kind == "user.email_changed").count();
+    assert_eq!(changed, 1, "and told there");
 }

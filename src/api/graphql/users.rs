@@ -82,12 +82,14 @@ impl User {
         self.0.company().map(str::to_owned)
     }
 
-    /// Primary address; null if there is none.
+    /// Primary address; null if there is none. Until the person has proven it, what the organization's record says.
     pub(super) async fn email(&self, ctx: &Context<'_>) -> Option<Result<EmailAddress, Failure>> {
         let own = match self.0.account {
             Some(account) => match ctx.emails_of(account).await {
                 Ok(emails) => {
-                    emails.unwrap_or_default().into_iter().find(|email| email.is_primary).map(|email| email.address)
+                    let proven =
+                        |email: &crate::domain::account::EmailAddress| email.is_primary && email.verified.is_some();
+                    emails.unwrap_or_default().into_iter().find(proven).map(|email| email.address)
                 }
                 Err(failure) => return Some(Err(failure)),
             },

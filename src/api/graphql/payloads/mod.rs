@@ -223,7 +223,8 @@ payload! {
         user: Option<User>,
         /// The new address, if it still waits for verification.
         pending_email: Option<Email>,
-        /// Other organizations of the person where a directory or login provider keeps one of the changed values.
+        /// Other organizations of the person whose rules do not let the person write one of the changed values: kept out
+        /// there, without `user_self_profile_write` there, or a directory or login provider keeps it.
         skipped_organizations: Option<Vec<Organization>>,
     }
 }
