@@ -21,6 +21,9 @@ pub struct Account {
     pub id: AccountId,
     /// The one organization that may reset password and factors.
     pub managed_by: Option<OrganizationId>,
+    /// The organization that gave the account its present credentials: logins act there only, until the person changes the
+    /// password or proves an address.
+    pub confined_to: Option<OrganizationId>,
     /// May do everything on the whole server.
     pub superuser: bool,
     /// The first steps are done.
@@ -32,6 +35,19 @@ pub struct Account {
     /// Moves with everything that proves or lets in: passwords, factors, verified addresses. Two changes at once are a
     /// conflict.
     pub credentials_version: u64,
+}
+
+impl Account {
+    /// Whether a login of this account may act in the organization.
+    pub fn may_act_in(&self, organization: OrganizationId) -> bool {
+        self.confined_to.is_none_or(|only| only == organization)
+    }
+
+    /// The account with credentials of this organization's, or (none) of the person's own.
+    #[must_use]
+    pub fn confined(&self, organization: Option<OrganizationId>) -> Self {
+        Self { confined_to: organization, ..self.clone() }
+    }
 }
 
 names! {

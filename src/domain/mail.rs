@@ -45,6 +45,9 @@ pub enum Letter {
     VerifyEmail {
         /// The secret of the link.
         token: String,
+        /// The organization that made the account and manages it, where the person did not.
+        #[serde(default)]
+        organization: Option<String>,
     },
     /// Somebody wants to add this address, which is yours already.
     EmailInUse,

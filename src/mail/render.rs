@@ -83,7 +83,7 @@ impl Templates {
 
     fn link(&self, letter: &Letter) -> Option<String> {
         let (path, token) = match letter {
-            Letter::VerifyEmail { token } => ("verify-email", token),
+            Letter::VerifyEmail { token, .. } => ("verify-email", token),
             Letter::ResetPassword { token } | Letter::SetPassword { token, .. } => ("reset-password", token),
             Letter::Invitation { token, .. } => ("invitation", token),
             Letter::EmailInUse | Letter::Notice { .. } => return None,
@@ -103,6 +103,9 @@ fn unlinkable_names(letter: &Letter) -> Letter {
         },
         Letter::SetPassword { token, organization } => {
             Letter::SetPassword { token, organization: unlinkable(&organization) }
+        }
+        Letter::VerifyEmail { token, organization } => {
+            Letter::VerifyEmail { token, organization: organization.as_deref().map(unlinkable) }
         }
         other => other,
     }

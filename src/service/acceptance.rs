@@ -20,6 +20,12 @@ pub(super) struct Acceptable {
 /// Open invitations that end with a change of a user, each before and after, with the event that tells it.
 pub(super) type GivenUp = Vec<(Invitation, Invitation, AuditEvent)>;
 
+/// The refusal of an act in another organization than the one that gave the account its credentials (S-7).
+pub(super) fn confined(field: &'static str) -> Error {
+    let message = "an organization set how you sign in: change your password, or prove your address, to act in others";
+    Refusal::new(Code::EmailUnverified, message).at(field).into()
+}
+
 impl Service {
     /// Checks that an invitation may be accepted now: it is open, its inviter is admitted and may still give what it
     /// promises, and its address is still one of the user it was made for (IN-06, S-9, S-10).

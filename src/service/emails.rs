@@ -153,7 +153,9 @@ impl Service {
         let somebody_elses = identity.find_verified_email(email.key()).await?.filter(|other| other.account != account);
         let letter = match &somebody_elses {
             Some(_) => Letter::EmailInUse,
-            None => Letter::VerifyEmail { token: secret.expose().to_owned() },
+            None => {
+                Letter::VerifyEmail { token: secret.expose().to_owned(), organization: self.maker_of(&wanted).await? }
+            }
         };
         let to = somebody_elses.as_ref().map_or(email.as_str(), |other| other.address.as_str());
         // Whose it is already is told that somebody tried, and nothing of who.
@@ -186,14 +188,27 @@ impl Service {
         }
     }
 
-    /// The mail that lets somebody prove an address, and its secret.
+    /// The organization that manages the account, where an administrator brought the address: the person is told whose it is.
+    async fn maker_of(&self, email: &EmailAddress) -> Result<Option<String>, Error> {
+        if email.source != EmailSource::Admin {
+            return Ok(None);
+        }
+        let account = self.store.identity().find_account(email.account).await?;
+        match account.and_then(|account| account.managed_by) {
+            Some(organization) => Ok(Some(self.organization(organization).await?.name)),
+            None => Ok(None),
+        }
+    }
+
+    /// The mail that lets somebody prove an address, and its secret. `maker`: the organization that made the account.
     pub(super) fn verification_mail(
         &self,
         email: &EmailAddress,
         name: &str,
+        maker: Option<String>,
     ) -> Result<(BearerSecret, OneTime, SealedMail), Error> {
         let secret = self.secret(SecretKind::Verify);
-        let letter = Letter::VerifyEmail { token: secret.expose().to_owned() };
+        let letter = Letter::VerifyEmail { token: secret.expose().to_owned(), organization: maker };
         let mail = self.seal_mail(&email.address, name, letter)?;
         Ok((secret, self.verification(email), mail))
     }
@@ -224,7 +239,9 @@ impl Service {
         let taken = self.store.identity().find_verified_email(&email.key).await?;
         let letter = match &taken {
             Some(_) => Letter::EmailInUse,
-            None => Letter::VerifyEmail { token: secret.expose().to_owned() },
+            None => {
+                Letter::VerifyEmail { token: secret.expose().to_owned(), organization: self.maker_of(&email).await? }
+            }
         };
         let to = taken.as_ref().map_or(email.address.as_str(), |other| other.address.as_str());
         let name = if taken.is_some() { "" } else { person.user.display_name() };
@@ -289,14 +306,30 @@ impl Service {
             let notice = Notice::PrimaryEmailChanged { to: masked(&after.address) };
             mails.push(self.seal_mail(&old.address, "", Letter::Notice { notice })?);
         }
+        // Whoever made the account, or reset its credentials, knows them: the person who proves the address chooses new ones.
+        let is_first = before.source == EmailSource::Admin && emails.iter().all(|email| email.verified.is_none());
+        let has_password = credentials.password.is_some();
+        let dropped = (has_password && (is_first || credentials.account.confined_to.is_some()))
+            .then(|| self.reset_link(before.account, None));
+        if let Some((reset, _)) = &dropped {
+            let letter = Letter::ResetPassword { token: reset.expose().to_owned() };
+            mails.push(self.seal_mail(&after.address, "", letter)?);
+        }
         // Organizations that took it unproven have it already, the others get it now.
         let users =
             if after.is_primary { self.users_with_primary_email(&credentials, &after).await? } else { Vec::new() };
         let (home, target) = home_of(&credentials);
         let asking = Caller::nobody(Nobody::Unknown, origin.clone());
         let events = self.events_elsewhere(&asking, home, &users);
-        let change =
-            EmailChange { changed, used: Some(secret), users, events, mails: &mails, ..EmailChange::default() };
+        let change = EmailChange {
+            changed,
+            used: Some(secret),
+            dropped,
+            users,
+            events,
+            mails: &mails,
+            ..EmailChange::default()
+        };
         let kind = if becomes_primary { EventKind::EmailChanged } else { EventKind::EmailVerified };
         let event = self.public_event(origin, kind, target);
         match self.store.change_emails(home, &credentials.account, &change, &event).await.map_err(Error::from) {

@@ -348,6 +348,9 @@ impl Service {
         if opened.store.find_user_by_account(account.id).await?.is_some() {
             return Err(Refusal::new(Code::AlreadyMember, "you belong to that organization").at("token").into());
         }
+        if !account.may_act_in(opened.organization.id) {
+            return Err(super::acceptance::confined("token"));
+        }
         let (before, user) = self.joining_user(opened, account.id, acceptor).await?;
         let user = User { external: account.managed_by != Some(opened.organization.id), ..user };
         let now = self.clock.now();
@@ -409,6 +412,7 @@ impl Service {
         let account = Account {
             id,
             managed_by: (!user.external).then_some(opened.organization.id),
+            confined_to: None,
             superuser: false,
             onboarded: false,
             last_organization: Some(opened.organization.id),

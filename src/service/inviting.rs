@@ -625,6 +625,18 @@ impl Service {
         Ok((store.list_invitations(&filter).await?, store.count_invitations().await?))
     }
 
+    /// Whether the account with this proven address is another organization's, whose administrators reset how it signs in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] without [`Permission::UserAccessInvite`].
+    pub async fn is_managed_elsewhere(&self, caller: &Caller, email_key: &str) -> Result<bool, Error> {
+        let organization = caller.require(Permission::UserAccessInvite)?;
+        let Some(email) = self.store.identity().find_verified_email(email_key).await? else { return Ok(false) };
+        let account = self.store.identity().find_account(email.account).await?;
+        Ok(account.and_then(|account| account.managed_by).is_some_and(|manager| manager != organization))
+    }
+
     /// One invitation.
     ///
     /// # Errors

@@ -221,6 +221,7 @@ impl Service {
         let account = Account {
             id: AccountId::new(self.entropy.id(now)),
             managed_by: None,
+            confined_to: None,
             superuser: false,
             onboarded: false,
             last_organization: Some(visit.organization),
@@ -263,7 +264,7 @@ impl Service {
             return Err(denied("your address belongs to another organization: sign in there"));
         }
         self.mail_rates.take(MailPurpose::Verification, &MailAsker::Visitor(visit.organization), &address.key)?;
-        Ok(self.verification_mail(address, user.display_name())?)
+        Ok(self.verification_mail(address, user.display_name(), None)?)
     }
 
     /// How somebody comes to belong to the organization: as the user that waits for them, by invitation, or because the

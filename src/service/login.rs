@@ -246,6 +246,7 @@ impl Service {
         if let Some(wanted) = &sign_in.organization {
             ways.retain(|joined| wanted.names(&joined.organization));
         }
+        ways.retain(|joined| credentials.account.may_act_in(joined.organization.id));
         ways.sort_by_key(|joined| Some(joined.organization.id) != last);
         for joined in ways {
             let membership = &joined.membership;

@@ -285,6 +285,9 @@ impl Service {
             let credentials = self.own_credentials(person).await?;
             let joined =
                 credentials.memberships.iter().find(|joined| to.names(&joined.organization)).ok_or_else(missing)?;
+            if !credentials.account.may_act_in(joined.organization.id) {
+                return Err(super::acceptance::confined("organization"));
+            }
             let membership = &joined.membership;
             let member = self.find_member(membership.organization, membership.user, membership.account).await?;
             let member = member.ok_or_else(missing)?;

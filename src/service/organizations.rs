@@ -87,6 +87,7 @@ impl Service {
         let account = Account {
             id: AccountId::new(self.entropy.id(now)),
             managed_by: Some(organization),
+            confined_to: None,
             superuser: false,
             onboarded: false,
             last_organization: Some(organization),

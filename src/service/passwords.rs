@@ -120,7 +120,7 @@ impl Service {
         let event = self.event(caller, EventKind::PasswordChanged, ("user", person.user.id.to_string()));
         let set = PasswordSet {
             home: Some(person.organization.id),
-            account: &credentials.account,
+            account: &credentials.account.confined(None),
             password: &record,
             link: None,
             ending: revoke_others.then_some(&ending),
@@ -158,7 +158,7 @@ impl Service {
         let event = self.event(caller, EventKind::PasswordChanged, ("user", user.id.to_string()));
         let set = PasswordSet {
             home: Some(organization),
-            account: &credentials.account,
+            account: &credentials.account.confined(Some(organization)),
             password: &record,
             link: None,
             ending: revoke_others.then_some(&ending),
@@ -246,7 +246,7 @@ impl Service {
             tracing::warn!(account = %found.account, "too many reset links were asked for from many networks: none is sent");
             return Ok(());
         }
-        let (secret, link) = self.reset_link(found.account);
+        let (secret, link) = self.reset_link(found.account, None);
         let (home, user) = home_of(&credentials);
         // To the address as it is kept, whatever was typed (UN-02).
         let letter = Letter::ResetPassword { token: secret.expose().to_owned() };
@@ -257,12 +257,13 @@ impl Service {
         Ok(())
     }
 
-    fn reset_link(&self, account: AccountId) -> (BearerSecret, OneTime) {
+    /// A link to set a new password; `by`: the organization whose administrator has it sent.
+    pub(super) fn reset_link(&self, account: AccountId, by: Option<OrganizationId>) -> (BearerSecret, OneTime) {
         let now = self.clock.now();
         let link = OneTime {
             purpose: Purpose::Reset,
             account: Some(account),
-            organization: None,
+            organization: by,
             subject: Some(account.uuid()),
             details: json!({}),
             tries_left: 1,
@@ -343,7 +344,8 @@ impl Service {
         let ending = LoginEnd::OfAccount(account, None);
         let set = PasswordSet {
             home,
-            account: &credentials.account,
+            // A link that an administrator had sent makes logins of that organization's (S-7).
+            account: &credentials.account.confined(link.organization),
             password: &record,
             link: Some(secret),
             ending: Some(&ending),
@@ -432,7 +434,7 @@ impl Service {
         let ending = LoginEnd::OfAccount(account, None);
         let set = PasswordSet {
             home: Some(organization),
-            account: &credentials.account,
+            account: &credentials.account.confined(caller.as_member().map(|member| member.organization().id)),
             password: &record,
             link: None,
             ending: Some(&ending),
@@ -477,7 +479,8 @@ impl Service {
         let (secret, link, mail) = if first.is_some() {
             self.first_password_mail(organization, &user, email).await?
         } else {
-            let (secret, link) = self.reset_link(account);
+            let by = caller.as_member().map(|member| member.organization().id);
+            let (secret, link) = self.reset_link(account, by);
             let letter = Letter::ResetPassword { token: secret.expose().to_owned() };
             let mail = self.seal_mail(&email.address, user.display_name(), letter)?;
             (secret, link, mail)

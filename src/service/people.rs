@@ -223,6 +223,8 @@ impl Service {
         let account = Account {
             id,
             managed_by: (!wanted.external).then_some(organization),
+            // Whoever makes an account knows how to sign in to it.
+            confined_to: Some(organization),
             superuser: false,
             onboarded: false,
             last_organization: Some(organization),
@@ -303,7 +305,8 @@ impl Service {
         let mut link = None;
         if let Some(email) = entry.and_then(|entry| entry.email.as_ref()) {
             // Unverified it counts for nothing: whoever reads it can make it count.
-            let (secret, one_time, mail) = self.verification_mail(email, user.display_name())?;
+            let maker = self.organization(organization).await?.name;
+            let (secret, one_time, mail) = self.verification_mail(email, user.display_name(), Some(maker))?;
             link = Some((secret, one_time));
             mails.push(mail);
         }

@@ -61,7 +61,7 @@ impl Service {
             let provider = self.provider_of(organization.id, credentials.account.id).await?;
             places.push(Place {
                 organization: organization.clone(),
-                is_writer: user.is_admitted() && holds,
+                is_writer: user.is_admitted() && holds && credentials.account.may_act_in(organization.id),
                 user,
                 takes_addresses_at_once: policy.email_change_is_immediate,
                 provider_keeps: provider.is_some(),

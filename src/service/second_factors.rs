@@ -272,7 +272,9 @@ impl Service {
         event.reason = reason;
         let ending = LoginEnd::OfAccount(account, None);
         let ending = Some((&ending, EndReason::MfaReset));
-        self.store.remove_factors(organization, &credentials.account, ending, &mails, &event).await?;
+        let by = caller.as_member().map(|member| member.organization().id);
+        let account = credentials.account.confined(by.or(credentials.account.confined_to));
+        self.store.remove_factors(organization, &account, ending, &mails, &event).await?;
         self.mail_waits();
         Ok(reset)
     }

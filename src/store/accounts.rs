@@ -96,6 +96,7 @@ pub(super) struct AccountRow {
     id: RecordId,
     version: i64,
     managed_by: Option<uuid::Uuid>,
+    confined_to: Option<uuid::Uuid>,
     superuser: bool,
     onboarded: bool,
     last_organization: Option<uuid::Uuid>,
@@ -111,6 +112,7 @@ impl AccountRow {
         Ok(Account {
             id: AccountId::new(key(&self.id)?),
             managed_by: self.managed_by.map(OrganizationId::new),
+            confined_to: self.confined_to.map(OrganizationId::new),
             superuser: self.superuser,
             onboarded: self.onboarded,
             last_organization: self.last_organization.map(OrganizationId::new),
@@ -544,16 +546,23 @@ pub(super) fn push_credentials_change(write: &mut super::write::Write, account: 
     write.bind("credentials_version", stored(account.credentials_version));
 }
 
+/// Logins act from now on where the account says. `$account` is bound by [`push_credentials_change`].
+pub(super) fn push_confinement(write: &mut super::write::Write, account: &Account) {
+    write.push("UPDATE $account SET confined_to = $confined_to RETURN NONE;");
+    write.bind("confined_to", account.confined_to.map(|id| uuid(id.uuid())));
+}
+
 /// Statements that make an account.
 pub(super) fn push_account(write: &mut super::write::Write, account: &Account, now: DateTime<Utc>) {
     write.push(
         "CREATE $account SET created = $account_created, version = 1, managed_by = $account_managed_by, \
-         superuser = false, onboarded = false, settings = $account_settings, settings_version = $settings_version, \
+         confined_to = $account_confined_to, superuser = false, onboarded = false, settings = $account_settings, settings_version = $settings_version, \
          credentials_version = 0 RETURN NONE;",
     );
     write.bind("account", account_record(account.id));
     write.bind("account_created", Datetime::from(now));
     write.bind("account_managed_by", account.managed_by.map(|id| uuid(id.uuid())));
+    write.bind("account_confined_to", account.confined_to.map(|id| uuid(id.uuid())));
     write.bind("account_settings", account.settings.stored());
     write.bind("settings_version", stored(account.settings.version));
 }

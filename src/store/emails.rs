@@ -3,19 +3,23 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
+use chrono::{DateTime, Utc};
 use surrealdb::types::{RecordId, SurrealValue};
 
-use super::accounts::push_credentials_change;
+use super::accounts::{password_record, push_confinement, push_credentials_change};
 use super::error::settle;
+use super::logins::push_end_logins;
 use super::one_time::push_one_time;
 use super::outbox::push_mails;
+use super::second_factors::push_forget_devices;
 use super::users::{instant, key, push_users};
 use super::write::Write;
 use super::{
-    IdentityStore, OneTime, Purpose, SealedMail, Store, StoreError, counted, millis, stored, unreadable, uuid,
+    IdentityStore, LoginEnd, OneTime, Purpose, SealedMail, Store, StoreError, counted, millis, stored, unreadable, uuid,
 };
 use crate::domain::account::{Account, EmailAddress, EmailSource, Settings};
 use crate::domain::audit::AuditEvent;
+use crate::domain::login::EndReason;
 use crate::domain::token::BearerSecret;
 use crate::domain::user::User;
 use crate::domain::{AccountId, EmailId, OrganizationId};
@@ -100,6 +104,8 @@ pub(crate) struct EmailChange<'a> {
     pub(crate) secret: Option<(&'a BearerSecret, OneTime)>,
     /// The secret that was followed.
     pub(crate) used: Option<&'a BearerSecret>,
+    /// All that let somebody sign in up to now ends; with this link the person chooses a password.
+    pub(crate) dropped: Option<(BearerSecret, OneTime)>,
     /// Preferences before and after.
     pub(crate) settings: Option<(&'a Settings, &'a Settings)>,
     /// Whether the first steps are done.
@@ -212,6 +218,10 @@ impl Store {
             .change_identity(home, event, |write| {
                 push_credentials_change(write, account);
                 push_email_change(write, change);
+                if let Some((secret, link)) = &change.dropped {
+                    push_new_start(write, account, event.at);
+                    push_one_time(write, secret, link);
+                }
                 push_mails(write, change.mails);
                 push_users(write, &change.users);
                 write.also_elsewhere(&change.events);
@@ -222,6 +232,25 @@ impl Store {
         }
         outcome
     }
+}
+
+/// Ends everything that lets somebody sign in to the account. The password is kept as one whose time is over, so that a link to
+/// set another one can be asked for. `$account` is bound by [`push_credentials_change`].
+fn push_new_start(write: &mut Write, account: &Account, now: DateTime<Utc>) {
+    push_confinement(write, &account.confined(None));
+    write.push(
+        "UPDATE $start_password SET expires = $start_now, must_change = 'ADMIN' RETURN NONE; \
+         DELETE totp WHERE account = $start_account RETURN NONE; \
+         DELETE recovery_code WHERE account = $start_account RETURN NONE; \
+         DELETE one_time WHERE account = $start_account AND purpose IN ['reset', 'challenge'] AND used = NONE RETURN NONE; \
+         UPDATE bearer SET revoked = $start_now, updated = $start_now WHERE account = $start_account \
+         AND revoked = NONE RETURN NONE;",
+    );
+    write.bind("start_password", password_record(account.id));
+    write.bind("start_account", uuid(account.id.uuid()));
+    write.bind("start_now", millis(now));
+    push_forget_devices(write, account.id);
+    push_end_logins(write, &LoginEnd::OfAccount(account.id, None), EndReason::Password, now);
 }
 
 pub(super) fn push_email_change(write: &mut Write, change: &EmailChange<'_>) {

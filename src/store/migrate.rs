@@ -16,6 +16,7 @@ pub(super) const IDENTITY: Migrations = &[
     ("0002_accounts", include_str!("../../schema/identity/0002_accounts.surql")),
     ("0003_administration", include_str!("../../schema/identity/0003_administration.surql")),
     ("0004_root_principal", include_str!("../../schema/identity/0004_root_principal.surql")),
+    ("0005_confinement", include_str!("../../schema/identity/0005_confinement.surql")),
 ];
 
 /// Of an organization's database.

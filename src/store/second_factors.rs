@@ -2,7 +2,7 @@
 
 use surrealdb::types::{RecordId, SurrealValue, Value};
 
-use super::accounts::push_credentials_change;
+use super::accounts::{push_confinement, push_credentials_change};
 use super::error::settle;
 use super::logins::{push_end_logins, push_own_tokens};
 use super::outbox::push_mails;
@@ -240,6 +240,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.change_identity(Some(home), event, |write| {
             push_credentials_change(write, account);
+            push_confinement(write, account);
             write.push(
                 "DELETE totp WHERE account = $factors_account RETURN NONE; \
                  DELETE recovery_code WHERE account = $factors_account RETURN NONE; \

@@ -1,6 +1,6 @@
 //! Signing in: one unit of work makes the login and uses up what let the person in.
 
-use super::accounts::{account_record, password_record, push_credentials_change, push_password};
+use super::accounts::{account_record, password_record, push_confinement, push_credentials_change, push_password};
 use super::emails::push_email_change;
 use super::logins::{LoginRow, login_record, push_end_logins, push_own_tokens, push_refresh_token};
 use super::one_time::push_use;
@@ -144,6 +144,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.change_identity(set.home, event, |write| {
             push_credentials_change(write, set.account);
+            push_confinement(write, set.account);
             push_password(write, set.account.id, set.password);
             if let Some((before, after)) = proven {
                 let changed = vec![(before, after.clone())];
@@ -195,7 +196,7 @@ impl Store {
 pub(crate) struct PasswordSet<'a> {
     /// Whose trail the event goes into.
     pub(crate) home: Option<OrganizationId>,
-    /// The person, as they were read.
+    /// The person, as they were read, confined as they are to be.
     pub(crate) account: &'a Account,
     /// The password.
     pub(crate) password: &'a PasswordRecord,

@@ -59,12 +59,25 @@ async fn s0_22_s1_23_s2_05_s2_06_s2_08_s3_01_s4_03_s4_04_s4_09_s4_10_create_user
         assert_eq!(twice, "USERNAME_TAKEN");
         assert_eq!(owner.refused("createUser", json!({"userName": "me"})).await, "RESERVED_USERNAME");
         assert_eq!(owner.refused("createUser", json!({"userName": "x".repeat(101)})).await, "INVALID_USERNAME");
-        // Proves the address, signs in with the temporary password, and has to change it first.
-        let token = app.token_in_mail("ada@acme.example", 1).await;
-        owner.signed_out().done("verifyEmail", json!({"token": token}), "email { isVerified }").await;
-        let ada = Person::new(&app.url, "ada@acme.example", password).sign_in().await;
+        // Signs in with the temporary password, and has to change it first.
+        let login =
+            "mutation($input: LoginInput!) { login(input: $input) { session { accessToken } userErrors { code } } }";
+        let by_name = json!({"userName": "ada@looks-like-an-address.example", "password": password, "organization": {"shortName": "acme"}});
+        let signed_in = owner.signed_out().ask(login, json!({ "input": by_name })).await.data();
+        let token = signed_in["login"]["session"]["accessToken"].as_str().expect("a session").to_owned();
+        let ada = owner.with_token(&token);
         assert_eq!(ada.me("requiredActions").await["requiredActions"], json!(["CHANGE_PASSWORD"]));
         assert_eq!(ada.refused_code("{ roles { totalCount } }").await.as_deref(), Some("ACTION_REQUIRED"));
+        // Whoever proves the address chooses a password of their own: that of whoever made the account is void (S-7).
+        let token = app.token_in_mail("ada@acme.example", 1).await;
+        owner.signed_out().done("verifyEmail", json!({"token": token}), "email { isVerified }").await;
+        assert!(!ada.is_in().await);
+        let person = Person::new(&app.url, "ada@acme.example", password);
+        assert!(person.login_payload(json!({})).await["session"].is_null());
+        let reset = app.latest_token("ada@acme.example", "rcp_").await;
+        let chosen = json!({"token": reset, "newPassword": "vK9 pl2 mQz wX7 vals"});
+        person.done("completePasswordReset", chosen, "clientMutationId").await;
+        person.with_password("vK9 pl2 mQz wX7 vals").sign_in().await;
     }
 }
 

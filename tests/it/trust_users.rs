@@ -239,3 +239,67 @@ async fn an_unproven_address_reaches_no_organization_that_wants_the_proof_first(
     let changed = app.events(acme.id).await.into_iter().filter(|event| event.kind == "user.email_changed").count();
     assert_eq!(changed, 1, "and told there");
 }
+
+/// S-7: whoever made an account does not come in with it where its owner is trusted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_that_manages_an_account_does_not_reach_into_another() {
+    for engine in Engine::BOTH {
+        let app = TestApp::start_on(engine).await;
+        let (acme, globex) = (app.owned("acme").await, app.owned("globex").await);
+        let (boss, foreign) = (acme.owner.sign_in().await, globex.owner.sign_in().await);
+        let victim = "victim@victims.example";
+        let made = json!({"userName": "victim", "email": victim, "credentials": {"password": PASSWORD}});
+        let made = foreign.done("createUser", made, "user { id }").await;
+        let known = Person::new(&app.url, victim, PASSWORD);
+        let mail = app.smtp.nth(victim, 1).await;
+        assert!(String::from_utf8_lossy(&mail.data).contains("globex"), "the mail says whose the account is");
+        // The proof of the address voids what the maker of the account knows.
+        let token = app.token_in_mail(victim, 1).await;
+        known.done("verifyEmail", json!({ "token": token }), "email { isVerified }").await;
+        assert!(known.login_payload(json!({})).await["session"].is_null());
+        let own = known.with_password("own wX7 vals vK9 pl2 mQz");
+        let reset = json!({"token": app.next_token(victim, 1).await, "newPassword": own.password});
+        own.done("completePasswordReset", reset, "clientMutationId").await;
+        let person = own.sign_in().await;
+        // The inviter sees who manages the account; its owner joins.
+        let item = json!({"email": victim, "name": "V", "roles": [{"key": "admin"}], "connection": null});
+        let sent = boss
+            .done("invite", json!({"invitations": [item]}), "results { invitation { isAccountManagedElsewhere } }")
+            .await;
+        assert_eq!(sent["results"][0]["invitation"]["isAccountManagedElsewhere"], true);
+        let invitation = app.next_token(victim, 2).await;
+        person.done("acceptInvitation", json!({ "token": invitation }), "user { id }").await;
+        let to_acme = json!({"organization": {"shortName": "acme"}});
+        assert!(own.login_payload(to_acme.clone()).await["session"].is_object(), "the person's own password");
+        // A reset by the managing organization is good for that organization.
+        let user = json!({"user": {"id": made["user"]["id"]}});
+        let given = foreign.done("resetPassword", user.clone(), "temporaryPassword").await;
+        let temporary = own.with_password(given["temporaryPassword"].as_str().expect("a password"));
+        assert!(temporary.login_payload(to_acme.clone()).await["session"].is_null());
+        let inside = temporary.sign_in().await;
+        assert_eq!(inside.refused("switchOrganization", to_acme.clone()).await, "EMAIL_UNVERIFIED");
+        assert_eq!(inside.me("organization { shortName }").await["organization"]["shortName"], "globex");
+        // So is a link that it had sent.
+        let before = app.links(victim).len();
+        foreign.done("sendPasswordReset", user.clone(), "clientMutationId").await;
+        let link = app.next_token(victim, before).await;
+        let linked = own.with_password("linked wX7 vals vK9 pl2 mQz");
+        let input = json!({"token": link, "newPassword": linked.password});
+        own.done("completePasswordReset", input, "clientMutationId").await;
+        assert!(linked.login_payload(to_acme.clone()).await["session"].is_null());
+        // Until the person proves the address without it.
+        own.done("requestPasswordReset", json!({ "email": victim }), "clientMutationId").await;
+        let link = app.next_token(victim, before + 1).await;
+        let again = own.with_password("again wX7 vals vK9 pl2 mQz");
+        own.done("completePasswordReset", json!({"token": link, "newPassword": again.password}), "clientMutationId")
+            .await;
+        assert!(again.login_payload(to_acme.clone()).await["session"].is_object());
+        // Or changes the password.
+        let given = foreign.done("resetPassword", user, "temporaryPassword").await;
+        let temporary = own.with_password(given["temporaryPassword"].as_str().expect("a password")).sign_in().await;
+        let change = json!({"currentPassword": temporary.password, "newPassword": own.password});
+        temporary.done("changePassword", change, "session { accessToken }").await;
+        assert!(own.login_payload(to_acme).await["session"].is_object());
+        app.stop();
+    }
+}

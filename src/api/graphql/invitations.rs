@@ -130,6 +130,13 @@ impl Invitation {
         self.0.end_reason.map(InvitationEndReason::from)
     }
 
+    /// Whether the invited person's account is managed by another organization: its administrators may reset the password
+    /// and second factors, and until the person proves the address again, such a sign-in does not act here.
+    #[graphql(complexity = 10)]
+    pub(super) async fn is_account_managed_elsewhere(&self, ctx: &Context<'_>) -> Result<bool, Failure> {
+        Ok(ctx.service().is_managed_elsewhere(ctx.caller(), &self.0.email_key).await?)
+    }
+
     /// When it was created.
     pub(super) async fn created_at(&self) -> DateTime {
         self.0.created.into()
