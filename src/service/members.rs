@@ -1,6 +1,6 @@
 //! What a change of members comes to: who really comes, who really goes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use scim::patch::{EdgeChanges, LooksAt, Member};
 use scim::{Reading, ScimType, Tolerance};
@@ -60,10 +60,15 @@ pub(super) async fn delta(
     Ok(MemberDelta { added, removed: gone })
 }
 
-/// The ids that a change names. Text that is no id is a mistake of the client, not a member nobody knows: skipping it
-/// would empty the group that a list of such texts was to fill.
+/// The ids that a change names, in values and in value paths. Text that is no id is a mistake of the client, not a member
+/// nobody knows: skipping it would empty the group that a list of such texts was to fill, or keep a member whom the
+/// directory thinks gone.
 fn named_ids(changes: &EdgeChanges) -> Result<Vec<Uuid>, Error> {
-    let ids: Option<HashSet<Uuid>> = changes.named().map(id::parse).collect();
+    let chosen = match changes.looks_at() {
+        LooksAt::These(ids) => ids,
+        LooksAt::Nothing | LooksAt::All => BTreeSet::new(),
+    };
+    let ids: Option<HashSet<Uuid>> = changes.named().chain(chosen.iter().map(String::as_str)).map(id::parse).collect();
     let ids =
         ids.ok_or(Error::Invalid { field: Field::Members, reason: "a value is not the id of a user or group" })?;
     Ok(ids.into_iter().collect())
@@ -91,11 +96,7 @@ async fn settled(
     let stored = match changes.looks_at() {
         LooksAt::Nothing => return Ok(None),
         LooksAt::All => store.members_in(group).await?,
-        LooksAt::These(ids) => {
-            let chosen = ids.iter().filter_map(|id| id::parse(id));
-            let ids: HashSet<Uuid> = chosen.chain(named.iter().copied()).collect();
-            store.members_among(group, &ids.into_iter().collect::<Vec<Uuid>>()).await?
-        }
+        LooksAt::These(_) => store.members_among(group, named).await?,
     };
     let new: Vec<Uuid> = named.iter().filter(|id| !stored.contains_key(*id)).copied().collect();
     let kinds = store.kinds_of(&new).await?;

@@ -54,6 +54,7 @@ mod scim_discovery;
 mod scim_extensions;
 mod scim_filters;
 mod scim_groups;
+mod scim_guarantee;
 mod scim_lifecycle;
 mod scim_limits;
 mod scim_patch;

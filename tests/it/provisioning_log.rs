@@ -14,6 +14,9 @@ use crate::support::app::Tenant;
 use crate::support::surreal::SurrealServer;
 use crate::support::{ENTERPRISE, Engine, Scim, TestApp, conversation, members, user};
 
+/// An id that nobody has.
+const NOBODY: &str = "01900000-0000-7000-8000-00000000dead";
+
 async fn log_of(app: &TestApp, organization: OrganizationId) -> Vec<ProvisioningEvent> {
     let operator = Caller::operator(Some(organization));
     let all = ProvisioningFilter::default();
@@ -53,7 +56,7 @@ async fn c142_every_change_is_recorded_as_it_was_answered() {
             .expect(200);
         scim.post("/Users", &user("ada")).await.expect(200);
         let team = scim.make_group("Team", &[&ada]).await;
-        let more = json!([{"op": "add", "path": "members", "value": members(&[&ada, "nobody"])},
+        let more = json!([{"op": "add", "path": "members", "value": members(&[&ada, NOBODY])},
                           {"op": "remove", "path": format!("members[value eq \"{ada}\"]")}]);
         scim.patch(&format!("/Groups/{team}"), more).await.expect(204);
         scim.delete(&format!("/Groups/{team}")).await.expect(204);
@@ -202,7 +205,7 @@ async fn c142_lg02_no_value_and_no_control_character_is_in_a_record() {
     let paths = [
         (format!("/Users/{ada}"), json!([{"op": "add", "value": {"emails[value eq \"c4n4ry@x\"].value": "c4n4ry"}}])),
         (format!("/Users/{ada}"), json!([{"op": "replace", "value": {"\u{1b}]0;owned\u{7}\nRefused: nothing": 1}}])),
-        (format!("/Groups/{team}"), json!([{"op": "remove", "path": "members[display eq \"c4n4ry\"]"}])),
+        (format!("/Groups/{team}"), json!([{"op": "remove", "path": "members[nickname eq \"c4n4ry\"]"}])),
         ("/Users/c4n4ry%40x".to_owned(), json!([{"op": "add", "path": "title", "value": "c4n4ry"}])),
     ];
     for (path, operations) in paths {
@@ -346,8 +349,8 @@ async fn misfortunes(app: &TestApp, name: &str, dialect: Dialect) -> Tenant {
     ] {
         scim.patch(&user_path, json!([operation])).await;
     }
-    scim.patch(&group_path, json!([{"op": "remove", "path": "members", "value": members(&["x"])}])).await;
-    scim.patch(&group_path, json!([{"op": "add", "path": "members", "value": members(&["x"])}])).await;
+    scim.patch(&group_path, json!([{"op": "remove", "path": "members", "value": members(&[NOBODY])}])).await;
+    scim.patch(&group_path, json!([{"op": "add", "path": "members", "value": members(&[NOBODY])}])).await;
     scim.put(&group_path, &json!({"schemas": [scim::schema::GROUP], "displayName": "Team"})).await;
     tenant
 }
