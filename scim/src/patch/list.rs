@@ -88,18 +88,16 @@ impl<'s> ListChange<'_, 's> {
             return Ok(());
         };
         check_removable(self.target)?;
-        for place in matching {
-            self.without_part(place, sub);
-        }
-        Ok(())
+        matching.into_iter().try_for_each(|place| self.without_part(place, sub))
     }
 
     /// Takes a part out of an element, and the element with it if only a label is left: the client cleared its content.
-    fn without_part(&mut self, place: usize, sub: &Attribute) {
-        let Some(mut element) = self.values.get(place).cloned() else { return };
+    fn without_part(&mut self, place: usize, sub: &Attribute) -> Result<(), Error> {
+        let Some(mut element) = self.values.copy(place, self.work)? else { return Ok(()) };
         if element.as_object_mut().and_then(|parts| parts.remove(&sub.name)).is_some() {
             self.put(place, element);
         }
+        Ok(())
     }
 
     fn put(&mut self, place: usize, element: Value) {
@@ -115,7 +113,6 @@ impl<'s> ListChange<'_, 's> {
         if matching.is_empty() {
             return self.create_described(chosen.filter, verb);
         }
-        self.work.spend(matching.len())?;
         if let Some(sub) = self.target.sub {
             return self.set_part(&matching, sub, verb);
         }
@@ -127,7 +124,8 @@ impl<'s> ListChange<'_, 's> {
             return Ok(());
         };
         for place in matching {
-            let Some(mut changed) = self.values.get(place).cloned() else { continue };
+            let Some(mut changed) = self.values.copy(place, self.work)? else { continue };
+            self.work.copy(&element)?;
             match verb {
                 Verb::Replace => changed.clone_from(&element),
                 Verb::Add | Verb::Remove => {
@@ -158,10 +156,7 @@ impl<'s> ListChange<'_, 's> {
         match (verb, self.value) {
             (Verb::Remove, None) => {
                 check_removable(self.target)?;
-                for place in all {
-                    self.without_part(place, sub);
-                }
-                Ok(())
+                all.into_iter().try_for_each(|place| self.without_part(place, sub))
             }
             (Verb::Remove, Some(value)) => self.remove_part_where(sub, value, &all),
             (Verb::Replace, Some(value)) if is_nothing(value) => self.set_part(&all, sub, verb),
@@ -184,7 +179,7 @@ impl<'s> ListChange<'_, 's> {
         if sub.multi_valued {
             let described = read_descriptions(sub, value, &self.path(), self.reading)?;
             for place in all {
-                let Some(Value::Object(mut parts)) = self.values.get(*place).cloned() else { continue };
+                let Some(Value::Object(mut parts)) = self.values.copy(*place, self.work)? else { continue };
                 remove_from_part(sub, &mut parts, &described, self.work)?;
                 self.put(*place, Value::Object(parts));
             }
@@ -195,7 +190,7 @@ impl<'s> ListChange<'_, 's> {
         for place in all {
             let part = self.values.get(*place).and_then(|element| element.get(&sub.name));
             if part.is_some_and(|part| comparison_key(sub, part) == wanted) {
-                self.without_part(*place, sub);
+                self.without_part(*place, sub)?;
             }
         }
         Ok(())
@@ -210,8 +205,9 @@ impl<'s> ListChange<'_, 's> {
         let read = read_value(sub, self.value.unwrap_or(&Value::Null), &self.path(), self.reading)?;
         let change = PartChange { target: self.target, sub, verb };
         for place in places {
-            let Some(Value::Object(mut parts)) = self.values.get(*place).cloned() else { continue };
+            let Some(Value::Object(mut parts)) = self.values.copy(*place, self.work)? else { continue };
             let is_emptied = read.is_none();
+            read.iter().try_for_each(|read| self.work.copy(read))?;
             change.apply(&mut parts, read.clone(), self.work)?;
             let element = Value::Object(parts);
             if is_emptied {

@@ -52,7 +52,7 @@ impl SingleChange<'_, '_> {
     /// Sets the named sub-attributes and leaves the others (C84). An emptied `value` empties the whole (C94).
     fn merge_complex(&mut self, parts: &Map<String, Value>, verb: Verb) -> Result<(), Error> {
         let attribute = self.target.attribute;
-        let mut merged = self.stored();
+        let mut merged = self.stored()?;
         let has_value =
             |object: &Map<String, Value>| attribute.value_sub().is_some_and(|value| object.contains_key(&value.name));
         let had_value = has_value(&merged);
@@ -87,7 +87,7 @@ impl SingleChange<'_, '_> {
 
     fn change_sub(&mut self, sub: &Attribute, verb: Verb) -> Result<(), Error> {
         let (target, path) = (self.target, self.target.to_string());
-        let mut object = self.stored();
+        let mut object = self.stored()?;
         match (verb, self.value) {
             (Verb::Remove, Some(value)) if sub.multi_valued => {
                 let described = read_descriptions(sub, value, &path, self.reading)?;
@@ -110,8 +110,10 @@ impl SingleChange<'_, '_> {
         Ok(())
     }
 
-    fn stored(&self) -> Map<String, Value> {
-        self.container.get(&self.target.attribute.name).and_then(Value::as_object).cloned().unwrap_or_default()
+    fn stored(&mut self) -> Result<Map<String, Value>, Error> {
+        let Some(stored) = self.container.get(&self.target.attribute.name) else { return Ok(Map::new()) };
+        self.work.copy(stored)?;
+        Ok(stored.as_object().cloned().unwrap_or_default())
     }
 
     fn keep(&mut self, object: Map<String, Value>) {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::work::Work;
+use super::work::{Work, weight};
 use crate::Error;
 use crate::filter::Resolved;
 use crate::schema::{Attribute, Kind};
@@ -46,10 +46,6 @@ impl<'s> Values<'s> {
         self.slots.into_values().collect()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -63,6 +59,13 @@ impl<'s> Values<'s> {
         self.slots.get(&place)
     }
 
+    /// A value to be changed and put back by [`Values::set`].
+    pub(super) fn copy(&self, place: usize, work: &mut Work) -> Result<Option<Value>, Error> {
+        let Some(element) = self.slots.get(&place) else { return Ok(None) };
+        work.copy(element)?;
+        Ok(Some(element.clone()))
+    }
+
     pub(super) fn replace_all(&mut self, list: Vec<Value>) {
         *self = Self::new(self.attribute, list);
     }
@@ -71,12 +74,14 @@ impl<'s> Values<'s> {
     pub(super) fn add(&mut self, element: Value, work: &mut Work) -> Result<(), Error> {
         work.spend(1)?;
         let known = self.by_identity.get(&identity(self.attribute, &element)).and_then(BTreeSet::first).copied();
-        if let Some((place, mut merged)) = known.and_then(|place| Some((place, self.slots.get(&place)?.clone()))) {
-            overlay(self.attribute, &mut merged, element, work)?;
-            self.set(place, merged);
-        } else {
+        let Some(place) = known else {
             let place = self.push(element);
             self.settle_primary(place);
+            return Ok(());
+        };
+        if let Some(mut merged) = self.copy(place, work)? {
+            overlay(self.attribute, &mut merged, element, work)?;
+            self.set(place, merged);
         }
         Ok(())
     }
@@ -152,11 +157,16 @@ impl<'s> Values<'s> {
             Some(named) => self.with_values(named).into_iter().collect(),
             None => self.places(),
         };
-        work.spend(candidates.len().saturating_mul(filter.terms()))?;
+        work.spend(self.weight(&candidates).saturating_mul(filter.terms()))?;
         let meets = |place: &usize| {
             self.slots.get(place).is_some_and(|element| filter.matches_element(self.attribute, element))
         };
         Ok(candidates.into_iter().filter(meets).collect())
+    }
+
+    /// What it costs to look at the values in these places once.
+    fn weight(&self, places: &[usize]) -> usize {
+        places.iter().filter_map(|place| self.slots.get(place)).map(|element| weight(element) + 1).sum()
     }
 
     fn with_values<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> BTreeSet<usize> {
@@ -180,7 +190,7 @@ impl<'s> Values<'s> {
             }
         }
         for (names, wanted) in by_parts {
-            work.spend(self.len())?;
+            work.spend(self.slots.values().map(|element| weight(element) + 1).sum())?;
             let is_wanted =
                 |element: &Value| self.projected(element, &names).is_some_and(|parts| wanted.contains(&parts));
             let gone: Vec<usize> =
@@ -194,7 +204,8 @@ impl<'s> Values<'s> {
 
     fn remove_with_value(&mut self, key: &str, described: &Value, work: &mut Work) -> Result<(), Error> {
         let candidates = self.with_values([key]);
-        work.spend(candidates.len() + 1)?;
+        let candidates: Vec<usize> = candidates.into_iter().collect();
+        work.spend(self.weight(&candidates) + 1)?;
         let empty = Map::new();
         let parts = described.as_object().unwrap_or(&empty);
         let names: Vec<&str> = parts.keys().map(String::as_str).filter(|name| *name != "display").collect();
