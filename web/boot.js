@@ -3,7 +3,7 @@
   "use strict";
 
   const { createElement } = React;
-  const { buildSchema, parse, typeFromAST, isInputObjectType, getNamedType, isListType, getNullableType } = GraphiQL.GraphQL;
+  const { buildSchema, parse } = GraphiQL.GraphQL;
   const LOOKS = ["theme", "editorFlex", "docExplorerFlex", "secondaryEditorFlex", "visiblePlugin"];
   const SESSION = "session { accessToken accessTokenExpiresAt refreshToken login { user { displayName } organization { name } } }";
   const by = (id) => document.getElementById(id);
@@ -11,6 +11,8 @@
   let session = null;
   let challenge = null;
   let refreshing = null;
+  let schema = null;
+  let draw = () => {};
 
   // --- requests ---------------------------------------------------------------------------------------------------
 
@@ -53,7 +55,11 @@
       const token = await accessToken();
       if (token) headers.authorization = `Bearer ${token}`;
     }
-    return post(body, headers);
+    const answer = await post(body, headers);
+    const login = answer.data && answer.data.login;
+    // The first tab signs in too: what it answers is used from then on.
+    if (login && login.session && login.session.refreshToken && login.session.login) enter(login.session);
+    return answer;
   }
 
   // --- signing in -------------------------------------------------------------------------------------------------
@@ -70,6 +76,7 @@
     const { user, organization } = next.login;
     by("who").textContent = [user && user.displayName, organization && organization.name].filter(Boolean).join(" · ");
     show();
+    loadSchema();
   }
 
   function leave(reason) {
@@ -123,27 +130,39 @@
 
   // --- examples ---------------------------------------------------------------------------------------------------
 
-  /** What a value of this type looks like, to be filled in. */
-  function blank(type, schema) {
-    if (!type) return null;
-    if (isListType(getNullableType(type))) return [];
-    const named = getNamedType(type);
-    if (isInputObjectType(named)) return {};
-    return { Int: 0, Float: 0, Boolean: false }[named.name] ?? "";
+  /** What the demo prints: address and password of its owner, in the fragment of its link, which is sent to no server. */
+  function demo() {
+    const given = new URLSearchParams(location.hash.slice(1));
+    if (location.hash) history.replaceState(null, "", location.pathname);
+    const form = by("sign-in").elements;
+    form.email.value = given.get("email") || "";
+    form.password.value = given.get("password") || "";
+    return { email: given.get("email") || "owner@acme.example", password: given.get("password") || "" };
   }
 
-  /** One tab for each operation of the file, its comments above it. */
-  function tabsOf(text, schema) {
+  /** One tab for each operation of the file, its comments above it. What it cannot run without is there to be filled in. */
+  function tabsOf(text, given) {
     return text.split(/(?<=^\}\n)/m).map((part) => part.trim()).filter((part) => /^(query|mutation)\b/m.test(part)).map((query) => {
-      const definitions = parse(query).definitions[0].variableDefinitions || [];
       const variables = {};
-      for (const definition of definitions) {
-        if (definition.type.kind === "NonNullType") {
-          variables[definition.variable.name.value] = blank(typeFromAST(schema, definition.type), schema);
-        }
+      for (const definition of parse(query).definitions[0].variableDefinitions || []) {
+        const name = definition.variable.name.value;
+        if (definition.type.kind === "NonNullType") variables[name] = given[name] ?? "";
       }
       return { query, variables: Object.keys(variables).length ? JSON.stringify(variables, null, 2) : "" };
     });
+  }
+
+  // --- the keyboard -----------------------------------------------------------------------------------------------
+
+  /** In an editor Tab indents. After Escape it leaves, so that no editor keeps the keyboard (WCAG 2.1.2). */
+  function letTabLeaveEditors() {
+    let leaving = false;
+    document.addEventListener("keydown", (event) => {
+      const isEditor = event.target instanceof Element && event.target.closest(".CodeMirror");
+      if (isEditor && event.key === "Tab" && leaving) event.stopImmediatePropagation();
+      if (event.key !== "Shift") leaving = Boolean(isEditor) && event.key === "Escape";
+    }, true);
+    document.addEventListener("mousedown", () => { leaving = false; }, true);
   }
 
   // --- the page ---------------------------------------------------------------------------------------------------
@@ -161,24 +180,48 @@
     };
   }
 
-  function Page({ schema, tabs, plugins, memory }) {
+  function Page({ tabs, plugins, memory }) {
+    const [known, setKnown] = React.useState(schema);
+    draw = () => setKnown(schema);
     return createElement(GraphiQL, {
-      fetcher, schema, plugins, storage: memory, defaultTabs: tabs, defaultEditorToolsVisibility: "variables",
+      fetcher, schema: known, plugins, storage: memory, defaultTabs: tabs, defaultEditorToolsVisibility: "variables",
       isHeadersEditorEnabled: true, shouldPersistHeaders: false, inputValueDeprecation: true,
     });
   }
 
-  async function text(path) {
-    const answer = await fetch(path);
+  async function text(path, headers) {
+    const answer = await fetch(path, { headers });
     if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
     return answer.text();
   }
 
+  /** Whether the schema is told to everybody: asked so that a refusal is an answer, and no failed request. */
+  async function isSchemaPublic() {
+    const answer = await post({ query: "{ __schema { queryType { name } } }" }, { accept: "application/json" });
+    return !answer.errors;
+  }
+
+  /** The schema, once those who ask may read it: without it operations run, but nothing is suggested. */
+  async function loadSchema() {
+    const token = await accessToken();
+    if (schema || !(token || (await isSchemaPublic()))) return;
+    try {
+      schema = buildSchema(await text("/graphql/schema.graphql", token ? { authorization: `Bearer ${token}` } : {}));
+      draw();
+    } catch (error) {
+      console.info(`there is no schema: ${error.message}`);
+    }
+  }
+
   async function start() {
-    const [sdl, examples] = await Promise.all([text("/graphql/schema.graphql"), text("/graphiql/examples.graphql")]);
-    const schema = buildSchema(sdl);
+    const given = demo();
+    letTabLeaveEditors();
+    const [examples] = await Promise.all([text("/graphiql/examples.graphql", {}), loadSchema()]);
     const explorer = GraphiQLPluginExplorer.explorerPlugin({ showAttribution: false });
-    const page = createElement(Page, { schema, tabs: tabsOf(examples, schema), plugins: [explorer], memory: storage() });
+    const [tabs, memory] = [tabsOf(examples, given), storage()];
+    // GraphiQL shows the variables of a tab when it is chosen, and those of the first from here.
+    memory.setItem("graphiql:variables", tabs[0].variables);
+    const page = createElement(Page, { tabs, plugins: [explorer], memory });
     ReactDOM.createRoot(by("graphiql")).render(page);
     show();
   }

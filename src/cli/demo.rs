@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use scim::{ListRequest, Reading, Resource};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
@@ -215,10 +216,18 @@ fn contract(url: &str, ready: &[Ready]) -> Value {
     })
 }
 
+/// Where GraphiQL is, with what signs in to the demo: browsers send the fragment of a link to nobody.
+fn graphiql(url: &str, ready: &Ready) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let (email, password) = (encoded(&ready.email), encoded(ready.password.expose_secret()));
+    format!("{url}/graphiql#email={email}&password={password}")
+}
+
 /// What people read.
 fn introduction(url: &str, ready: &[Ready]) -> String {
     let mut text = format!(
-        "Rollcall demo, listening at {url}. Stop it with Ctrl-C.\n\nSign in and explore the account API: {url}/graphiql\n"
+        "Rollcall demo, listening at {url}. Stop it with Ctrl-C.\n\nSign in and explore the account API: {}\n",
+        ready.first().map_or_else(|| format!("{url}/graphiql"), |first| graphiql(url, first)),
     );
     for ready in ready {
         text.push_str(&format!(

@@ -7,11 +7,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Person, TestApp};
 
-/// The operations that GraphiQL opens with, by name.
+/// The operations that front ends send, by name.
 fn examples() -> HashMap<String, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/examples.graphql");
+    operations("tests/fixtures/examples.graphql").into_iter().collect()
+}
+
+/// The operations of a file with their names, in its order.
+fn operations(file: &str) -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = std::fs::read_to_string(path).expect("the examples");
-    let mut found = HashMap::new();
+    let mut found = Vec::new();
     let mut current = String::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         current.push_str(line);
@@ -19,10 +24,59 @@ fn examples() -> HashMap<String, String> {
         if line == "}" {
             let name =
                 current.split_whitespace().nth(1).expect("a name").split(['(', '{']).next().expect("a name").to_owned();
-            found.insert(name, std::mem::take(&mut current).trim().to_owned());
+            found.push((name, std::mem::take(&mut current).trim().to_owned()));
         }
     }
     found
+}
+
+/// D, "GraphiQL": the tabs of GraphiQL, one after the other, as they stand. Only the password has to be filled in: the demo
+/// prints it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_tab_of_graphiql_runs_on_the_demo_as_it_stands() {
+    let app = TestApp::start().await;
+    let acme = app.sample("acme").await;
+    acme.scim.post("/Users", &crate::support::user("ada@acme.example")).await.refused(409, Some("uniqueness"));
+    let tabs = operations("web/examples.graphql");
+    let names: Vec<&str> = tabs.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((names.first(), names.contains(&"RefusedByScim")), (Some(&"SignIn"), true));
+    assert!((10..=14).contains(&tabs.len()), "a dozen: {names:?}");
+    let mut person = acme.owner.signed_out();
+    for (name, tab) in &tabs {
+        let variables = match name.as_str() {
+            "SignIn" => json!({"email": acme.owner.email, "password": acme.owner.password}),
+            _ => json!({}),
+        };
+        let data = person.ask(tab, variables).await.data();
+        for payload in data.as_object().expect("data").values() {
+            assert!(payload.get("userErrors").is_none_or(|errors| errors == &json!([])), "{name}: {payload}");
+            assert!(!payload.is_null(), "{name}");
+        }
+        match name.as_str() {
+            "SignIn" => person = person.with_session(&data["login"]["session"]),
+            "FindUsers" => assert!(data["users"]["nodes"].as_array().is_some_and(|users| users.len() > 5), "{data}"),
+            "OneUser" => assert_eq!(data["user"]["displayName"], "Ada Lovelace"),
+            "ChangeUser" => assert_eq!(data["updateUserGroups"]["added"], json!([{"name": "Research"}])),
+            "GroupMembers" => assert_eq!(data["group"]["memberCount"], 3),
+            "RefusedByScim" => assert_eq!(data["provisioningEvents"]["nodes"][0]["status"], 409, "{data}"),
+            _ => {}
+        }
+    }
+}
+
+/// D, "GraphiQL": the comments are for people who use the API.
+#[test]
+fn the_comments_of_the_tabs_are_plain() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/examples.graphql");
+    let text = std::fs::read_to_string(path).expect("the examples");
+    for line in text.lines().filter(|line| line.starts_with('#')) {
+        let is_number = |word: &str| {
+            let mut letters = word.chars();
+            letters.next().is_some_and(|letter| letter.is_ascii_uppercase())
+                && letters.next().is_some_and(|letter| letter.is_ascii_digit())
+        };
+        assert!(!line.split(' ').any(is_number), "a number of a requirement: {line}");
+    }
 }
 
 struct Tour {
