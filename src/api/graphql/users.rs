@@ -183,7 +183,7 @@ impl User {
     ///
     /// Permission: oneself or `user_access_read`.
     pub(super) async fn local_hold(&self, ctx: &Context<'_>) -> Option<Result<LocalHold, Failure>> {
-        match ctx.may_read(&self.0, Right::UserAccessRead) {
+        match may_read_account(ctx, &self.0) {
             Ok(()) => self.0.hold.clone().map(|hold| Ok(LocalHold(hold))),
             Err(failure) => Some(Err(failure)),
         }
@@ -211,7 +211,7 @@ impl User {
     /// Permission: oneself or `user_access_read`.
     #[graphql(complexity = "list_complexity(child_complexity)")]
     pub(super) async fn identities(&self, ctx: &Context<'_>) -> Result<Vec<ExternalIdentity>, Failure> {
-        ctx.may_read(&self.0, Right::UserAccessRead)?;
+        may_read_account(ctx, &self.0)?;
         let Some(account) = self.0.account else { return Ok(Vec::new()) };
         let identities = ctx.identities_of(account).await?;
         if identities.is_empty() {
@@ -250,7 +250,7 @@ impl User {
     ///
     /// Permission: oneself or `user_access_read`.
     pub(super) async fn last_login_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Failure>> {
-        let readable = ctx.may_read(&self.0, Right::UserAccessRead);
+        let readable = may_read_account(ctx, &self.0);
         readable.map(|()| self.0.last_login.map(DateTime::from)).transpose()
     }
 
@@ -258,7 +258,7 @@ impl User {
     ///
     /// Permission: oneself or `user_access_read`.
     pub(super) async fn last_seen_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Failure>> {
-        let readable = ctx.may_read(&self.0, Right::UserAccessRead);
+        let readable = may_read_account(ctx, &self.0);
         readable.map(|()| self.0.last_seen.map(DateTime::from)).transpose()
     }
 
@@ -266,7 +266,7 @@ impl User {
     ///
     /// Permission: oneself or `user_access_read`.
     pub(super) async fn locked_until(&self, ctx: &Context<'_>) -> Option<Result<DateTime, Failure>> {
-        if let Err(failure) = ctx.may_read(&self.0, Right::UserAccessRead) {
+        if let Err(failure) = may_read_account(ctx, &self.0) {
             return Some(Err(failure));
         }
         let until = ctx.lock_of(self.0.account?).await;
@@ -519,9 +519,16 @@ impl User {
     }
 }
 
-/// The account behind a user, if the caller may read it, whatever way led to the user.
+/// Whether the caller may read how a user signs in, whatever way led to the user: it is the caller's own account, here or in
+/// another organization, or the caller has the permission.
+fn may_read_account(ctx: &Context<'_>, user: &domain::user::User) -> Result<(), Failure> {
+    let own = ctx.caller().as_person().is_some_and(|person| user.account == Some(person.account.id));
+    if own { Ok(()) } else { ctx.may_read(user, Right::UserAccessRead) }
+}
+
+/// The account behind a user, if the caller may read it.
 async fn readable_account(ctx: &Context<'_>, user: &domain::user::User) -> Result<Option<AccountState>, Failure> {
-    ctx.may_read(user, Right::UserAccessRead)?;
+    may_read_account(ctx, user)?;
     ctx.account_of(user).await
 }
 
