@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::{Failure, Global, told};
 use crate::app::DiskLocation;
-use crate::config::{Config, MailSecurity, MailTransport, is_this_machine};
+use crate::config::{Config, MailSecurity, MailTransport, environment_warnings, is_this_machine};
 use crate::domain::Caller;
 use crate::domain::organization::Organization;
 use crate::files::find_open_to_others;
 use crate::secrets::key_file_beside;
-use crate::service::{Oversized, Service};
+use crate::service::{CheckedDatabase, Oversized, Service};
 
 /// How something is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,12 +58,21 @@ pub(super) struct Doctor {
     /// Apply the repair plan
     #[arg(long, requires = "repair")]
     yes: bool,
+    /// Every server on a SurrealDB store (ws://) is stopped: no lock tells, so you say so
+    #[arg(long, requires = "yes")]
+    servers_stopped: bool,
 }
 
 impl Doctor {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let config = global.config()?;
+        if self.yes && config.store_is_on_server() && !self.servers_stopped {
+            return Err("other servers may write to a SurrealDB store while it is repaired, and what they write would be taken for damage: \
+                        stop them all, then say so with --servers-stopped"
+                .into());
+        }
         let mut findings = vec![found("settings", State::Well, "")];
+        findings.extend(environment_warnings().iter().map(|one| found("environment", State::Doubtful, one)));
         findings.extend(look_at_settings(&config));
         // Before the store is opened, which may create it.
         findings.extend(look_at_files(&config));
@@ -81,11 +90,11 @@ impl Doctor {
     /// Looks for inconsistencies in each database, and repairs them if that is asked for.
     async fn look_at_store(&self, service: &Service) -> Result<Vec<Finding>, Failure> {
         let operator = Caller::operator(None);
-        let organizations = service.list_organizations(&operator).await.map_err(told)?;
-        let of_organizations = organizations.iter().map(|one| (Some(one.id), format!("records of {}", one.short_name)));
+        let databases = service.list_databases(&operator).await.map_err(told)?;
         let mut findings = Vec::new();
-        let bar = super::progress(organizations.len() + 1, "databases");
-        for (organization, what) in std::iter::once((None, "records of accounts".to_owned())).chain(of_organizations) {
+        let bar = super::progress(databases.len(), "databases");
+        for CheckedDatabase { organization, name } in databases {
+            let what = format!("records of {name}");
             let checked = |part: &str| bar.set_message(format!("{what}: {part}"));
             let mut damage = service.find_store_damage(&operator, organization, &checked).await.map_err(told)?;
             let before = damage.sentences();

@@ -70,10 +70,10 @@ async fn check_copy(config: &Config, original: &DiskLocation, conversion: &Conve
     config.store.url = format!("surrealkv://{}", conversion.copy.display());
     let service = app::open(&config, MissingStore::Refuse).await?;
     let operator = Caller::operator(None);
-    let organizations = service.list_organizations(&operator).await.map_err(told)?;
-    let bar = progress(organizations.len() + 1, "databases checked");
+    let databases = service.list_databases(&operator).await.map_err(told)?;
+    let bar = progress(databases.len(), "databases checked");
     let mut found = Vec::new();
-    for id in std::iter::once(None).chain(organizations.iter().map(|organization| Some(organization.id))) {
+    for id in databases.iter().map(|database| database.organization) {
         found.extend(service.find_store_damage(&operator, id, &|_| ()).await.map_err(told)?.sentences());
         if let Verdict::Broken { sequence } = service.verify_audit_trail(&operator, id, &|_| ()).await.map_err(told)? {
             found.push(format!("an audit trail is not whole from event {sequence} on"));

@@ -27,6 +27,11 @@ const CROWDED_WRITES_OF_A_PROCESSOR: usize = 2;
 const WRITES_ON_A_SERVER: usize = 16;
 
 impl Config {
+    /// Whether the store is on a SurrealDB server, which several nodes share.
+    pub fn store_is_on_server(&self) -> bool {
+        is_on_server(&self.store.url)
+    }
+
     /// Where the server tells how it is, if it does.
     pub fn management(&self) -> Option<SocketAddr> {
         self.server.management.parse().ok()

@@ -21,7 +21,29 @@ impl StoreDamage {
     }
 }
 
+/// One of the databases of a store.
+pub struct CheckedDatabase {
+    /// The organization whose database it is; none: that of accounts.
+    pub organization: Option<OrganizationId>,
+    /// Its name for people: "accounts", or the short name of the organization.
+    pub name: String,
+}
+
 impl Service {
+    /// The databases that a check of the store looks at: accounts first, then each organization.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for everyone but the operator.
+    pub async fn list_databases(&self, caller: &Caller) -> Result<Vec<CheckedDatabase>, Error> {
+        caller.require_operator(Permission::OrgManagement)?;
+        let organizations = self.store.identity().list_organizations().await?;
+        let of_organizations =
+            organizations.into_iter().map(|one| CheckedDatabase { organization: Some(one.id), name: one.short_name });
+        let accounts = CheckedDatabase { organization: None, name: "accounts".to_owned() };
+        Ok(std::iter::once(accounts).chain(of_organizations).collect())
+    }
+
     /// Looks for inconsistencies: records that their indexes do not find, references to records that do not exist, missing audit
     /// events. In the database of one organization, or with `None` in that of accounts. `checked` is told what is looked at.
     ///

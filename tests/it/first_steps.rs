@@ -251,3 +251,13 @@ async fn a_demo_prints_the_links_of_mails_when_asked_and_says_else_that_they_are
         assert!(demo.stop());
     }
 }
+
+/// No lock keeps other servers from writing to a SurrealDB store while it is repaired.
+#[test]
+fn a_store_on_a_server_is_repaired_only_if_its_servers_are_said_to_be_stopped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = ["--store", "ws://127.0.0.1:1"];
+    let run = |flags: &[&str]| rollcall(folder.path(), &[&["doctor", "--repair", "--yes"][..], flags, &store].concat());
+    assert!(text(&run(&[]).stderr).contains("--servers-stopped"));
+    assert!(!text(&run(&["--servers-stopped"]).stderr).contains("--servers-stopped"));
+}

@@ -138,6 +138,8 @@ enum Repair {
     Here(&'static str),
     /// Users lose their link to these accounts.
     Unlink(Vec<Uuid>),
+    /// These users lose their link.
+    UnlinkUsers(Vec<RecordId>),
     /// Memberships of accounts as these users are deleted.
     EndMembership(Vec<Uuid>),
 }
@@ -156,26 +158,49 @@ pub(super) async fn check(bound: &Bound, rule: &Rule) -> Result<Option<Dangling>
     Ok((!ids.is_empty()).then_some(found))
 }
 
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct LinkRow {
+    id: RecordId,
+    account: Uuid,
+}
+
+#[derive(SurrealValue)]
+#[surreal(crate = "surrealdb::types")]
+struct MembershipRow {
+    account: Uuid,
+    user: Uuid,
+}
+
 /// References between the users of an organization and the accounts.
 pub(super) async fn between(
     accounts: &Bound,
     within: &Bound,
     organization: OrganizationId,
 ) -> Result<Vec<Dangling>, StoreError> {
-    let query = within.query("SELECT VALUE account FROM user WHERE account != NONE").unhurried();
-    let linked: Vec<Uuid> = settle(query.await?)?.take(0)?;
+    let query = within.query("SELECT id, account FROM user WHERE account != NONE").unhurried();
+    let links: Vec<LinkRow> = settle(query.await?)?.take(0)?;
     let query = accounts
-        .query("SELECT VALUE user FROM membership WHERE organization = $organization")
+        .query("SELECT account, user FROM membership WHERE organization = $organization")
         .bind(("organization", uuid(organization.uuid())))
         .unhurried();
-    let users: Vec<Uuid> = settle(query.await?)?.take(0)?;
+    let memberships: Vec<MembershipRow> = settle(query.await?)?.take(0)?;
+    let linked = links.iter().map(|link| link.account).collect();
+    let users = memberships.iter().map(|membership| membership.user).collect();
     let (no_accounts, no_users) = (absent(accounts, "account", linked).await?, absent(within, "user", users).await?);
+    let no_memberships = without_membership(links, &memberships, &no_accounts);
     let found = [
         Dangling {
             what: "users linked to accounts that do not exist",
             action: "clears the link",
             count: no_accounts.len(),
             repair: Repair::Unlink(no_accounts),
+        },
+        Dangling {
+            what: "users linked to accounts without a membership",
+            action: "clears the link",
+            count: no_memberships.len(),
+            repair: Repair::UnlinkUsers(no_memberships),
         },
         Dangling {
             what: "memberships of accounts as users that do not exist",
@@ -185,6 +210,16 @@ pub(super) async fn between(
         },
     ];
     Ok(found.into_iter().filter(|dangling| dangling.count > 0).collect())
+}
+
+/// The users whose account exists and has no membership as this user. A membership is not made up: it gives access.
+fn without_membership(links: Vec<LinkRow>, memberships: &[MembershipRow], no_accounts: &[Uuid]) -> Vec<RecordId> {
+    let known: HashSet<(Uuid, RecordId)> =
+        memberships.iter().map(|row| (row.account, RecordId::new("user", row.user))).collect();
+    let absent: HashSet<Uuid> = no_accounts.iter().copied().collect();
+    let lacking = links.into_iter().filter(|link| !absent.contains(&link.account));
+    let lacking = lacking.map(|link| (link.account, link.id)).filter(|link| !known.contains(link));
+    lacking.map(|(_, user)| user).collect()
 }
 
 /// How many records are asked for in one query.
@@ -217,6 +252,10 @@ pub(super) fn push_repair(write: &mut Write, dangling: &[Dangling]) {
             Repair::Unlink(accounts) => {
                 write.push("UPDATE user SET account = NONE WHERE account IN $no_accounts RETURN NONE;");
                 write.bind("no_accounts", accounts.clone());
+            }
+            Repair::UnlinkUsers(users) => {
+                write.push("UPDATE $unlinked_users SET account = NONE RETURN NONE;");
+                write.bind("unlinked_users", users.clone());
             }
             Repair::EndMembership(users) => {
                 let Some(organization) = write.organization else { continue };

@@ -86,6 +86,32 @@ async fn references_to_nothing_are_found_and_removed_and_others_stay() {
     assert!(within.is_ownerless().await.expect("asked"), "the mark of a former owner stays");
 }
 
+/// A membership gives access, so none is made up: the link of the user goes instead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_linked_to_an_account_without_a_membership_is_found_and_loses_the_link() {
+    let store = Store::connect(&settings("mem://")).await.expect("opens");
+    ask(
+        &store,
+        "CREATE user:u'00000000-0000-0000-0000-000000000002' SET user_name_key = 'u',
+             position = u'00000000-0000-0000-0000-000000000002', account = u'00000000-0000-0000-0000-000000000009';
+         CREATE user:u'00000000-0000-0000-0000-000000000003' SET user_name_key = 'v',
+             position = u'00000000-0000-0000-0000-000000000003', account = u'00000000-0000-0000-0000-00000000000a';",
+    )
+    .await;
+    let accounts =
+        "CREATE account:u'00000000-0000-0000-0000-000000000009' SET created = time::now(), superuser = false,
+             onboarded = false, version = 1, settings_version = 0, credentials_version = 0;
+         CREATE account:u'00000000-0000-0000-0000-00000000000a' SET created = time::now(), superuser = false,
+             onboarded = false, version = 1, settings_version = 0, credentials_version = 0;
+         CREATE membership SET account = u'00000000-0000-0000-0000-00000000000a', source = 'ADMIN', joined = 1,
+             organization = u'00000000-0000-0000-0000-000000000007', user = u'00000000-0000-0000-0000-000000000003';";
+    settle(store.identity.0.query(accounts).await.expect("asked")).expect("done");
+    let damage = found(&store).await;
+    assert_eq!(damage.sentences(), ["1 users linked to accounts without a membership: a repair clears the link"]);
+    repair(&store, damage).await;
+    assert!(found(&store).await.is_empty(), "{:?}", found(&store).await.sentences());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_audit_events_are_declared_lost_and_changed_ones_are_not() {
     let store = Store::connect(&settings("mem://")).await.expect("opens");

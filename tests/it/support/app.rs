@@ -206,9 +206,9 @@ impl TestApp {
     /// Every index, reference and audit number matches its records: what `rollcall doctor` checks.
     pub async fn assert_consistent(&self) {
         let operator = Caller::operator(None);
-        let organizations = self.service.list_organizations(&operator).await.expect("listed");
-        for id in std::iter::once(None).chain(organizations.iter().map(|organization| Some(organization.id))) {
-            let damage = self.service.find_store_damage(&operator, id, &|_| ()).await.expect("checked");
+        for database in self.service.list_databases(&operator).await.expect("listed") {
+            let organization = database.organization;
+            let damage = self.service.find_store_damage(&operator, organization, &|_| ()).await.expect("checked");
             assert!(damage.is_empty(), "{:?}", damage.sentences());
         }
     }
