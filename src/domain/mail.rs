@@ -14,27 +14,20 @@ pub struct Mail {
     pub name: String,
     /// What it is about.
     pub letter: Letter,
-    /// When it was decided; `None` in mails of earlier versions.
+    /// When and where from it happened.
     #[serde(default)]
-    pub at: Option<DateTime<Utc>>,
-    /// The request that caused it; `None` where no request of a client did.
-    #[serde(default)]
-    pub cause: Option<Cause>,
+    pub occasion: Option<Occasion>,
 }
 
-/// The request that caused a mail, so that its reader can tell whose it was.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
-    /// The address it came from.
+/// When something happened that a person is told of, and where from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occasion {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The address of the client, if it is known.
     pub ip: Option<String>,
-    /// Its `User-Agent` header.
+    /// The program of the client, as it calls itself.
     pub user_agent: Option<String>,
-}
-
-impl From<&Origin> for Cause {
-    fn from(origin: &Origin) -> Self {
-        Self { ip: origin.remote_ip(), user_agent: origin.user_agent.clone() }
-    }
 }
 
 /// What a mail is about. Links are made of the configured public URL when it is written, never of a request.
@@ -103,6 +96,28 @@ pub enum Notice {
         /// How many are left.
         remaining: usize,
     },
+    /// An address was added; it lets nobody in until it is proven.
+    AddressAdded {
+        /// Which, enough to recognise it.
+        address: String,
+    },
+    /// An address that was added has been proven.
+    AddressProven {
+        /// Which, enough to recognise it.
+        address: String,
+    },
+    /// An address was removed.
+    AddressRemoved {
+        /// Which, enough to recognise it.
+        address: String,
+    },
+    /// A personal token was made, or has a new secret.
+    TokenMade {
+        /// What its maker called it.
+        name: String,
+    },
+    /// Too many wrong codes of the second factor: none is taken until the day is over.
+    CodesUsedUp,
     /// The primary address is another one now.
     PrimaryEmailChanged {
         /// Which, enough to recognise it.

@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::domain::brand::Brand;
-    use crate::domain::mail::{Cause, Letter};
+    use crate::domain::mail::{Letter, Occasion};
 
     fn message(name: &str, organization: &str) -> String {
         let from = "Rollcall <no-reply@id.example>".parse().expect("a mailbox");
@@ -109,7 +109,7 @@ mod tests {
             days: 7,
             message: None,
         };
-        let mail = Mail { to: "babs@example.com".to_owned(), name: name.to_owned(), letter, at: None, cause: None };
+        let mail = Mail { to: "babs@example.com".to_owned(), name: name.to_owned(), letter, occasion: None };
         let message = mailer.message(MailId::new(Uuid::nil()), &mail).expect("a message");
         String::from_utf8(message.formatted()).expect("ASCII")
     }
@@ -150,6 +150,11 @@ mod tests {
             Notice::RecoveryCodeUsed { remaining: 3 },
             Notice::RecoveryCodeUsed { remaining: 0 },
             Notice::PrimaryEmailChanged { to: "b…@example.com".to_owned() },
+            Notice::AddressAdded { address: "c…@example.com".to_owned() },
+            Notice::AddressProven { address: "c…@example.com".to_owned() },
+            Notice::AddressRemoved { address: "c…@example.com".to_owned() },
+            Notice::TokenMade { name: "laptop".to_owned() },
+            Notice::CodesUsedUp,
             Notice::ProfileChanged,
             Notice::PasswordReset,
             Notice::NewDevice { user_agent: Some("curl/8.5".to_owned()), ip: Some("192.0.2.7".to_owned()) },
@@ -165,8 +170,12 @@ mod tests {
             days: 7,
             message: Some("See you on Monday.".to_owned()),
         };
-        let others =
-            [Letter::VerifyEmail { token: token() }, Letter::EmailInUse, Letter::ResetPassword { token: token() }];
+        let others = [
+            Letter::VerifyEmail { token: token(), organization: Some("Acme".to_owned()) },
+            Letter::SetPassword { token: token(), organization: "Acme".to_owned() },
+            Letter::EmailInUse,
+            Letter::ResetPassword { token: token() },
+        ];
         notices.into_iter().map(|notice| Letter::Notice { notice }).chain(others).chain([invitation]).collect()
     }
 
@@ -178,11 +187,12 @@ mod tests {
             application_url: Some("https://app.example.com/".to_owned()),
         };
         let templates = Templates::new("https://id.example", brand, None).expect("templates");
-        let at = Some("2026-03-01T08:05:00Z".parse().expect("a time"));
+        let at = "2026-03-01T08:05:00Z".parse().expect("a time");
         for letter in letters() {
             let has_link = !matches!(letter, Letter::Notice { .. } | Letter::EmailInUse);
-            let cause = Some(Cause { ip: Some("192.0.2.7".to_owned()), user_agent: Some("curl/8.5".to_owned()) });
-            let mail = Mail { to: "babs@example.com".to_owned(), name: "Babs".to_owned(), letter, at, cause };
+            let (ip, user_agent) = (Some("192.0.2.7".to_owned()), Some("curl/8.5".to_owned()));
+            let occasion = Some(Occasion { at, ip, user_agent });
+            let mail = Mail { to: "babs@example.com".to_owned(), name: "Babs".to_owned(), letter, occasion };
             let rendered = templates.render(&mail).expect("rendered");
             assert!(!rendered.subject.is_empty() && rendered.subject.len() <= 78, "{}", rendered.subject);
             for body in [&rendered.text, &rendered.html] {

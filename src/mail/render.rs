@@ -9,7 +9,7 @@ use rust_embed::RustEmbed;
 use super::unlinkable::unlinkable;
 use super::wording::words;
 use crate::domain::brand::Brand;
-use crate::domain::mail::{Cause, Letter, Mail, Notice};
+use crate::domain::mail::{Letter, Mail, Notice, Occasion};
 
 /// The templates that come with the server: `NAME.txt`, whose first line is the subject, and `NAME.html`.
 #[derive(RustEmbed)]
@@ -75,8 +75,9 @@ impl Templates {
         let link = self.link(&mail.letter);
         let values = context! {
             name => unlinkable(&mail.name), to => mail.to, link => link, notice => notice,
-            at => mail.at.map(|at| at.format("%-d %B %Y at %H:%M UTC").to_string()), cause => shown_cause(mail),
-            letter => unlinkable_names(&mail.letter), ..minijinja::Value::from_serialize(&self.brand)
+            at => mail.occasion.as_ref().map(|occasion| occasion.at.format("%-d %B %Y at %H:%M UTC").to_string()),
+            cause => shown_cause(mail), letter => unlinkable_names(&mail.letter),
+            ..minijinja::Value::from_serialize(&self.brand)
         };
         template.render(values).map_err(|error| error.to_string())
     }
@@ -113,14 +114,12 @@ fn unlinkable_names(letter: &Letter) -> Letter {
 
 /// The request that caused a mail, as its reader knows it: an address, and a program such as "Firefox 130 on Linux".
 fn shown_cause(mail: &Mail) -> Option<minijinja::Value> {
-    let cause = match &mail.letter {
-        Letter::Notice { notice: Notice::NewDevice { user_agent, ip } } => {
-            Some(Cause { ip: ip.clone(), user_agent: user_agent.clone() })
-        }
-        _ => mail.cause.clone(),
-    }?;
-    let program = cause.user_agent.as_deref().map(|raw| unlinkable(&program(raw)));
-    Some(context! { ip => cause.ip, program })
+    let (ip, user_agent) = match &mail.letter {
+        Letter::Notice { notice: Notice::NewDevice { user_agent, ip } } => (ip, user_agent),
+        _ => mail.occasion.as_ref().map(|Occasion { ip, user_agent, .. }| (ip, user_agent))?,
+    };
+    let program = user_agent.as_deref().map(|raw| unlinkable(&program(raw)));
+    Some(context! { ip, program })
 }
 
 /// Names the program and the system of a `User-Agent` header; the header itself if they are not known.

@@ -13,8 +13,9 @@ pub(super) struct Words {
     advice: &'static str,
 }
 
-const IF_NOT_YOU: &str = "If this was you, there is nothing to do. If it was not, set a new password now and sign out \
-                          every device that you do not know.";
+const IF_NOT_YOU: &str = "If this was you, there is nothing to do. If it was not, someone else can use your account: set a \
+                          new password now, end the sign-ins and tokens that you do not know, remove addresses that are not \
+                          yours, and tell your administrator.";
 const ASK_YOUR_ADMINISTRATOR: &str = "If you do not know why, ask the administrator of your organization.";
 
 /// Words a notice.
@@ -47,6 +48,34 @@ pub(super) fn words(notice: &Notice) -> Words {
         Notice::RecoveryCodeUsed { remaining } => {
             ("A recovery code was used", format!("A recovery code of your account was used. {remaining} are left."))
         }
+        Notice::AddressAdded { address } => (
+            "An email address was added to your account",
+            format!(
+                "The address {address} was added to your account. It cannot be used to sign in until the link that was sent \
+                 there has been followed."
+            ),
+        ),
+        Notice::AddressProven { address } => (
+            "An email address was confirmed",
+            format!("The address {address} was confirmed and can now be used to sign in to your account."),
+        ),
+        Notice::AddressRemoved { address } => (
+            "An email address was removed from your account",
+            format!("The address {address} was removed from your account."),
+        ),
+        Notice::TokenMade { name } => (
+            "A personal token was made",
+            format!(
+                "A personal token called \"{}\" was made, or given a new secret. Whoever has it can act as you.",
+                unlinkable(name)
+            ),
+        ),
+        Notice::CodesUsedUp => (
+            "Too many wrong codes",
+            "Someone who knows your password entered too many wrong codes of your second factor. No code is taken for up \
+             to a day."
+                .to_owned(),
+        ),
         Notice::PrimaryEmailChanged { to } => (
             "Your email address was changed",
             format!("The primary address of your account is now {to}. Mails go there from now on."),

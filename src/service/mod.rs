@@ -10,6 +10,7 @@ mod conditions;
 mod connecting;
 mod connections;
 mod consistency;
+mod credentials;
 mod cursor;
 mod directories;
 mod editing;

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::Service;
 use crate::domain::account::Account;
 use crate::domain::login::{Login, Origin};
-use crate::domain::mail::{Cause, Letter, Mail, Notice};
+use crate::domain::mail::{Letter, Mail, Notice, Occasion};
 use crate::domain::{AccountId, Error, MailId};
 use crate::mail::{Mailer, SendError, Sent};
 use crate::store::{SealedMail, WaitingMail};
@@ -27,29 +27,27 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15);
 impl Service {
     /// A mail as the store keeps it.
     pub(super) fn seal_mail(&self, to: &str, name: &str, letter: Letter) -> Result<SealedMail, Error> {
-        self.seal_caused_mail(to, name, letter, None)
+        let occasion = Occasion { at: self.clock.now(), ip: None, user_agent: None };
+        self.seal_mail_of(to, name, letter, Some(occasion))
     }
 
-    /// Seals a mail that a request of a client caused: the mail tells when and where it came from.
-    pub(super) fn seal_caused_mail(
+    /// Seals a mail that tells when and where the thing that it is about happened.
+    pub(super) fn seal_mail_of(
         &self,
         to: &str,
         name: &str,
         letter: Letter,
-        origin: Option<&Origin>,
+        occasion: Option<Occasion>,
     ) -> Result<SealedMail, Error> {
-        let (at, cause) = (Some(self.clock.now()), origin.map(Cause::from));
-        let mail = Mail { to: to.to_owned(), name: name.to_owned(), letter, at, cause };
+        let mail = Mail { to: to.to_owned(), name: name.to_owned(), letter, occasion };
         let id = MailId::new(self.entropy.id(self.clock.now()));
         let text = serde_json::to_vec(&mail).map_err(|error| Error::Internal(error.into()))?;
         Ok(SealedMail { id, sealed: self.sealer.seal(&context(id), &text, self.entropy.bytes())? })
     }
 
-    /// A notice to the primary address of a person; none if there is no such address.
+    /// A notice to the verified addresses of a person, and to the primary one, where it is not known where from it happened.
     pub(super) async fn notices(&self, account: AccountId, notice: Notice) -> Result<Vec<SealedMail>, Error> {
-        let emails = self.store.identity().list_emails(account).await?;
-        let primary = emails.into_iter().find(|email| email.is_primary);
-        primary.map(|email| self.seal_mail(&email.address, "", Letter::Notice { notice })).into_iter().collect()
+        self.tell_owner(account, notice, &Origin::default(), None).await
     }
 
     /// Word of a sign-in from a device not seen before, if there were others and the person wants it.

@@ -324,6 +324,22 @@ impl TestApp {
         panic!("no more links for {to}");
     }
 
+    /// The text of the first mail that arrives there and says this.
+    pub async fn mail_saying(&self, to: &str, words: &str) -> String {
+        for _ in 0..500 {
+            let mails = self.smtp.all().into_iter().filter(|mail| mail.to.iter().any(|known| known == to));
+            let mut texts = mails.filter_map(|mail| {
+                let parsed = mail_parser::MessageParser::default().parse(&mail.data)?.into_owned();
+                Some(parsed.body_text(0)?.into_owned())
+            });
+            if let Some(text) = texts.find(|text: &String| text.contains(words)) {
+                return text;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("no mail to {to} says {words:?}");
+    }
+
     /// The token of this kind in the last link that arrives there.
     pub async fn latest_token(&self, to: &str, kind: &str) -> String {
         for _ in 0..500 {
