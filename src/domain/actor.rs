@@ -111,9 +111,13 @@ impl Person {
         self.authenticator.as_ref().filter(|authenticator| authenticator.is_enrolled())
     }
 
-    /// What `reauthenticate` takes of this person.
+    /// What `reauthenticate` takes of this person; nothing, if only a login provider can say who it is.
     pub fn methods(&self) -> Vec<&'static str> {
-        if self.enrolled().is_some() { vec!["TOTP"] } else { vec!["PASSWORD"] }
+        match (self.enrolled(), &self.password) {
+            (Some(_), _) => vec!["TOTP"],
+            (None, Some(_)) => vec!["PASSWORD"],
+            (None, None) => Vec::new(),
+        }
     }
 }
 
@@ -132,6 +136,10 @@ pub struct Program {
     pub permissions: BTreeSet<Permission>,
     /// The token the request was made with.
     pub token: ApiToken,
+    /// Whether its secret was issued for another one, for ten minutes (`/oauth/token`).
+    pub is_issued: bool,
+    /// When this secret stops working: with the token, or with the grace time after a rotation.
+    pub ends: Option<DateTime<Utc>>,
 }
 
 /// A member of an organization who asks: a person or a program.

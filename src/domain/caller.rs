@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use scim::{Reading, ResourceTypes};
 
 use super::actor::{Actor, Member, Nobody, Person, Program, Root};
@@ -229,30 +228,6 @@ impl Caller {
         person.login().map(|login| (person, login)).ok_or_else(not_a_person)
     }
 
-    /// As [`Caller::require_login`], with a proof that is fresh (G7).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] with `STEP_UP_REQUIRED` and what to ask for.
-    pub fn require_fresh_login(&self, now: DateTime<Utc>) -> Result<(&Arc<Person>, &Login), Error> {
-        let (person, login) = self.require_login()?;
-        if login.is_fresh(now) { Ok((person, login)) } else { Err(step_up(person)) }
-    }
-
-    /// As [`Caller::require`], with a login whose proof is fresh (G7). A personal token never is; a service account's token
-    /// is all the proof there can be.
-    ///
-    /// # Errors
-    ///
-    /// As [`Caller::require`]; `STEP_UP_REQUIRED`.
-    pub fn require_fresh(&self, permission: Permission, now: DateTime<Utc>) -> Result<OrganizationId, Error> {
-        let organization = self.require(permission)?;
-        match &self.actor {
-            Actor::Person(person) if !person.login().is_some_and(|login| login.is_fresh(now)) => Err(step_up(person)),
-            _ => Ok(organization),
-        }
-    }
-
     fn require_ready(&self) -> Result<(), Error> {
         match &self.actor {
             Actor::Nobody(why) => Err((*why).into()),
@@ -388,11 +363,6 @@ impl From<Nobody> for Error {
     }
 }
 
-fn not_a_person() -> Error {
+pub(super) fn not_a_person() -> Error {
     Refusal::new(Code::ProtectedAccount, "this is for a person signed in with a login").into()
-}
-
-fn step_up(person: &Person) -> Error {
-    let message = "the last proof is too long ago: reauthenticate first";
-    Refusal::new(Code::StepUpRequired, message).with("methods", person.methods()).into()
 }

@@ -8,6 +8,7 @@ pub mod author;
 pub mod brand;
 pub mod caller;
 pub mod connection;
+pub mod credentials;
 pub mod cursor;
 pub mod directory;
 pub mod directory_address;

@@ -11,13 +11,15 @@ use super::references::{ServiceAccountRef, check_holds, read_grantable};
 use crate::domain::account::Edit;
 use crate::domain::api_token::{ApiToken, Holder, MOST_GRACE_SECONDS, MOST_PERSONAL_TOKENS};
 use crate::domain::audit::EventKind;
+use crate::domain::credentials::check_own_token;
+use crate::domain::mail::Notice;
 use crate::domain::organization::check_name;
 use crate::domain::role;
 use crate::domain::service_account::{MOST_TOKENS, ServiceAccount};
 use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::user::User;
 use crate::domain::{Caller, Code, Error, OrganizationId, Permission, Refusal, ServiceAccountId, TokenId};
-use crate::store::{OrganizationStore, TokenChange};
+use crate::store::{OrganizationStore, SealedMail, TokenChange};
 
 /// How long tokens that ended are still shown.
 const SHOWN_AFTER_END: TimeDelta = TimeDelta::days(90);
@@ -123,8 +125,10 @@ impl Service {
         let (token, secret) = self.new_api_token(caller, person.organization.id, holder, draft)?;
         let _lane = self.lanes.enter(person.user.id).await;
         self.check_room(person.user.id.uuid(), MOST_PERSONAL_TOKENS).await?;
+        let mails = self.token_notice(caller, &token).await?;
         let event = self.event(caller, EventKind::TokenCreated, ("token", token.id.to_string()));
-        self.store.change_token(&TokenChange::Created(&secret, &token, Some(&person.user)), &event).await?;
+        self.store.change_token(&TokenChange::Created(&secret, &token, Some(&person.user)), &mails, &event).await?;
+        self.mail_waits();
         Ok((token, secret))
     }
 
@@ -143,15 +147,21 @@ impl Service {
         let organization = caller.require(Permission::ServiceAccountWrite)?;
         let store = self.store.organization(organization).await?;
         let account = self.find_program_by(&store, of).await?;
-        caller.require_fresh(Permission::ServiceAccountWrite, self.clock.now())?;
-        self.check_program_rank(caller, &store, &account).await?;
+        let own = caller.as_program().filter(|program| program.account.id == account.id);
+        if own.is_none() {
+            caller.require_fresh_person(Permission::ServiceAccountWrite, self.clock.now())?;
+            self.check_program_rank(caller, &store, &account).await?;
+        }
         let (token, secret) = self.new_api_token(caller, organization, Holder::ServiceAccount(account.id), draft)?;
+        if let Some(program) = own {
+            check_own_token(program, &token.scopes, token.expires)?;
+        }
         let held = role::permissions_of(&store.grants_of_program(account.id.uuid()).await?);
         check_scopes_within(&token.scopes, &held)?;
         let _lane = self.lanes.enter(account.id).await;
         self.check_room(account.id.uuid(), MOST_TOKENS).await?;
         let event = self.event(caller, EventKind::TokenCreated, ("token", token.id.to_string()));
-        self.store.change_token(&TokenChange::Created(&secret, &token, None), &event).await?;
+        self.store.change_token(&TokenChange::Created(&secret, &token, None), &[], &event).await?;
         Ok((token, secret))
     }
 
@@ -215,6 +225,12 @@ impl Service {
         Err(refusal.with("limit", most).into())
     }
 
+    /// Word to the owner of a personal token that it has a secret; nothing for a service account's.
+    async fn token_notice(&self, caller: &Caller, token: &ApiToken) -> Result<Vec<SealedMail>, Error> {
+        let Some((account, _)) = token.person() else { return Ok(Vec::new()) };
+        self.tell_owner(account, Notice::TokenMade { name: token.name.clone() }, caller.origin(), None).await
+    }
+
     /// The token, if the caller may end or rotate it, and what a rotation must still find.
     async fn token_to_change(
         &self,
@@ -234,14 +250,18 @@ impl Service {
             return Err(no_such_token());
         }
         let store = self.store.organization(token.organization).await?;
-        match token.holder {
-            Holder::ServiceAccount(holder) if holder.uuid() == member.id() => Ok((token, None)),
-            Holder::ServiceAccount(holder) if caller.may(Permission::ServiceAccountWrite) => {
+        match (token.holder, caller.as_program()) {
+            // A program changes tokens of its own account, and of no other, whatever its scopes are.
+            (Holder::ServiceAccount(holder), Some(program)) if holder == program.account.id => {
+                check_own_token(program, &token.scopes, token.expires)?;
+                Ok((token, None))
+            }
+            (Holder::ServiceAccount(holder), None) if caller.may(Permission::ServiceAccountWrite) => {
                 let account = store.find_program(holder).await?.ok_or_else(no_such_token)?;
                 self.check_program_rank(caller, &store, &account).await?;
                 Ok((token, None))
             }
-            Holder::Person(_, user) if others && caller.may(Permission::UserSessionsManage) => {
+            (Holder::Person(_, user), None) if others && caller.may(Permission::UserSessionsManage) => {
                 let user = store.find_user(user).await?.ok_or_else(no_such_token)?;
                 self.check_rank(caller, &store, &user).await?;
                 Ok((token, Some(user)))
@@ -265,16 +285,16 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`.
+    /// [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT` for a personal or an issued token.
     pub async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<ApiToken, Error> {
-        caller.require_member()?;
+        caller.require_ending()?;
         let (token, _) = self.token_to_change(caller, id, true).await?;
         if !token.is_live(self.clock.now()) {
             return Ok(token);
         }
         let ended = ApiToken { updated_by: caller.author(), ..token };
         let event = self.event(caller, EventKind::TokenRevoked, ("token", id.to_string()));
-        self.store.change_token(&TokenChange::Revoked(&ended), &event).await?;
+        self.store.change_token(&TokenChange::Revoked(&ended), &[], &event).await?;
         self.store.identity().find_token_by_id(id).await?.ok_or_else(no_such_token)
     }
 
@@ -291,10 +311,7 @@ impl Service {
         grace_seconds: i32,
         expires: &Edit<DateTime<Utc>>,
     ) -> Result<(ApiToken, BearerSecret), Error> {
-        caller.require_member()?;
-        if caller.as_person().is_some() {
-            caller.require_fresh_login(self.clock.now())?;
-        }
+        caller.require_rotating(self.clock.now())?;
         let grace = read_grace(grace_seconds)?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
@@ -329,6 +346,9 @@ impl Service {
         let mut end = before.expires;
         expires.apply(&mut end);
         check_expiry(end, now)?;
+        if let Some(program) = caller.as_program() {
+            check_own_token(program, &before.scopes, end)?;
+        }
         let secret = self.secret(SecretKind::Api);
         let until = now + grace;
         let after = ApiToken {
@@ -341,7 +361,9 @@ impl Service {
             ..before
         };
         let event = self.event(caller, EventKind::TokenRotated, ("token", id.to_string()));
-        self.store.change_token(&TokenChange::Rotated(&secret, &after, user.as_ref(), until), &event).await?;
+        let mails = self.token_notice(caller, &after).await?;
+        self.store.change_token(&TokenChange::Rotated(&secret, &after, user.as_ref(), until), &mails, &event).await?;
+        self.mail_waits();
         Ok((after, secret))
     }
 
@@ -429,7 +451,7 @@ impl Service {
         let secret = self.secret(kind);
         let token = ApiToken { hint: secret.hint(), ..token };
         let event = self.event(caller, EventKind::TokenExchanged, ("token", token.id.to_string()));
-        self.store.change_token(&TokenChange::Exchanged(&secret, &token, end), &event).await?;
+        self.store.change_token(&TokenChange::Exchanged(&secret, &token, end), &[], &event).await?;
         Ok(ExchangedToken { secret, seconds: (end - now).num_seconds(), scope })
     }
 }

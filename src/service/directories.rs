@@ -52,7 +52,7 @@ impl Service {
         draft: DirectoryDraft,
         expires: Option<DateTime<Utc>>,
     ) -> Result<(Directory, ApiToken, BearerSecret), Error> {
-        let organization = caller.require_fresh(Permission::DirectoryManage, self.clock.now())?;
+        let organization = caller.require_fresh_person(Permission::DirectoryManage, self.clock.now())?;
         draft.check()?;
         let writer = self.writer(caller);
         check_expiry(expires, writer.now).map_err(|error| blame(error, "tokenExpiresAt"))?;
@@ -255,7 +255,7 @@ impl Service {
     ) -> Result<(Directory, ApiToken, BearerSecret), Error> {
         caller.require(Permission::DirectoryManage)?;
         let (_, directory) = self.directory_to_manage(caller, id).await?;
-        let organization = caller.require_fresh(Permission::DirectoryManage, self.clock.now())?;
+        let organization = caller.require_fresh_person(Permission::DirectoryManage, self.clock.now())?;
         let grace = read_grace(grace_seconds)?;
         let now = self.clock.now();
         check_expiry(expires, now)?;
@@ -276,7 +276,7 @@ impl Service {
     ///
     /// [`Error::Forbidden`] without [`Permission::DirectoryManage`]; [`Error::Refused`] with `NOT_FOUND`.
     pub async fn revoke_directory_token(&self, caller: &Caller, id: &str) -> Result<(Directory, ApiToken), Error> {
-        let organization = caller.require(Permission::DirectoryManage)?;
+        let organization = caller.require_ending_as_person(Permission::DirectoryManage)?;
         let missing = || Error::from(Refusal::new(Code::NotFound, "no such token").at("tokenId"));
         let id: TokenId = id.parse().map_err(|_| missing())?;
         let token = self.store.identity().find_token_by_id(id).await?.ok_or_else(missing)?;

@@ -74,7 +74,7 @@ impl Service {
     ///
     /// [`Error::Refused`] with `NOT_FOUND`, `INSUFFICIENT_RANK`.
     pub async fn revoke_login(&self, caller: &Caller, id: LoginId) -> Result<Login, Error> {
-        let home = caller.require_member()?.organization().id;
+        let home = caller.require_ending()?.organization().id;
         let found = self.store.identity().find_login(id).await?.ok_or_else(|| no_such("loginId", "login"))?;
         let reason = if caller.is_person(found.account) {
             EndReason::Oneself
@@ -120,7 +120,7 @@ impl Service {
         who: Option<&UserRef>,
         keep_current: bool,
     ) -> Result<(User, usize), Error> {
-        let member = caller.require_member()?;
+        let member = caller.require_ending()?;
         let home = member.organization().id;
         if who.is_none() {
             OnlyPeople::Logins.check(caller)?;
@@ -160,7 +160,7 @@ impl Service {
         id: TrustedDeviceId,
         logins_too: bool,
     ) -> Result<TrustEnded, Error> {
-        caller.require_member()?;
+        caller.require_ending()?;
         let found = self.store.identity().find_device(id).await?;
         let device = found.ok_or_else(|| no_such("trustedDeviceId", "trusted device"))?;
         let own = caller.is_person(device.account);
@@ -184,7 +184,7 @@ impl Service {
         who: Option<&UserRef>,
         logins_too: bool,
     ) -> Result<TrustEnded, Error> {
-        let member = caller.require_member()?;
+        let member = caller.require_ending()?;
         if who.is_none() {
             OnlyPeople::TrustedDevices.check(caller)?;
         }

@@ -102,6 +102,9 @@ impl Service {
     /// of `createUser`.
     pub async fn create_person(&self, caller: &Caller, wanted: NewUser) -> Result<UserMade, Error> {
         let organization = caller.require(Permission::UserAccessManage)?;
+        if wanted.credentials.is_some() {
+            caller.require_fresh(Permission::UserAccessManage, self.clock.now())?;
+        }
         let combination = |message: &'static str| Error::from(Refusal::new(Code::InvalidArgumentCombination, message));
         if wanted.credentials.is_some() && wanted.send_invitation {
             return Err(combination("give credentials, or send an invitation"));

@@ -152,7 +152,7 @@ impl Service {
     ) -> Result<(ServiceAccount, Option<(ApiToken, BearerSecret)>), Error> {
         let organization = caller.require(Permission::ServiceAccountWrite)?;
         if draft.token.is_some() {
-            caller.require_fresh(Permission::ServiceAccountWrite, self.clock.now())?;
+            caller.require_fresh_person(Permission::ServiceAccountWrite, self.clock.now())?;
         }
         let writer = self.writer(caller);
         let account = ServiceAccount {

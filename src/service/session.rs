@@ -26,7 +26,7 @@ use crate::domain::user::User;
 use crate::domain::{
     AccountId, Caller, Code, Error, LoginId, OrganizationId, Permission, Refusal, RequiredAction, UserId,
 };
-use crate::store::{LoginEnd, NewTokens, Session as StoredSession};
+use crate::store::{LoginEnd, NewTokens, Session as StoredSession, TokenSession};
 
 /// How exact "last used" is: one write a minute, however many requests.
 const LAST_USED_RESOLUTION: TimeDelta = TimeDelta::minutes(1);
@@ -97,8 +97,8 @@ impl Service {
         }
         let found = match BearerSecret::parse(SecretKind::Api, token) {
             Some(secret) => match self.find_token(&secret, now).await? {
-                Some(found) if found.person().is_none() => return self.program(found, origin, now).await,
-                Some(found) => self.find_token_holder(found, now).await?,
+                Some(found) if found.token.person().is_none() => return self.program(found, origin, now).await,
+                Some(found) => self.find_token_holder(found.token, now).await?,
                 None => None,
             },
             None => self.find_login_holder(token, now).await?,
@@ -137,14 +137,14 @@ impl Service {
     }
 
     /// The token with this secret, if both work now.
-    async fn find_token(&self, secret: &BearerSecret, now: DateTime<Utc>) -> Result<Option<ApiToken>, Error> {
+    async fn find_token(&self, secret: &BearerSecret, now: DateTime<Utc>) -> Result<Option<TokenSession>, Error> {
         let found = self.store.identity().find_token(secret).await?;
-        let live = found.filter(|found| found.token.is_live(now) && found.replaced.is_none_or(|until| now < until));
-        Ok(live.map(|found| found.token))
+        Ok(found.filter(|found| found.token.is_live(now) && found.replaced.is_none_or(|until| now < until)))
     }
 
     /// The service account of a token; nobody, if it is off.
-    async fn program(&self, token: ApiToken, origin: Origin, now: DateTime<Utc>) -> Result<Caller, Error> {
+    async fn program(&self, found: TokenSession, origin: Origin, now: DateTime<Utc>) -> Result<Caller, Error> {
+        let TokenSession { token, replaced, issued: is_issued } = found;
         let nobody = |origin| Ok(Caller::nobody(Nobody::Unknown, origin));
         let Holder::ServiceAccount(id) = token.holder else { return nobody(origin) };
         let store = self.store.organization(token.organization).await?;
@@ -162,7 +162,9 @@ impl Service {
         }
         let scopes = role::implied(token.scopes.clone());
         let permissions = role::permissions_of(&grants).intersection(&scopes).copied().collect();
-        Ok(Caller::program(Arc::new(Program { account, organization, policy, grants, permissions, token }), origin))
+        let ends = [token.expires, replaced].into_iter().flatten().min();
+        let program = Program { account, organization, policy, grants, permissions, token, is_issued, ends };
+        Ok(Caller::program(Arc::new(program), origin))
     }
 
     async fn find_token_holder(&self, token: ApiToken, now: DateTime<Utc>) -> Result<Option<Person>, Error> {

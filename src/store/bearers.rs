@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use surrealdb::types::{Datetime, Object, RecordId, SurrealValue, Uuid, Value};
 
 use super::error::settle;
+use super::outbox::push_mails;
 use super::sign_in::push_user_here;
 use super::users::{author, instant};
 use super::write::Write;
-use super::{DatabaseName, IdentityStore, StoreError, counted, millis, stored, unreadable, uuid};
+use super::{DatabaseName, IdentityStore, SealedMail, StoreError, counted, millis, stored, unreadable, uuid};
 use crate::domain::api_token::{ApiToken, Holder};
 use crate::domain::audit::AuditEvent;
 use crate::domain::token::BearerSecret;
@@ -133,12 +134,17 @@ pub(crate) enum TokenChange<'a> {
 }
 
 impl super::Store {
-    /// Makes, rotates, exchanges or ends a token.
+    /// Makes, rotates, exchanges or ends a token, and tells of it.
     ///
     /// # Errors
     ///
     /// [`StoreError::Outdated`] when the holder or the token is no longer what was read.
-    pub(crate) async fn change_token(&self, change: &TokenChange<'_>, event: &AuditEvent) -> Result<(), StoreError> {
+    pub(crate) async fn change_token(
+        &self,
+        change: &TokenChange<'_>,
+        mails: &[SealedMail],
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
         let (token, user) = match change {
             TokenChange::Created(_, token, user) | TokenChange::Rotated(_, token, user, _) => (token, *user),
             TokenChange::Revoked(token) | TokenChange::Exchanged(_, token, _) => (token, None),
@@ -189,6 +195,7 @@ impl super::Store {
                 write.bind("until", millis(*until));
             }
         }
+        push_mails(&mut write, mails);
         write.use_database(&DatabaseName::of(token.organization));
         write.commit(&bound.0).await
     }

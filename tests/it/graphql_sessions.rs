@@ -405,7 +405,7 @@ async fn sc10_deactivation_ends_everything_in_the_same_transaction() {
                 .await;
             let bot = babs.with_token(made["secret"].as_str().expect("a secret"));
             babs.done("requestPasswordReset", json!({ "email": email }), "clientMutationId").await;
-            let reset = app.token_in_mail(&email, 3).await;
+            let reset = app.latest_token(&email, "rcp_").await;
             let path = format!("/Users/{id}");
             match how {
                 "patch" => drop(

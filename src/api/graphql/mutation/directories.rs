@@ -23,9 +23,9 @@ pub(super) struct Directories;
 impl Directories {
     /// Makes a SCIM client with a first token. Enter `directory.baseUrl` and `secret` at the identity provider.
     ///
-    /// Permission: `directory_manage` and those that its token will have (`user_access_manage`, `groups_manage`); step-up.
-    /// Errors: `NAME_TAKEN`, `VALIDATION_FAILED`, `LIMIT_EXCEEDED` (20 directories), `INSUFFICIENT_RANK`,
-    /// `STEP_UP_REQUIRED`.
+    /// Permission: `directory_manage` and those that its token will have (`user_access_manage`, `groups_manage`); a person with
+    /// step-up. Errors: `PROTECTED_ACCOUNT`, `NAME_TAKEN`, `VALIDATION_FAILED`, `LIMIT_EXCEEDED` (20 directories),
+    /// `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`.
     async fn create_directory(
         &self,
         ctx: &Context<'_>,
@@ -75,8 +75,8 @@ impl Directories {
 
     /// Makes a new token for a directory. The tokens before stop working at the end of the grace time.
     ///
-    /// Permission: `directory_manage` and those that its token has; step-up. Errors: `NOT_FOUND`, `VALIDATION_FAILED`,
-    /// `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`.
+    /// Permission: `directory_manage` and those that its token has; a person with step-up. Errors: `NOT_FOUND`,
+    /// `VALIDATION_FAILED`, `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`, `PROTECTED_ACCOUNT`.
     async fn rotate_directory_token(
         &self,
         ctx: &Context<'_>,
@@ -101,7 +101,7 @@ impl Directories {
 
     /// Ends one token of a directory at once.
     ///
-    /// Permission: `directory_manage`. Errors: `NOT_FOUND`.
+    /// Permission: `directory_manage`; a person. Errors: `NOT_FOUND`, `PROTECTED_ACCOUNT`.
     async fn revoke_directory_token(
         &self,
         ctx: &Context<'_>,

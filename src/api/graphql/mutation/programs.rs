@@ -24,7 +24,7 @@ pub(super) struct Programs;
 impl Programs {
     /// Makes a service account, with a first token if wanted.
     ///
-    /// Permission: `service_account_write`; rank for roles, groups and scopes; with `token` step-up. Errors:
+    /// Permission: `service_account_write`; rank for roles, groups and scopes; with `token` step-up, and a person. Errors:
     /// `INVALID_USERNAME`, `USERNAME_TAKEN`, `RESERVED_USERNAME`, `INVALID_DISPLAY_NAME`, `VALIDATION_FAILED`,
     /// `NOT_FOUND` (role, group or scope), `MANAGED_BY_DIRECTORY` (group), `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`,
     /// `LIMIT_EXCEEDED`.
@@ -149,8 +149,9 @@ impl Programs {
 
     /// Makes a token for a service account.
     ///
-    /// Permission: `service_account_write`; step-up; rank for the scopes. Errors: `NOT_FOUND` (service account or
-    /// scope), `VALIDATION_FAILED`, `LIMIT_EXCEEDED` (100 active), `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`.
+    /// Permission: `service_account_write`; step-up; rank for the scopes. A service account's token makes tokens of its own
+    /// account only, that can do no more and last no longer than it. Errors: `PROTECTED_ACCOUNT`, `NOT_FOUND` (service
+    /// account or scope), `VALIDATION_FAILED`, `LIMIT_EXCEEDED` (100 active), `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`.
     async fn create_api_token(
         &self,
         ctx: &Context<'_>,

@@ -26,8 +26,8 @@ impl Sessions {
     /// Ends one login. Its access and refresh token are refused from the next request on, on every node, not only when they
     /// run out. Revoking the login that asks works too: this request still answers. Trusted devices stay.
     ///
-    /// Permission: oneself; for somebody else's `user_sessions_manage`, rank. What the caller may not see is `NOT_FOUND`.
-    /// Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`.
+    /// Permission: oneself; for somebody else's `user_sessions_manage`, rank. What the caller may not see is
+    /// `NOT_FOUND`. A personal token ends none. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT`.
     async fn revoke_login(
         &self,
         ctx: &Context<'_>,
@@ -52,8 +52,8 @@ impl Sessions {
     /// Ends all logins of a person, the calling one included unless `keepCurrent`.
     ///
     /// Permission: oneself; for somebody else `user_sessions_manage`, rank; then only the logins acting in this
-    /// organization, or all of a managed account. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT` (a service
-    /// account has no logins: `me.tokens` and `revokeToken`).
+    /// organization, or all of a managed account. A personal token ends none. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`,
+    /// `PROTECTED_ACCOUNT` (a service account has no logins: `me.tokens` and `revokeToken`).
     async fn revoke_logins(
         &self,
         ctx: &Context<'_>,
@@ -75,8 +75,8 @@ impl Sessions {
     /// Ends the trust in one device: the next sign-in from it asks for the second factor. Logins keep running unless
     /// `revokeLogins`.
     ///
-    /// Permission: oneself; for somebody else's `user_sessions_manage`, rank. What the caller may not see is `NOT_FOUND`.
-    /// Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`.
+    /// Permission: oneself; for somebody else's `user_sessions_manage`, rank. What the caller may not see is
+    /// `NOT_FOUND`. A personal token ends none. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT`.
     async fn revoke_trusted_device(
         &self,
         ctx: &Context<'_>,
@@ -98,8 +98,8 @@ impl Sessions {
 
     /// Ends the trust in all devices of a person. Logins keep running unless `revokeLogins`.
     ///
-    /// Permission: oneself; for somebody else `user_sessions_manage`, rank. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`,
-    /// `PROTECTED_ACCOUNT` (a service account has no trusted devices).
+    /// Permission: oneself; for somebody else `user_sessions_manage`, rank. A personal token ends none. Errors: `NOT_FOUND`,
+    /// `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT` (a service account has no trusted devices).
     async fn revoke_trusted_devices(
         &self,
         ctx: &Context<'_>,
@@ -149,8 +149,9 @@ impl Sessions {
     /// Ends a personal or service-account token at once, secrets in rotation included. For directories:
     /// `revokeDirectoryToken`.
     ///
-    /// Permission: its holder; for a service account's `service_account_write`; for another person's
-    /// `user_sessions_manage`, rank. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`.
+    /// Permission: its holder, with a login; for a service account's `service_account_write`; for another person's
+    /// `user_sessions_manage`, rank. A personal token ends none; a service account's token ends those of its own account
+    /// that can do no more and last no longer than it. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT`.
     async fn revoke_token(
         &self,
         ctx: &Context<'_>,
@@ -170,8 +171,10 @@ impl Sessions {
 
     /// Gives a personal or service-account token a new secret. The record, its scopes and its name stay.
     ///
-    /// Permission: its holder, or for a service account's `service_account_write`; step-up. Errors: `NOT_FOUND`,
-    /// `ILLEGAL_TRANSITION` (revoked or expired), `VALIDATION_FAILED`, `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`.
+    /// Permission: its holder, or for a service account's `service_account_write`; step-up. A service account's token
+    /// rotates those of its own account that can do no more and last no longer than it. Errors: `NOT_FOUND`,
+    /// `ILLEGAL_TRANSITION` (revoked or expired), `VALIDATION_FAILED`, `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`,
+    /// `PROTECTED_ACCOUNT`.
     async fn rotate_api_token(
         &self,
         ctx: &Context<'_>,
