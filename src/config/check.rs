@@ -57,6 +57,12 @@ impl Config {
         if self.sign_in.step_up_seconds > 3_600 {
             return senseless("sign_in.step_up_seconds", "must be at most 3600");
         }
+        if let Some(bad) = self.sign_in.prompt_login_is_proof.iter().find(|url| !is_private(url)) {
+            return senseless("sign_in.prompt_login_is_proof", &format!("'{bad}' must be the https URL of an issuer"));
+        }
+        if self.sign_in.new_address_wait_hours > 720 {
+            return senseless("sign_in.new_address_wait_hours", "must be at most 720");
+        }
         if self.sign_in.idle_seconds == 0 || self.sign_in.absolute_seconds < self.sign_in.idle_seconds {
             return senseless("sign_in.absolute_seconds", "must be at least sign_in.idle_seconds, and that at least 1");
         }

@@ -86,6 +86,8 @@ impl Config {
             },
             reserved_names: self.sign_in.reserved_user_names.clone(),
             front_ends: self.front_ends.clone(),
+            prompt_login_is_proof: self.sign_in.prompt_login_is_proof.clone(),
+            new_address_wait: TimeDelta::hours(i64::from(self.sign_in.new_address_wait_hours)),
             signing_key_days: NonZeroU32::new(self.sign_in.signing_key_days),
             internal_provider_hosts: self.sign_in.internal_provider_hosts.clone(),
             mails: MailLimits {

@@ -124,6 +124,8 @@ pub struct SignInConfig {
     pub step_up_seconds: u64,
     pub reserved_user_names: Vec<String>,
     pub internal_provider_hosts: Vec<String>,
+    pub prompt_login_is_proof: Vec<String>,
+    pub new_address_wait_hours: u32,
 }
 
 /// `[lockout]`

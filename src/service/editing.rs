@@ -1,5 +1,6 @@
 //! People as administrators edit them.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Service;
@@ -7,18 +8,18 @@ use super::attempts::Attempts;
 use super::emails::NewAddress;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::passwords::masked;
-use super::profile::UpdateMe;
+use super::profile::{UpdateMe, signs_in_as_address};
 use super::references::{NOT_JOINED, UserRef, check_version};
 use crate::domain::account::{
     Account, Edit, EmailAddress, EmailSource, PasswordState, SettingsEdit, check_locale, check_timezone,
 };
 use crate::domain::audit::{AuditEvent, Change, EventKind, FieldChange};
 use crate::domain::email::Email;
-use crate::domain::mail::{Letter, Notice};
+use crate::domain::mail::Notice;
 use crate::domain::profile::{ProfileEdit, ProfileField};
 use crate::domain::user::{User, UserDraft};
 use crate::domain::user_name::UserName;
-use crate::domain::{AccountId, Caller, Code, Error, OrganizationId, Permission, Refusal};
+use crate::domain::{AccountId, Caller, Code, EmailId, Error, OrganizationId, Permission, Refusal};
 use crate::store::{EmailChange, OrganizationStore, SealedMail};
 
 /// A change of somebody else.
@@ -176,7 +177,12 @@ impl Service {
             Some(email) => self.plan_switch(&store, &before, account.as_ref(), &known, email).await?,
             None => Switch::Stays,
         };
-        if let (Switch::New(_), Some(email)) = (&plan, email) {
+        // What a token says is no proof: the address that it names waits for its own.
+        let plan = if caller.as_program().is_some() { plan } else { plan.at_once() };
+        if account.is_some() && (plan.is_change() || signs_in_as_address(&before, &update.profile)) {
+            caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;
+        }
+        if let (true, Some(email)) = (plan.is_new(), email) {
             self.mail_rates.take(MailPurpose::Verification, &MailAsker::managing(caller), email.key())?;
         }
         if let Some(address) = plan.address(email) {
@@ -187,7 +193,10 @@ impl Service {
             // However many fields: one edit, one version.
             after.version = before.version + 1;
         }
-        plan.add_to(self, &mut change, &mut mails, &known, after.display_name())?;
+        plan.add_to(self.clock.now(), &mut change, &mut mails, &known);
+        if let (Some(account), Some((notice, new))) = (&account, plan.notice()) {
+            mails.extend(self.tell_owner(account.id, notice, caller.origin(), Some(new)).await?);
+        }
         let settings = match (&account, &update.settings) {
             (Some(account), Some(edit)) => Some((account.settings.clone(), account.settings.edited(edit, writer.now)?)),
             _ => None,
@@ -202,7 +211,11 @@ impl Service {
         if let Some(account) = &account {
             mails.extend(self.profile_notice(account).await?);
         }
-        let kind = if plan.is_change() { EventKind::EmailChanged } else { EventKind::UserUpdated };
+        let kind = match plan {
+            Switch::Waits(_) => EventKind::EmailAdded,
+            Switch::OnlyHere | Switch::Known(_) | Switch::New(_) => EventKind::EmailChanged,
+            Switch::Stays => EventKind::UserUpdated,
+        };
         let user_change = Change::of_user(Some(before.clone()), Some(after.clone()));
         fields.extend(user_change.fields());
         if change.settings.is_some() {
@@ -284,7 +297,7 @@ impl Service {
         Ok(keeper.map(|identity| identity.connection.clone()))
     }
 
-    /// A new primary address counts at once, unverified; one's own verified one stays verified.
+    /// A new primary address waits for its proof; one's own verified one stays verified.
     async fn plan_switch(
         &self,
         store: &OrganizationStore,
@@ -306,7 +319,7 @@ impl Service {
             (Some(_), Some(own)) if own.verified.is_some() => Ok(Switch::Known(own.clone())),
             (Some(account), _) => {
                 let new = self.plan_address(account.id, user, email, EmailSource::Admin, true).await?;
-                Ok(Switch::New(Box::new(new.primary())))
+                Ok(Switch::Waits(Box::new(new)))
             }
         }
     }
@@ -364,33 +377,61 @@ enum Switch {
     Known(EmailAddress),
     /// It is a new one, unproven.
     New(Box<NewAddress>),
+    /// It will be a new one, once that is proven.
+    Waits(Box<NewAddress>),
 }
 
 impl Switch {
+    /// The same, with a new address that counts before it is proven.
+    fn at_once(self) -> Self {
+        match self {
+            Self::Waits(new) => Self::New(Box::new(new.primary())),
+            other => other,
+        }
+    }
+
     fn is_change(&self) -> bool {
         !matches!(self, Self::Stays)
     }
 
+    /// Whether a link to prove a new address goes out.
+    fn is_new(&self) -> bool {
+        matches!(self, Self::New(_) | Self::Waits(_))
+    }
+
     fn address<'a>(&'a self, wanted: Option<&'a Email>) -> Option<&'a str> {
         match self {
-            Self::Stays => None,
+            Self::Stays | Self::Waits(_) => None,
             Self::OnlyHere => wanted.map(Email::as_str),
             Self::Known(email) => Some(&email.address),
             Self::New(new) => Some(&new.email.address),
         }
     }
 
+    /// Word of it for the addresses there are, and the address that it is about.
+    fn notice(&self) -> Option<(Notice, EmailId)> {
+        match self {
+            Self::Stays | Self::OnlyHere => None,
+            Self::Known(email) => Some((Notice::PrimaryEmailChanged { to: masked(&email.address) }, email.id)),
+            Self::New(new) => Some((Notice::PrimaryEmailChanged { to: masked(&new.email.address) }, new.email.id)),
+            Self::Waits(new) => Some((Notice::AddressAdded { address: masked(&new.email.address) }, new.email.id)),
+        }
+    }
+
     fn add_to<'a>(
         &'a self,
-        service: &Service,
+        now: DateTime<Utc>,
         change: &mut EmailChange<'a>,
         mails: &mut Vec<SealedMail>,
         known: &'a [EmailAddress],
-        name: &str,
-    ) -> Result<(), Error> {
-        let now = service.clock.now();
+    ) {
         let primary = match self {
-            Self::Stays | Self::OnlyHere => return Ok(()),
+            Self::Stays | Self::OnlyHere => return,
+            Self::Waits(new) => {
+                new.add_to(change);
+                mails.push(new.mail.clone());
+                return;
+            }
             Self::Known(email) => {
                 let stored = known.iter().find(|known| known.id == email.id);
                 let after = EmailAddress { is_primary: true, becomes_primary: false, ..email.changed(now) };
@@ -405,10 +446,7 @@ impl Switch {
         };
         for old in known.iter().filter(|old| old.is_primary && old.id != primary.id) {
             change.changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
-            let notice = Notice::PrimaryEmailChanged { to: masked(&primary.address) };
-            mails.push(service.seal_mail(&old.address, name, Letter::Notice { notice })?);
         }
-        Ok(())
     }
 }
 

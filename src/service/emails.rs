@@ -71,12 +71,12 @@ impl Service {
     }
 
     /// Adds an address and mails a link to verify it (S0-10). Where it belongs to somebody else the answer is the same,
-    /// and its owner is told instead.
+    /// and its owner is told instead. The verified addresses there are get a notice.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `INVALID_EMAIL`, `EMAIL_TAKEN`, `LIMIT_EXCEEDED`, `RATE_LIMITED`; for somebody else
-    /// `NOT_FOUND`, `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`; [`Error::Forbidden`].
+    /// [`Error::Refused`] with `STEP_UP_REQUIRED`, `INVALID_EMAIL`, `EMAIL_TAKEN`, `LIMIT_EXCEEDED`, `RATE_LIMITED`; for
+    /// somebody else `NOT_FOUND`, `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`; [`Error::Forbidden`].
     pub async fn add_email(
         &self,
         caller: &Caller,
@@ -84,13 +84,14 @@ impl Service {
         address: &str,
     ) -> Result<EmailAddress, Error> {
         caller.require_person()?;
-        // Whoever adds an address can take the account over by it: that is not for tokens.
-        let person = caller.require_login()?.0.clone();
         let email = Email::parse(address)?;
         let user = self.find_target(caller, who, Permission::UserAccessManage).await?;
+        // Whoever adds an address can take the account over by it.
+        let person = caller.require_fresh_login(self.clock.now())?.0.clone();
         let (account, source, asker) = if user.id == person.user.id {
             (person.account.id, EmailSource::Oneself, MailAsker::Account(person.account.id))
         } else {
+            caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;
             let account = self.managed_account(caller, &user).await?;
             let missing = || Refusal::new(Code::IllegalTransition, NOT_JOINED).at("user");
             self.check_address_free(&self.store.organization(person.organization.id).await?, &email).await?;
@@ -115,7 +116,9 @@ impl Service {
         source: EmailSource,
     ) -> Result<EmailAddress, Error> {
         let new = self.plan_address(account, user, email, source, false).await?;
-        let mails = [new.mail.clone()];
+        let mut mails = vec![new.mail.clone()];
+        let notice = Notice::AddressAdded { address: masked(&new.email.address) };
+        mails.extend(self.tell_owner(account, notice, caller.origin(), Some(new.email.id)).await?);
         let mut change = EmailChange { mails: &mails, ..EmailChange::default() };
         new.add_to(&mut change);
         let event = self.event(caller, EventKind::EmailAdded, ("user", user.id.to_string()));
@@ -226,10 +229,10 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `NOT_FOUND`, `ILLEGAL_TRANSITION`, `RATE_LIMITED`.
+    /// [`Error::Refused`] with `STEP_UP_REQUIRED`, `NOT_FOUND`, `ILLEGAL_TRANSITION`, `RATE_LIMITED`.
     pub async fn resend_email_verification(&self, caller: &Caller, id: EmailId) -> Result<EmailAddress, Error> {
         caller.require_person()?;
-        let (person, _) = caller.require_login()?;
+        let (person, _) = caller.require_fresh_login(self.clock.now())?;
         let (account, email) = self.own_email(person, id).await?;
         if email.verified.is_some() {
             return Err(Refusal::new(Code::IllegalTransition, "that address is verified already").at("emailId").into());
@@ -300,17 +303,20 @@ impl Service {
             ..before.changed(now)
         };
         let mut changed = vec![(&before, after.clone())];
-        let mut mails = Vec::new();
+        let address = masked(&after.address);
+        let notice = if becomes_primary {
+            Notice::PrimaryEmailChanged { to: address }
+        } else {
+            Notice::AddressProven { address }
+        };
+        let mut mails = self.tell_owner(before.account, notice, origin, Some(before.id)).await?;
         if let Some(old) = old_primary.filter(|_| becomes_primary) {
             changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
-            let notice = Notice::PrimaryEmailChanged { to: masked(&after.address) };
-            mails.push(self.seal_mail(&old.address, "", Letter::Notice { notice })?);
         }
-        // Whoever made the account, or reset its credentials, knows them: the person who proves the address chooses new ones.
+        // Whoever made the account knows its credentials: the person who proves its first address chooses new ones.
         let is_first = before.source == EmailSource::Admin && emails.iter().all(|email| email.verified.is_none());
         let has_password = credentials.password.is_some();
-        let dropped = (has_password && (is_first || credentials.account.confined_to.is_some()))
-            .then(|| self.reset_link(before.account, None));
+        let dropped = (has_password && is_first).then(|| self.reset_link(before.account, None));
         if let Some((reset, _)) = &dropped {
             let letter = Letter::ResetPassword { token: reset.expose().to_owned() };
             mails.push(self.seal_mail(&after.address, "", letter)?);
@@ -344,15 +350,15 @@ impl Service {
         }
     }
 
-    /// Removes an address.
+    /// Removes an address. It and the verified ones that stay get a notice.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `NOT_FOUND`, `PRIMARY_EMAIL`, `MANAGED_BY_DIRECTORY`, `MANAGED_BY_CONNECTION`; for
-    /// somebody else `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`; [`Error::Forbidden`].
+    /// [`Error::Refused`] with `STEP_UP_REQUIRED`, `NOT_FOUND`, `PRIMARY_EMAIL`, `MANAGED_BY_DIRECTORY`,
+    /// `MANAGED_BY_CONNECTION`; for somebody else `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`; [`Error::Forbidden`].
     pub async fn remove_email(&self, caller: &Caller, id: EmailId) -> Result<User, Error> {
         caller.require_person()?;
-        let person = caller.require_login()?.0.clone();
+        let person = caller.require_fresh_login(self.clock.now())?.0.clone();
         let found = self.store.identity().find_email(id).await?;
         let own = found.as_ref().filter(|email| email.account == person.account.id);
         // Also of an address that the person has proven: a directory that writes it would list it again.
@@ -372,6 +378,7 @@ impl Service {
             let user = store.find_user_by_account(email.account).await?;
             // Whom the caller may not see has no addresses either.
             let user = user.filter(|_| caller.may(Permission::UserAccessManage)).ok_or_else(no_such_address)?;
+            caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;
             self.check_rank(caller, &store, &user).await?;
             self.managed_account(caller, &user).await?;
             user
@@ -381,21 +388,31 @@ impl Service {
             return Err(Refusal::new(Code::PrimaryEmail, message).at("emailId").into());
         }
         let account = self.store.identity().find_account(email.account).await?.ok_or_else(no_such_address)?;
-        let change = EmailChange { removed: Some(&email), ..EmailChange::default() };
+        // An address that was never proven let nobody in.
+        let mails = match email.verified {
+            Some(_) => {
+                let notice = Notice::AddressRemoved { address: masked(&email.address) };
+                self.tell_owner(account.id, notice, caller.origin(), None).await?
+            }
+            None => Vec::new(),
+        };
+        let change = EmailChange { removed: Some(&email), mails: &mails, ..EmailChange::default() };
         let event = self.event(caller, EventKind::EmailRemoved, ("user", user.id.to_string()));
         self.store.change_emails(Some(person.organization.id), &account, &change, &event).await?;
+        self.mail_waits();
         Ok(user)
     }
 
-    /// Makes a verified address the primary one, here and in every organization where no directory writes it. Both
-    /// addresses get a notice.
+    /// Makes a verified address the primary one, here and in every organization where no directory writes it. All
+    /// verified addresses get a notice.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `NOT_FOUND`, `EMAIL_UNVERIFIED`, `MANAGED_BY_DIRECTORY`, `MANAGED_BY_CONNECTION`.
+    /// [`Error::Refused`] with `STEP_UP_REQUIRED`, `NOT_FOUND`, `EMAIL_UNVERIFIED`, `MANAGED_BY_DIRECTORY`,
+    /// `MANAGED_BY_CONNECTION`.
     pub async fn set_primary_email(&self, caller: &Caller, id: EmailId) -> Result<EmailAddress, Error> {
         caller.require_person()?;
-        let person = caller.require_login()?.0.clone();
+        let person = caller.require_fresh_login(self.clock.now())?.0.clone();
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             match self.try_set_primary(caller, &person, id).await {
@@ -421,18 +438,10 @@ impl Service {
         let emails = self.store.identity().list_emails(account.id).await?;
         let after = EmailAddress { is_primary: true, becomes_primary: false, ..before.changed(now) };
         let mut changed = vec![(&before, after.clone())];
-        let mut mails = Vec::new();
-        for old in emails.iter().filter(|email| email.is_primary) {
-            changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
-            let notice = Notice::PrimaryEmailChanged { to: masked(&after.address) };
-            for to in [&old.address, &after.address] {
-                mails.push(self.seal_mail(
-                    to,
-                    person.user.display_name(),
-                    Letter::Notice { notice: notice.clone() },
-                )?);
-            }
-        }
+        let old = emails.iter().filter(|email| email.is_primary);
+        changed.extend(old.map(|old| (old, EmailAddress { is_primary: false, ..old.changed(now) })));
+        let notice = Notice::PrimaryEmailChanged { to: masked(&after.address) };
+        let mails = self.tell_owner(account.id, notice, caller.origin(), None).await?;
         let credentials = self.own_credentials(person).await?;
         let users = self.users_with_primary_email(&credentials, &after).await?;
         let events = self.events_elsewhere(caller, Some(person.organization.id), &users);

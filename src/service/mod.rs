@@ -191,6 +191,10 @@ pub struct SignInSettings {
     pub reserved_names: Vec<String>,
     /// Front ends that may sign people in through login providers: where each may be sent back, by its id.
     pub front_ends: BTreeMap<String, Vec<String>>,
+    /// Issuers of login providers that are believed to ask the person whenever they are sent `prompt=login`.
+    pub prompt_login_is_proof: Vec<String>,
+    /// How long an address that is added to an account is proven before it may set a new password.
+    pub new_address_wait: chrono::TimeDelta,
     /// Days after which another key signs access tokens; none: never.
     pub signing_key_days: Option<NonZeroU32>,
     /// Hosts in a private network that login providers may name, beside their own.

@@ -12,9 +12,10 @@ use super::hashing::Payer;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::references::{NOT_JOINED, UserRef};
 use super::session::NewSession;
-use crate::domain::account::{ChangeReason, PasswordRecord};
+use crate::domain::account::{ChangeReason, EmailAddress, PasswordRecord};
 use crate::domain::actor::Person;
 use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
+use crate::domain::credentials::may_receive_reset;
 use crate::domain::email::{self, Email};
 use crate::domain::login::{AuthMethod, Login, Origin};
 use crate::domain::mail::{Letter, Notice};
@@ -120,7 +121,7 @@ impl Service {
         let event = self.event(caller, EventKind::PasswordChanged, ("user", person.user.id.to_string()));
         let set = PasswordSet {
             home: Some(person.organization.id),
-            account: &credentials.account.confined(None),
+            account: &credentials.account,
             password: &record,
             link: None,
             ending: revoke_others.then_some(&ending),
@@ -215,7 +216,8 @@ impl Service {
         self.store.identity().find_credentials(account).await?.ok_or(Error::Unauthenticated)
     }
 
-    /// Mails a link to set a new password, if the address is a verified one of somebody with a password. Whether it is
+    /// Mails a link to set a new password, if the address is a verified one of somebody with a password, and not one that was
+    /// added a short while ago. Whether it is
     /// cannot be told: the same answer, and the work is done after it is given (AU-08, AU-09).
     ///
     /// # Errors
@@ -242,6 +244,11 @@ impl Service {
         if credentials.password.is_none() {
             return Ok(());
         }
+        let known = self.store.identity().list_emails(found.account).await?;
+        if !self.may_receive_reset(&found, &known) {
+            tracing::info!(account = %found.account, "a reset link was not sent: the address is new");
+            return Ok(());
+        }
         if !self.mail_rates.may_send_anonymously(email.key()) {
             tracing::warn!(account = %found.account, "too many reset links were asked for from many networks: none is sent");
             return Ok(());
@@ -255,6 +262,10 @@ impl Service {
         self.store.send_link(home, &secret, &link, &[mail], &event).await?;
         self.mail_waits();
         Ok(())
+    }
+
+    fn may_receive_reset(&self, email: &EmailAddress, known: &[EmailAddress]) -> bool {
+        may_receive_reset(email, known, email.account, self.settings.new_address_wait, self.clock.now())
     }
 
     /// A link to set a new password; `by`: the organization whose administrator has it sent.
@@ -453,15 +464,15 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with `NOT_FOUND`,
-    /// `MANAGED_BY_CONNECTION`, `EMAIL_UNVERIFIED`, `ILLEGAL_TRANSITION`, `RATE_LIMITED`, `INSUFFICIENT_RANK`,
+    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with `STEP_UP_REQUIRED`,
+    /// `NOT_FOUND`, `MANAGED_BY_CONNECTION`, `EMAIL_UNVERIFIED`, `ILLEGAL_TRANSITION`, `RATE_LIMITED`, `INSUFFICIENT_RANK`,
     /// `NOT_MANAGED_ACCOUNT`.
     pub async fn send_password_reset(
         &self,
         caller: &Caller,
         who: &UserRef,
     ) -> Result<(User, String, chrono::DateTime<chrono::Utc>), Error> {
-        caller.require(Permission::UserCredentialsManage)?;
+        caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;
         let (organization, user, credentials) = self.credentials_target(caller, who).await?;
         let unverified = || Refusal::new(Code::EmailUnverified, "that user has no verified address").at("user");
         let Some(credentials) = credentials else {
@@ -472,7 +483,11 @@ impl Service {
         self.check_has_own_password(organization, &credentials).await?;
         let account = credentials.account.id;
         let emails = self.store.identity().list_emails(account).await?;
-        let verified = emails.iter().filter(|email| email.verified.is_some()).max_by_key(|email| email.is_primary);
+        // An address that was there before comes first: the administrator may be talking to whoever added the other one.
+        let verified = emails
+            .iter()
+            .filter(|email| email.verified.is_some())
+            .max_by_key(|email| (self.may_receive_reset(email, &emails), email.is_primary));
         let first = if verified.is_none() { first_address(&user, &emails) } else { None };
         let email = verified.or(first).ok_or_else(unverified)?;
         self.mail_rates.take(MailPurpose::PasswordReset, &MailAsker::managing(caller), &email.key)?;
@@ -495,8 +510,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with `NOT_FOUND`,
-    /// `NO_PASSWORD`, `MANAGED_BY_CONNECTION`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
+    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with
+    /// `STEP_UP_REQUIRED`, `NOT_FOUND`, `NO_PASSWORD`, `MANAGED_BY_CONNECTION`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
     pub async fn set_password_expired(
         &self,
         caller: &Caller,
@@ -504,7 +519,7 @@ impl Service {
         expired: bool,
         reason: ChangeReason,
     ) -> Result<User, Error> {
-        caller.require(Permission::UserCredentialsManage)?;
+        caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let (organization, user, credentials) = self.credentials_target(caller, who).await?;
@@ -536,10 +551,10 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with `NOT_FOUND`,
-    /// `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
+    /// [`Error::Forbidden`] without [`Permission::UserCredentialsManage`]; [`Error::Refused`] with
+    /// `STEP_UP_REQUIRED`, `NOT_FOUND`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
     pub async fn unlock_user(&self, caller: &Caller, who: &UserRef) -> Result<User, Error> {
-        caller.require(Permission::UserCredentialsManage)?;
+        caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;
         let (organization, user, credentials) = self.credentials_target(caller, who).await?;
         if let Some(credentials) = credentials {
             let event = self.event_about(caller, EventKind::AccountUnlocked, &user, Vec::new(), None);

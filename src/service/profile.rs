@@ -6,14 +6,14 @@ use crate::domain::account::{EmailAddress, EmailSource, Settings, SettingsEdit};
 use crate::domain::actor::Person;
 use crate::domain::audit::{AuditEvent, Change, Consequence, EventKind};
 use crate::domain::email::Email;
-use crate::domain::mail::{Letter, Notice};
+use crate::domain::mail::Notice;
 use crate::domain::only_people::OnlyPeople;
 use crate::domain::organization::Organization;
 use crate::domain::profile::{ProfileEdit, ProfileField};
 use crate::domain::role;
 use crate::domain::user::{Hold, User, Writer};
 use crate::domain::user_name::UserName;
-use crate::domain::{Actor, Author, Caller, Code, Error, OrganizationId, Permission, Refusal};
+use crate::domain::{Actor, Author, Caller, Code, EmailId, Error, OrganizationId, Permission, Refusal};
 use crate::store::{AccountEnd, Departure, EmailChange, OwnerWatch, Remains};
 
 use super::editing::managed_by_connection;
@@ -93,6 +93,16 @@ impl EmailPlan {
         matches!(self, Self::AtOnce(_) | Self::Waits(_)) && !place.takes_addresses_at_once
     }
 
+    /// Word of it for the addresses there are, and the address that it is about.
+    fn notice(&self) -> Option<(Notice, EmailId)> {
+        match self {
+            Self::Nothing => None,
+            Self::Waits(new) => Some((Notice::AddressAdded { address: masked(&new.email.address) }, new.email.id)),
+            Self::Known(email) => Some((Notice::PrimaryEmailChanged { to: masked(&email.address) }, email.id)),
+            Self::AtOnce(new) => Some((Notice::PrimaryEmailChanged { to: masked(&new.email.address) }, new.email.id)),
+        }
+    }
+
     /// The address that is still to be proven.
     fn pending(&self) -> Option<&EmailAddress> {
         match self {
@@ -100,6 +110,12 @@ impl EmailPlan {
             Self::Nothing | Self::Known(_) => None,
         }
     }
+}
+
+/// Whether the edit gives a user an address as the name to sign in with.
+pub(super) fn signs_in_as_address(user: &User, edit: &ProfileEdit) -> bool {
+    let name = edit.user_name.as_ref().filter(|name| name.looks_like_an_address());
+    name.is_some_and(|name| scim::fold(name.as_str()) != user.user_name_key())
 }
 
 impl Service {
@@ -171,6 +187,9 @@ impl Service {
         self.check_user_name(asking, &user, &update.profile).await?;
         let person = Person { user: user.clone(), ..(**asking).clone() };
         let plan = self.plan_email(&person, email).await?;
+        if !matches!(plan, EmailPlan::Nothing) || signs_in_as_address(&user, &update.profile) {
+            caller.require_fresh_login(self.clock.now())?;
+        }
         let places = self.places(&credentials).await?;
         let (mut users, skipped) = self.edited_everywhere(places, &person, &update.profile, &plan).await?;
         if update.disabled {
@@ -343,9 +362,10 @@ impl Service {
         if let Some(primary) = plan.now() {
             for email in known.iter().filter(|email| email.id != primary.id && email.is_primary) {
                 change.changed.push((email, EmailAddress { is_primary: false, ..email.changed(now) }));
-                let notice = Notice::PrimaryEmailChanged { to: masked(&primary.address) };
-                mails.push(self.seal_mail(&email.address, person.user.display_name(), Letter::Notice { notice })?);
             }
+        }
+        if let Some((notice, new)) = plan.notice() {
+            mails.extend(self.tell_owner(person.account.id, notice, caller.origin(), Some(new)).await?);
         }
         if let EmailPlan::Known(primary) = plan {
             let after = EmailAddress { is_primary: true, becomes_primary: false, ..primary.changed(now) };

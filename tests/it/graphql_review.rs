@@ -198,6 +198,9 @@ async fn au15_a_link_mailed_to_an_address_is_void_without_it() {
     let added = owner.done("addEmail", json!({"email": "evil@evil.example"}), "email { id }").await;
     let proof = app.token_in_mail("evil@evil.example", 1).await;
     owner.done("verifyEmail", json!({"token": proof}), "email { id }").await;
+    // A new address sets no password before its time.
+    app.clock.advance(Duration::from_secs(24 * 3_600));
+    let owner = acme.owner.sign_in().await;
     owner.done("requestPasswordReset", json!({"email": "evil@evil.example"}), "clientMutationId").await;
     let reset = app.latest_token("evil@evil.example", "rcp_").await;
     owner.done("removeEmail", json!({"emailId": added["email"]["id"]}), "removedEmailId").await;

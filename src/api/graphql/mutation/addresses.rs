@@ -17,11 +17,13 @@ pub(super) struct Addresses;
 #[async_graphql::Object]
 impl Addresses {
     /// Adds an address and mails a link to verify it. Answers the same where the address belongs to somebody else; its
-    /// owner then gets a notice instead.
+    /// owner then gets a notice instead. The verified addresses of the user get a notice. For a day after it is verified,
+    /// no link to set a new password is mailed to it.
     ///
-    /// Permission: oneself; for somebody else `user_access_manage`, managed, rank. Errors: `INVALID_EMAIL`, `EMAIL_TAKEN`
-    /// (one's own already; for an administrator also another user's here), `LIMIT_EXCEEDED` (10), `RATE_LIMITED`,
-    /// `MANAGED_BY_DIRECTORY`, `NOT_FOUND`, `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`, `PROTECTED_ACCOUNT`.
+    /// Permission: oneself, with a login; step-up; for somebody else `user_access_manage` and `user_credentials_manage`,
+    /// managed, rank. Errors: `INVALID_EMAIL`, `EMAIL_TAKEN` (one's own already; for an administrator also another user's
+    /// here), `LIMIT_EXCEEDED` (10), `RATE_LIMITED`, `MANAGED_BY_DIRECTORY`, `NOT_FOUND`, `NOT_MANAGED_ACCOUNT`,
+    /// `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`, `PROTECTED_ACCOUNT`.
     async fn add_email(
         &self,
         ctx: &Context<'_>,
@@ -41,7 +43,8 @@ impl Addresses {
 
     /// Mails a new link for an unverified address; the one before stops working.
     ///
-    /// Permission: oneself. Errors: `NOT_FOUND`, `ILLEGAL_TRANSITION` (already verified), `RATE_LIMITED`.
+    /// Permission: oneself, with a login; step-up. Errors: `NOT_FOUND`, `ILLEGAL_TRANSITION` (already verified),
+    /// `RATE_LIMITED`, `STEP_UP_REQUIRED`.
     async fn resend_email_verification(
         &self,
         ctx: &Context<'_>,
@@ -58,10 +61,11 @@ impl Addresses {
         .await
     }
 
-    /// Removes an address.
+    /// Removes an address. A verified one, and the verified ones that stay, get a notice.
     ///
-    /// Permission: oneself; for somebody else `user_access_manage`, managed, rank. Errors: `NOT_FOUND`, `PRIMARY_EMAIL`,
-    /// `MANAGED_BY_DIRECTORY`, `MANAGED_BY_CONNECTION`, `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`.
+    /// Permission: oneself, with a login; step-up; for somebody else `user_access_manage` and `user_credentials_manage`,
+    /// managed, rank. Errors: `NOT_FOUND`, `PRIMARY_EMAIL`, `MANAGED_BY_DIRECTORY`, `MANAGED_BY_CONNECTION`,
+    /// `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`, `STEP_UP_REQUIRED`.
     async fn remove_email(
         &self,
         ctx: &Context<'_>,
@@ -81,9 +85,10 @@ impl Addresses {
         .await
     }
 
-    /// Makes a verified address the primary one. Both addresses get a notice.
+    /// Makes a verified address the primary one. All verified addresses get a notice.
     ///
-    /// Permission: oneself. Errors: `NOT_FOUND`, `EMAIL_UNVERIFIED`, `MANAGED_BY_DIRECTORY`, `MANAGED_BY_CONNECTION`.
+    /// Permission: oneself, with a login; step-up. Errors: `NOT_FOUND`, `EMAIL_UNVERIFIED`, `MANAGED_BY_DIRECTORY`,
+    /// `MANAGED_BY_CONNECTION`, `STEP_UP_REQUIRED`.
     async fn set_primary_email(
         &self,
         ctx: &Context<'_>,

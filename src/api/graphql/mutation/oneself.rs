@@ -21,7 +21,8 @@ impl Oneself {
     /// alone and named in `skippedOrganizations`. A new `email` is added unverified and mailed; it becomes the primary
     /// address on verification (`accountPolicy.emailChange`). All or nothing.
     ///
-    /// Permission: `user_self_profile_write`. Errors: `ID_MISMATCH`, `VERSION_CONFLICT`, `MANAGED_BY_CONNECTION`,
+    /// Permission: `user_self_profile_write`; with another `email`, or a `userName` that is an address, a login with
+    /// step-up. Errors: `STEP_UP_REQUIRED`, `ID_MISMATCH`, `VERSION_CONFLICT`, `MANAGED_BY_CONNECTION`,
     /// `MANAGED_BY_DIRECTORY`, `PROTECTED_ACCOUNT` (service account or root), `INSUFFICIENT_RANK` (`isActive`,
     /// `isSuperuser`), `RESERVED_USERNAME`, `INVALID_USERNAME`, `USERNAME_TAKEN`, `INVALID_EMAIL`, `EMAIL_TAKEN`,
     /// `INVALID_DISPLAY_NAME`, `VALIDATION_FAILED`, `LIMIT_EXCEEDED`, `LAST_OWNER` (`disabled`), `RATE_LIMITED`.

@@ -45,9 +45,9 @@ impl UserCredentials {
     /// a link to set the first password: an `INVITED` one by an invitation, others at the address that an administrator
     /// named, which the link also verifies.
     ///
-    /// Permission: `user_credentials_manage`; rank; managed. Errors: `NOT_FOUND`, `MANAGED_BY_CONNECTION`,
-    /// `EMAIL_UNVERIFIED` (no address that counts), `ILLEGAL_TRANSITION` (kept out and not joined yet), `RATE_LIMITED`,
-    /// `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`, `PROTECTED_ACCOUNT`.
+    /// Permission: `user_credentials_manage`; step-up; rank; managed. Errors: `STEP_UP_REQUIRED`, `NOT_FOUND`,
+    /// `MANAGED_BY_CONNECTION`, `EMAIL_UNVERIFIED` (no address that counts), `ILLEGAL_TRANSITION` (kept out and not joined
+    /// yet), `RATE_LIMITED`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`, `PROTECTED_ACCOUNT`.
     async fn send_password_reset(
         &self,
         ctx: &Context<'_>,
@@ -68,8 +68,8 @@ impl UserCredentials {
 
     /// Demands a new password at the next sign-in, or takes that back.
     ///
-    /// Permission: `user_credentials_manage`; rank; managed. Errors: `NOT_FOUND`, `NO_PASSWORD`,
-    /// `MANAGED_BY_CONNECTION`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`, `PROTECTED_ACCOUNT`.
+    /// Permission: `user_credentials_manage`; step-up; rank; managed. Errors: `STEP_UP_REQUIRED`, `NOT_FOUND`,
+    /// `NO_PASSWORD`, `MANAGED_BY_CONNECTION`, `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`, `PROTECTED_ACCOUNT`.
     async fn set_password_expired(
         &self,
         ctx: &Context<'_>,
@@ -91,8 +91,8 @@ impl UserCredentials {
 
     /// Lifts the lock after too many failed sign-ins and sets the count to zero.
     ///
-    /// Permission: `user_credentials_manage`; rank; managed. Errors: `NOT_FOUND`, `INSUFFICIENT_RANK`,
-    /// `NOT_MANAGED_ACCOUNT`.
+    /// Permission: `user_credentials_manage`; step-up; rank; managed. Errors: `STEP_UP_REQUIRED`, `NOT_FOUND`,
+    /// `INSUFFICIENT_RANK`, `NOT_MANAGED_ACCOUNT`.
     async fn unlock_user(
         &self,
         ctx: &Context<'_>,

@@ -26,7 +26,8 @@ impl Users {
     /// Creates a user in the organization with profile, and, if wanted, credentials, roles and groups. Without
     /// credentials and without a login provider the user is `INVITED`, otherwise `ACTIVE`.
     ///
-    /// Permission: `user_access_manage`; rank for roles. Errors: `INVALID_EMAIL`, `EMAIL_TAKEN`, `INVALID_USERNAME`,
+    /// Permission: `user_access_manage`; rank for roles; with `credentials` step-up. Errors: `STEP_UP_REQUIRED`,
+    /// `INVALID_EMAIL`, `EMAIL_TAKEN`, `INVALID_USERNAME`,
     /// `USERNAME_TAKEN`, `RESERVED_USERNAME`, `INVALID_DISPLAY_NAME`, `VALIDATION_FAILED`,
     /// `INVALID_ARGUMENT_COMBINATION` (`credentials` together with `sendInvitation`; neither `email` nor `userName`),
     /// `PASSWORD_POLICY`, `PASSWORD_BREACHED`, `NOT_FOUND` (role or group), `MANAGED_BY_DIRECTORY` (group),
@@ -53,12 +54,14 @@ impl Users {
     }
 
     /// Edits another user's profile, names, address, settings or account type. Absent fields stay as they are. A new
-    /// address counts at once and unverified, one's own as in `updateMe`; the old one gets a notice. All or nothing.
+    /// address counts at once and unverified, one's own as in `updateMe`, and one that a service account asks for once
+    /// it is verified; the verified addresses from before get a notice. All or nothing.
     ///
-    /// Permission: `user_access_manage`; managed, rank. Errors: `NOT_FOUND`, `ID_MISMATCH`, `VERSION_CONFLICT`,
-    /// `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`, `MANAGED_BY_DIRECTORY`, `MANAGED_BY_CONNECTION`,
-    /// `PROTECTED_ACCOUNT`, `INVALID_EMAIL`, `EMAIL_TAKEN`, `INVALID_USERNAME`, `USERNAME_TAKEN`, `RESERVED_USERNAME`,
-    /// `INVALID_DISPLAY_NAME`, `VALIDATION_FAILED`, `LIMIT_EXCEEDED`.
+    /// Permission: `user_access_manage`; managed, rank; for the address of a user with an account, and for a name that
+    /// is an address, `user_credentials_manage` and step-up too. Errors: `STEP_UP_REQUIRED`, `NOT_FOUND`,
+    /// `ID_MISMATCH`, `VERSION_CONFLICT`, `NOT_MANAGED_ACCOUNT`, `INSUFFICIENT_RANK`, `MANAGED_BY_DIRECTORY`,
+    /// `MANAGED_BY_CONNECTION`, `PROTECTED_ACCOUNT`, `INVALID_EMAIL`, `EMAIL_TAKEN`, `INVALID_USERNAME`,
+    /// `USERNAME_TAKEN`, `RESERVED_USERNAME`, `INVALID_DISPLAY_NAME`, `VALIDATION_FAILED`, `LIMIT_EXCEEDED`.
     async fn update_user(
         &self,
         ctx: &Context<'_>,
