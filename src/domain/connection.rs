@@ -124,6 +124,28 @@ pub struct Attested {
     pub family_name: Option<String>,
 }
 
+/// How far a provider's clock may be from ours, in seconds.
+pub const LEEWAY: i64 = 60;
+
+impl Attested {
+    /// Whether the person proved who they are at most so many seconds ago, as the provider was asked to see to
+    /// (OpenID Connect Core 1.0 §3.1.3.7, no. 13).
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the person, when that is longer ago, or when the provider does not say.
+    pub fn check_age(&self, max_age: u64, now: DateTime<Utc>) -> Result<(), &'static str> {
+        let Some(proven) = self.proven else {
+            return Err("the login provider does not say when it asked who you are, as this sign-in needs");
+        };
+        let age = (now - proven).num_seconds();
+        if age <= i64::try_from(max_age).unwrap_or(i64::MAX).saturating_add(LEEWAY) {
+            return Ok(());
+        }
+        Err("the login provider asked who you are too long ago: sign in there again")
+    }
+}
+
 /// A person's account at a login provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalIdentity {

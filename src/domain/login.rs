@@ -173,7 +173,7 @@ pub struct Login {
     pub device_id: String,
     /// What the client calls the device.
     pub device_name: Option<String>,
-    /// When a password or second factor was last given.
+    /// When a password or second factor was last given; the sign-in, where a login provider does not say.
     pub auth_time: DateTime<Utc>,
     /// What was given, in order.
     pub auth_methods: Vec<AuthMethod>,
@@ -214,8 +214,8 @@ pub struct LoginDraft {
     pub device: Device,
     /// What was given, in order.
     pub auth_methods: Vec<AuthMethod>,
-    /// When; a login provider may have asked earlier.
-    pub proven: DateTime<Utc>,
+    /// When; a login provider may have asked earlier, or not say. Without it the proof is not fresh.
+    pub proven: Option<DateTime<Utc>>,
 }
 
 impl Login {
@@ -229,8 +229,11 @@ impl Login {
             user: draft.user,
             device_id: draft.device.id,
             device_name: draft.device.name,
-            auth_time: draft.proven.min(now),
-            fresh_until: is_fresh_proof(&draft.auth_methods).then(|| draft.proven.min(now) + lifetimes.fresh),
+            auth_time: draft.proven.map_or(now, |proven| proven.min(now)),
+            fresh_until: draft
+                .proven
+                .filter(|_| is_fresh_proof(&draft.auth_methods))
+                .map(|proven| proven.min(now) + lifetimes.fresh),
             auth_methods: draft.auth_methods,
             last_used: now,
             expires: absolute_end.min(now + lifetimes.idle),

@@ -6,13 +6,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::connection::{Attested, GOOGLE};
+use crate::domain::connection::{Attested, GOOGLE, LEEWAY};
 use crate::domain::email::Email;
 
 /// The longest token that is looked at.
 const MAX_BYTES: usize = 16 * 1024;
-/// How far the provider's clock may be from ours, in seconds.
-const LEEWAY: i64 = 60;
 /// Signatures with public keys only: a shared secret or none is no provider's word (RFC 8725 §3.1).
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
@@ -105,8 +103,8 @@ pub(super) fn read(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Resul
     if claims.sub.is_empty() || claims.sub.len() > 255 {
         return Err("the provider does not say who signed in");
     }
-    // Some write it as text.
-    let vouched = claims.email_verified == Value::Bool(true) || claims.email_verified == "true";
+    // A boolean only (OpenID Connect Core 1.0 §5.1): who writes it as text may write anything.
+    let vouched = claims.email_verified == Value::Bool(true);
     let verified_email = claims.email.filter(|_| vouched).and_then(|email| Email::parse(&email).ok());
     let is_google = expected.issuer == GOOGLE;
     let verified_email = verified_email.filter(|email| !is_google || is_googles(email, claims.hd.as_deref()));

@@ -152,10 +152,11 @@ impl Service {
             methods: first_factors(&challenge.details).chain([method]).collect(),
             factor: Some(used),
             proof: Some((Purpose::Challenge, secret)),
-            proven: self.clock.now(),
+            proven: Some(self.clock.now()),
             trust: trusted.as_ref().map(|(device, secret)| DeviceTrust::New(device, secret)),
             rehashed: None,
             mails,
+            reason: None,
         };
         let session = self.enter(&arriving, entry, origin).await?;
         Ok(ChallengeAnswered { session, trusted, recovery_codes_remaining: remaining })

@@ -27,6 +27,8 @@ const AWAY: TimeDelta = TimeDelta::minutes(10);
 const CODE_LIFETIME: TimeDelta = TimeDelta::minutes(1);
 /// What nonce and verifier of a sign-in are sealed for.
 const PROOFS: &str = "connection proofs";
+/// Why a sign-in is fresh whose provider does not say when it asked the person, for the audit trail.
+const RESTS_ON_PROMPT: &str = "the login provider was told to ask the person (prompt_login_is_proof)";
 /// Characters of what a front end wants back.
 const STATE: usize = 1_024;
 
@@ -217,6 +219,7 @@ impl Service {
         let details = json!({
             "client_id": wanted.client_id, "redirect_uri": wanted.redirect_uri, "state": wanted.state,
             "code_challenge": wanted.code_challenge, "connection": connection.name, "proofs": proofs,
+            "prompt": wanted.prompt, "max_age": wanted.max_age.as_ref().and_then(|age| age.parse::<u32>().ok()),
         });
         let waiting = self.one_time(Purpose::Connection, organization.id, None, details, AWAY);
         self.store.identity().insert_one_time(&state, &waiting).await?;
@@ -322,7 +325,17 @@ impl Service {
             verifier: &verifier,
             nonce: &nonce,
         };
-        let attested = self.providers.attest(&connection.issuer, &exchange, self.clock.now()).await?;
+        let now = self.clock.now();
+        let mut attested = self.providers.attest(&connection.issuer, &exchange, now).await?;
+        if let Some(max_age) = waiting.details["max_age"].as_u64() {
+            attested.check_age(max_age, now).map_err(denied)?;
+        }
+        let is_asked_anew = waiting.details["prompt"] == "login";
+        let is_believed = is_asked_anew && self.settings.prompt_login_is_proof.contains(&connection.issuer);
+        let rests_on_prompt = is_believed && attested.proven.is_none();
+        if rests_on_prompt {
+            attested.proven = Some(now);
+        }
         let caller = Caller::nobody(Nobody::Unknown, origin.clone());
         let visit = Visit { store, organization, connection: &connection, attested: &attested, caller };
         let account = self.let_in(&visit).await?;
@@ -330,7 +343,7 @@ impl Service {
             "client_id": waiting.details["client_id"], "redirect_uri": waiting.details["redirect_uri"],
             "code_challenge": waiting.details["code_challenge"], "connection": connection.name,
             "credentials_version": account.credentials_version,
-            "proven": attested.proven.unwrap_or_else(|| self.clock.now()).timestamp(),
+            "proven": attested.proven.map(|time| time.timestamp()), "rests_on_prompt": rests_on_prompt,
         });
         let code = self.secret(SecretKind::Code);
         let good = self.one_time(Purpose::Code, organization, Some(account.id), details, CODE_LIFETIME);
@@ -406,14 +419,15 @@ impl Service {
         let id = grant.device_id.clone().unwrap_or_else(|| self.entropy.id(self.clock.now()).to_string());
         let device = Device { id, name: grant.device_name.clone() };
         let proven = found.details["proven"].as_i64().and_then(|time| DateTime::from_timestamp(time, 0));
-        self.arrive_through(&arriving, secret, (device, proven), origin).await
+        let reason = (found.details["rests_on_prompt"] == true).then(|| RESTS_ON_PROMPT.to_owned());
+        self.arrive_through(&arriving, secret, (device, proven, reason), origin).await
     }
 
     async fn arrive_through(
         &self,
         arriving: &Arriving,
         code: &BearerSecret,
-        (device, proven): (Device, Option<DateTime<Utc>>),
+        (device, proven, reason): (Device, Option<DateTime<Utc>>, Option<String>),
         origin: &Origin,
     ) -> Result<SignInOutcome, Error> {
         if arriving.credentials.authenticator.as_ref().is_some_and(Authenticator::is_enrolled) {
@@ -431,10 +445,11 @@ impl Service {
             methods: vec![AuthMethod::Connection],
             factor: None,
             proof: Some((Purpose::Code, code)),
-            proven: proven.unwrap_or_else(|| self.clock.now()),
+            proven,
             trust: None,
             rehashed: None,
             mails: Vec::new(),
+            reason,
         };
         Ok(SignInOutcome::Session(Box::new(self.enter(arriving, entry, origin).await?)))
     }

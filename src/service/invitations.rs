@@ -433,7 +433,7 @@ impl Service {
             user: user.id,
             device,
             auth_methods: vec![AuthMethod::Invitation, AuthMethod::Password],
-            proven: now,
+            proven: Some(now),
         };
         let login =
             Login::create(LoginId::new(self.entropy.id(now)), draft, caller.origin(), &self.settings.lifetimes, now);

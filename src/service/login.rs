@@ -303,10 +303,11 @@ impl Service {
             methods,
             factor: None,
             proof: None,
-            proven: self.clock.now(),
+            proven: Some(self.clock.now()),
             trust,
             rehashed,
             mails: Vec::new(),
+            reason: None,
         };
         let session = self.enter(arriving, entry, origin).await?;
         Ok(SignedIn { outcome: SignInOutcome::Session(Box::new(session)), trusted_device_token: next })
@@ -362,7 +363,8 @@ impl Service {
         let mut mails = entry.mails;
         mails.extend(self.new_device_notice(account, &login).await?);
         let refresh = self.secret(SecretKind::Refresh);
-        let event = self.public_event(origin, EventKind::LoginCreated, ("login", login.id.to_string()));
+        let mut event = self.public_event(origin, EventKind::LoginCreated, ("login", login.id.to_string()));
+        event.reason = entry.reason;
         let sign_in = SignIn {
             login: &login,
             refresh: &refresh,
@@ -389,8 +391,10 @@ pub(super) struct Entry<'a> {
     pub(super) methods: Vec<AuthMethod>,
     pub(super) factor: Option<FactorUse>,
     pub(super) proof: Option<(Purpose, &'a BearerSecret)>,
-    pub(super) proven: DateTime<Utc>,
+    pub(super) proven: Option<DateTime<Utc>>,
     pub(super) trust: Option<DeviceTrust<'a>>,
     pub(super) rehashed: Option<(String, String)>,
     pub(super) mails: Vec<SealedMail>,
+    /// What the audit trail is to say of it.
+    pub(super) reason: Option<String>,
 }
