@@ -83,7 +83,7 @@ pub struct ApiSettings {
 
 impl ApiSettings {
     /// Whether clients reach the server over https.
-    fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         self.public_url.starts_with("https://")
     }
 }

@@ -89,6 +89,18 @@ pub struct ProviderAnswer<'a> {
     pub code: Result<&'a str, &'a str>,
     /// `iss`
     pub issuer: Option<&'a str>,
+    /// The bindings that the browser got when it was sent out.
+    pub bindings: &'a [String],
+}
+
+/// Where a browser is sent, and what it must keep to finish a sign-in.
+#[derive(Debug)]
+pub struct SentOut {
+    /// Where it goes.
+    pub location: String,
+    /// The hash of the state; none where no sign-in began. Only the browser that keeps it finishes this one, so that nobody
+    /// signs another person in as themselves (RFC 9700 §4.7).
+    pub binding: Option<String>,
 }
 
 /// Why a browser goes back without a code (RFC 6749 §4.1.2.1).
@@ -162,7 +174,7 @@ impl Service {
     ///
     /// [`Error::Refused`] with `VALIDATION_FAILED` when nobody knows the front end, or where it wants to be sent back to:
     /// the browser must stay here.
-    pub async fn begin_provider_sign_in(&self, wanted: &Authorization) -> Result<String, Error> {
+    pub async fn begin_provider_sign_in(&self, wanted: &Authorization) -> Result<SentOut, Error> {
         let invalid = |message: &'static str, field: &'static str| {
             Error::from(Refusal::new(Code::ValidationFailed, message).at(field))
         };
@@ -173,12 +185,12 @@ impl Service {
         }
         let back = WayBack { redirect_uri: wanted.redirect_uri.clone(), state: wanted.state.clone() };
         match self.leave(wanted).await {
-            Ok(url) => Ok(url),
-            Err(declined) => self.way_back(&back, Err(declined)),
+            Ok(out) => Ok(out),
+            Err(declined) => Ok(SentOut { location: self.way_back(&back, Err(declined))?, binding: None }),
         }
     }
 
-    async fn leave(&self, wanted: &Authorization) -> Result<String, Declined> {
+    async fn leave(&self, wanted: &Authorization) -> Result<SentOut, Declined> {
         if wanted.response_type != "code" {
             return Err(Declined::Invalid("response_type must be code"));
         }
@@ -223,7 +235,7 @@ impl Service {
         });
         let waiting = self.one_time(Purpose::Connection, organization.id, None, details, AWAY);
         self.store.identity().insert_one_time(&state, &waiting).await?;
-        Ok(url)
+        Ok(SentOut { location: url, binding: Some(state.hash()) })
     }
 
     fn one_time(
@@ -277,6 +289,11 @@ impl Service {
     pub async fn finish_provider_sign_in(&self, answer: &ProviderAnswer<'_>, origin: &Origin) -> Result<String, Error> {
         let invalid = || bad_link(Code::TokenInvalid);
         let secret = BearerSecret::parse(SecretKind::State, answer.state).ok_or_else(invalid)?;
+        let hash = secret.hash();
+        let is_its = |binding: &String| bool::from(binding.as_bytes().ct_eq(hash.as_bytes()));
+        if !answer.bindings.iter().any(is_its) {
+            return Err(invalid());
+        }
         let waiting = self.open_link(Purpose::Connection, &secret).await?;
         let organization = waiting.organization.ok_or_else(invalid)?;
         if answer.organization != organization.to_string() || waiting.details["connection"] != answer.connection {

@@ -79,7 +79,7 @@ pub use audit::{ShownEvent, Span};
 pub use belonging::{GroupsChanged, GroupsEdit};
 pub use challenges::{ChallengeAnswered, SentFactor};
 pub use conditions::Conditions;
-pub use connecting::{Authorization, CodeGrant, ProviderAnswer};
+pub use connecting::{Authorization, CodeGrant, ProviderAnswer, SentOut};
 pub use consistency::{CheckedDatabase, StoreDamage};
 pub use cursor::CURSOR_SECONDS;
 pub use directories::DirectoryEdit;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::front_end::{GOOGLE, person, read};
 use crate::support::person::first_code;
-use crate::support::{Engine, FrontEnd, Owned, Person, TestApp, user};
+use crate::support::{Engine, FrontEnd, OpenidProvider, Owned, Person, TestApp, user};
 
 pub const ADA: &str = "ada@acme.example";
 
@@ -209,6 +209,7 @@ async fn an_address_that_nobody_vouches_for_lets_nobody_in() {
         json!({"sub": "1", "email": ADA}),
         json!({"sub": "1", "email": ADA, "email_verified": false}),
         json!({"sub": "1", "email": ADA, "email_verified": "false"}),
+        json!({"sub": "1", "email": ADA, "email_verified": "true"}),
         json!({"sub": "1", "email": ADA, "email_verified": 1}),
         json!({"sub": "1", "email_verified": true}),
         json!({"sub": "1", "email": "ada@evil@acme.example", "email_verified": true}),
@@ -218,7 +219,7 @@ async fn an_address_that_nobody_vouches_for_lets_nobody_in() {
         assert_eq!(back.description(), "the login provider does not vouch for your address");
     }
     assert_eq!(count_users(&owner).await, 1);
-    web.sign_in(json!({"sub": "1", "email": ADA, "email_verified": "true"})).await;
+    web.sign_in(json!({"sub": "1", "email": ADA, "email_verified": true})).await;
 }
 
 /// Whoever runs an organization's provider can have it say anything: it opens no account that others rely on.
@@ -316,6 +317,141 @@ async fn g7_how_long_ago_the_provider_asked_decides_what_may_be_done() {
     wish.push(("prompt", "none".to_owned()));
     let (_, location) = web.leave_with(&wish).await;
     assert_eq!(read(&location.expect("sent back")).error(), "invalid_request");
+}
+
+/// S-13: a provider that does not say when it asked the person proves nothing anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_says_no_time_of_proof_gives_no_fresh_login() {
+    let World { app, web, .. } = world(Engine::Memory).await;
+    let now = app.clock.now().timestamp();
+    let as_of = |time: Option<i64>| {
+        let mut ada = person("1", ADA);
+        ada["auth_time"] = json!(time);
+        ada
+    };
+    let token = json!({"name": "ci", "scopes": ["user_self_profile_write"]});
+    let silent = web.sign_in(as_of(None)).await;
+    assert_eq!(silent.me("login { stepUpUntil }").await["login"]["stepUpUntil"], Value::Null);
+    assert_eq!(silent.refused("createPersonalToken", token.clone()).await, "STEP_UP_REQUIRED");
+    // With its own second factor the person proves it here.
+    let fresh = web.sign_in(as_of(Some(now))).await;
+    let phone = crate::graphql_mfa::enrol(&app, &fresh).await;
+    let back = web.go(as_of(None)).await;
+    let (_, refused) = web.redeem(&back.0["code"]).await;
+    let input = json!({"challengeToken": refused["mfa_token"], "code": phone.app.code(app.clock.now())});
+    let done = fresh.signed_out().done("verifyMfa", input, "session { accessToken refreshToken }").await;
+    fresh.with_session(&done["session"]).done("createPersonalToken", token, "secret").await;
+}
+
+/// S-13: the age that was asked for is checked, and the provider's silence is no answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_that_is_older_than_was_asked_for_is_refused() {
+    let World { app, web, .. } = world(Engine::Memory).await;
+    let now = app.clock.now().timestamp();
+    let mut wish = FrontEnd::wish();
+    wish.push(("max_age", "300".to_owned()));
+    for (time, words) in [
+        (None, Some("does not say when")),
+        (Some(now - 86_400), Some("too long ago")),
+        (Some(now - 361), Some("too long ago")),
+        (Some(now - 360), None),
+        (Some(now), None),
+    ] {
+        let mut ada = person("1", ADA);
+        ada["auth_time"] = json!(time);
+        web.provider.sign_in(ada);
+        let (_, location) = web.leave_with(&wish).await;
+        let callback = web.open(&location.expect("sent on")).await.1.expect("sent back");
+        let back = web.come_back(&callback).await;
+        match words {
+            Some(words) => {
+                assert_eq!(back.error(), "access_denied", "{time:?}");
+                assert!(back.description().contains(words), "{time:?}: {back:?}");
+            }
+            None => assert!(back.0.contains_key("code"), "{time:?}: {back:?}"),
+        }
+    }
+}
+
+/// S-13: where the operator knows that a provider always asks, its answer to `prompt=login` counts; the trail says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_is_a_proof_where_the_operator_says_so() {
+    let provider = OpenidProvider::start(crate::support::app::start_of_time().timestamp()).await;
+    let issuer = provider.issuer().to_owned();
+    let front_ends = [("web".to_owned(), vec![crate::support::front_end::CALLBACK.to_owned()])];
+    let app = TestApp::start_changed(Engine::Memory, |config| {
+        config.front_ends = front_ends.into();
+        config.sign_in.prompt_login_is_proof = vec![issuer];
+    })
+    .await;
+    let web = FrontEnd::of(&app, provider);
+    let acme = app.owned("acme").await;
+    web.connect(&app, acme.id).await;
+    let_create(&acme.owner.sign_in().await).await;
+    let mut silent = person("1", ADA);
+    silent["auth_time"] = Value::Null;
+    let enroll = json!({"name": "Phone"});
+    assert_eq!(
+        web.sign_in(silent.clone()).await.refused("beginTotpEnrollment", enroll.clone()).await,
+        "STEP_UP_REQUIRED"
+    );
+    web.provider.sign_in(silent);
+    let mut wish = FrontEnd::wish();
+    wish.push(("prompt", "login".to_owned()));
+    let (_, location) = web.leave_with(&wish).await;
+    let callback = web.open(&location.expect("sent on")).await.1.expect("sent back");
+    let code = web.come_back(&callback).await.0["code"].clone();
+    let (_, tokens) = web.redeem(&code).await;
+    let session = json!({"accessToken": tokens["access_token"], "refreshToken": tokens["refresh_token"]});
+    let fresh = Person::new(&web.url, "", "").with_session(&session);
+    fresh.done("beginTotpEnrollment", enroll, "secret").await;
+    let reasons: Vec<String> = app
+        .events(acme.id)
+        .await
+        .into_iter()
+        .filter(|event| event.kind == "login.created")
+        .filter_map(|event| event.reason)
+        .collect();
+    assert!(reasons.len() == 1 && reasons[0].contains("prompt_login_is_proof"), "{reasons:?}");
+}
+
+/// L-1: a callback that somebody else sends is finished by nobody; the browser it began in goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_ends_in_the_browser_it_began_in() {
+    let World { web, .. } = world(Engine::Memory).await;
+    web.provider.sign_in(person("1", ADA));
+    let callback = web.to_callback().await;
+    assert!(web.cookies().starts_with("rollcall-signin-"), "http, as on a developer's machine");
+    let elsewhere = |cookie: &str| web.http.get(&callback).header("cookie", cookie.to_owned()).send();
+    let another = web.cookies().replace('=', "=0");
+    for cookie in ["", "rollcall-signin-x=", &another] {
+        let answer = elsewhere(cookie).await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 400, "{cookie}");
+    }
+    assert!(web.come_back(&callback).await.0.contains_key("code"), "nothing was used up");
+}
+
+/// L-1: over https no other host of the domain can set the cookie.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_https_the_cookie_of_a_sign_in_is_the_hosts_own() {
+    let provider = OpenidProvider::start(crate::support::app::start_of_time().timestamp()).await;
+    let front_ends = [("web".to_owned(), vec![crate::support::front_end::CALLBACK.to_owned()])];
+    let app = TestApp::start_changed(Engine::Memory, |config| {
+        config.front_ends = front_ends.into();
+        "https://id.example.com".clone_into(&mut config.server.public_url);
+    })
+    .await;
+    let web = FrontEnd::of(&app, provider);
+    let acme = app.owned("acme").await;
+    web.connect(&app, acme.id).await;
+    let url =
+        reqwest::Url::parse_with_params(&format!("{}/oauth/authorize", app.url), FrontEnd::wish()).expect("a URL");
+    let answer = web.http.get(url).send().await.expect("an answer");
+    let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(cookie.starts_with("__Host-rollcall-signin-"), "{cookie}");
+    for attribute in ["; Path=/;", "; HttpOnly", "; Secure", "; SameSite=Lax", "; Max-Age=600"] {
+        assert!(format!("{cookie};").contains(attribute) && !cookie.contains("Domain"), "{attribute}: {cookie}");
+    }
 }
 
 /// Somebody who put another's address on their own account does not get what its owner brings.

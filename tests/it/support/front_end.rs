@@ -1,6 +1,7 @@
 //! A front end that signs people in through login providers, and the browser it does it in.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use reqwest::{Client, Url, redirect};
 use rollcall::domain::connection::ConnectionDraft;
@@ -8,6 +9,7 @@ use rollcall::domain::{Caller, OrganizationId};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use super::app::start_of_time;
 use super::openid_provider::CLIENT;
 use super::{Engine, OpenidProvider, Person, TestApp};
 
@@ -20,6 +22,8 @@ pub struct FrontEnd {
     pub http: Client,
     pub url: String,
     pub provider: OpenidProvider,
+    /// The cookies that the server set in the browser, by name.
+    cookies: Mutex<HashMap<String, String>>,
 }
 
 /// Where a browser was sent back to the front end.
@@ -42,9 +46,14 @@ impl FrontEnd {
         let front_ends = [("web".to_owned(), vec![CALLBACK.to_owned()])];
         let app = TestApp::start_changed(engine, |config| config.front_ends = front_ends.into()).await;
         let provider = OpenidProvider::start(app.clock.now().timestamp()).await;
+        let web = Self::of(&app, provider);
+        (app, web)
+    }
+
+    /// The front end `web` of a server, with this provider.
+    pub fn of(app: &TestApp, provider: OpenidProvider) -> Self {
         let http = super::http().redirect(redirect::Policy::none()).build().expect("a client");
-        let url = app.url.clone();
-        (app, Self { http, url, provider })
+        Self { http, url: app.url.clone(), provider, cookies: Mutex::default() }
     }
 
     /// Sets the provider up for an organization whose own `acme.example` is, under the name of Google.
@@ -84,9 +93,22 @@ impl FrontEnd {
 
     /// Opens a page; where it sends the browser, if it does.
     pub async fn open(&self, url: &str) -> (u16, Option<String>) {
-        let response = self.http.get(url).send().await.expect("an answer");
+        let cookies = if url.starts_with(&self.url) { self.cookies() } else { String::new() };
+        let response = self.http.get(url).header("cookie", cookies).send().await.expect("an answer");
+        for cookie in response.headers().get_all("set-cookie") {
+            let pair = cookie.to_str().expect("text").split(';').next().expect("a pair");
+            let (name, value) = pair.split_once('=').expect("a pair");
+            self.cookies.lock().expect("not poisoned").insert(name.to_owned(), value.to_owned());
+        }
         let location = response.headers().get("location").map(|value| value.to_str().expect("text").to_owned());
         (response.status().as_u16(), location)
+    }
+
+    /// The cookies as the browser sends them.
+    pub fn cookies(&self) -> String {
+        let cookies = self.cookies.lock().expect("not poisoned");
+        let pairs: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.join("; ")
     }
 
     /// Asks to be sent to the provider.
@@ -154,8 +176,8 @@ pub fn read(url: &str) -> WayBack {
     WayBack(Url::parse(url).expect("a URL").query_pairs().into_owned().collect())
 }
 
-/// Somebody the provider vouches for.
+/// Somebody the provider vouches for, whom it asked who they are when the test began.
 pub fn person(subject: &str, email: &str) -> Value {
     json!({"sub": subject, "email": email, "email_verified": true, "name": "Ada Lovelace", "given_name": "Ada",
-           "family_name": "Lovelace"})
+           "family_name": "Lovelace", "auth_time": start_of_time().timestamp()})
 }
