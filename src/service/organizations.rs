@@ -18,7 +18,7 @@ use crate::store::{LoginEnd, Owner, PasswordSet};
 use super::Service;
 use super::attempts::Attempts;
 use super::hashing::Payer;
-use super::passwords::home_of;
+use super::passwords::{home_of, users_of};
 use super::references::check_version;
 
 /// The first owner of a new organization, with a password that is shown only now.
@@ -155,6 +155,7 @@ impl Service {
             link: None,
             ending: Some(&ending),
             tokens: None,
+            ending_tokens_of: &users_of(&credentials),
             mails: &[],
         };
         self.store.set_password(&set, &event).await?;

@@ -24,7 +24,7 @@ use crate::domain::policy::AccountPolicy;
 use crate::domain::second_factor::Authenticator;
 use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::user::User;
-use crate::domain::{AccountId, Caller, Code, Error, OrganizationId, Permission, Refusal, RequiredAction};
+use crate::domain::{AccountId, Caller, Code, Error, OrganizationId, Permission, Refusal, RequiredAction, UserId};
 use crate::store::{Credentials, LoginEnd, NewTokens, OneTime, PasswordSet, Purpose};
 
 /// A reset link is made when its answer is long given, and other answers are under way: none of them tells of it.
@@ -117,7 +117,7 @@ impl Service {
         let tokens = NewTokens { before: &before, after: &after, refresh: &refresh, used: None };
         let ending = LoginEnd::OfAccount(person.account.id, Some(login.id));
         let logins = if revoke_others { self.count_other_logins(person.account.id, Some(login.id)).await? } else { 0 };
-        let mails = self.notices(person.account.id, Notice::PasswordChanged).await?;
+        let mails = self.tell_owner(person.account.id, Notice::PasswordChanged, caller.origin(), None).await?;
         let event = self.event(caller, EventKind::PasswordChanged, ("user", person.user.id.to_string()));
         let set = PasswordSet {
             home: Some(person.organization.id),
@@ -126,6 +126,7 @@ impl Service {
             link: None,
             ending: revoke_others.then_some(&ending),
             tokens: Some(&tokens),
+            ending_tokens_of: &[],
             mails: &mails,
         };
         self.store.set_password(&set, &event).await?;
@@ -164,6 +165,7 @@ impl Service {
             link: None,
             ending: revoke_others.then_some(&ending),
             tokens: None,
+            ending_tokens_of: &[],
             mails: &mails,
         };
         self.store.set_password(&set, &event).await?;
@@ -308,8 +310,8 @@ impl Service {
         Ok(link)
     }
 
-    /// Sets a new password with the token of a reset mail. All logins, trusted devices and other reset links end; the
-    /// second factor stays (AU-15, AU-16). Answers how many logins ended.
+    /// Sets a new password with the token of a reset mail. All logins, personal tokens, trusted devices and other reset links
+    /// end; the second factor stays (AU-15, AU-16). Answers how many logins ended.
     ///
     /// # Errors
     ///
@@ -346,7 +348,7 @@ impl Service {
             )
         };
         let logins = self.count_other_logins(account, None).await?;
-        let mails = self.notices(account, Notice::PasswordChanged).await?;
+        let mails = self.tell_owner(account, Notice::PasswordChanged, origin, None).await?;
         let verified = proven.as_ref().map(|_| FieldChange::new("isVerified", false, true));
         let event = AuditEvent {
             values: verified.into_iter().collect(),
@@ -361,6 +363,7 @@ impl Service {
             link: Some(secret),
             ending: Some(&ending),
             tokens: None,
+            ending_tokens_of: &users_of(&credentials),
             mails: &mails,
         };
         match self.store.set_password_proving(&set, proven.as_ref(), &event).await.map_err(Error::from) {
@@ -407,8 +410,8 @@ impl Service {
         }
     }
 
-    /// Replaces somebody's password with a temporary one, shown only now (S0-29). Logins, trusted devices and reset links
-    /// end.
+    /// Replaces somebody's password with a temporary one, shown only now (S0-29). Logins, personal tokens, trusted devices and
+    /// reset links end.
     ///
     /// # Errors
     ///
@@ -450,6 +453,7 @@ impl Service {
             link: None,
             ending: Some(&ending),
             tokens: None,
+            ending_tokens_of: &users_of(&credentials),
             mails: &mails,
         };
         self.store.set_password(&set, &event).await?;
@@ -594,6 +598,11 @@ impl Service {
         self.mail_waits();
         Ok(())
     }
+}
+
+/// Who a person is in their organizations.
+pub(super) fn users_of(credentials: &Credentials) -> Vec<UserId> {
+    credentials.memberships.iter().map(|joined| joined.membership.user).collect()
 }
 
 /// Where events about a person go who is not signed in, and what they are about there.

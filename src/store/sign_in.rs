@@ -11,7 +11,7 @@ use super::users::user_record;
 use super::write::Write;
 use super::{
     DatabaseName, EmailChange, FactorUse, IdentityStore, LoginEnd, NewTokens, Purpose, SealedMail, Store, StoreError,
-    stored, uuid,
+    millis, stored, uuid,
 };
 use crate::domain::account::{Account, EmailAddress, PasswordRecord};
 use crate::domain::audit::AuditEvent;
@@ -19,7 +19,7 @@ use crate::domain::login::{EndReason, Login};
 use crate::domain::token::BearerSecret;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::user::User;
-use crate::domain::{OrganizationId, TrustedDeviceId};
+use crate::domain::{OrganizationId, TrustedDeviceId, UserId};
 
 /// What happens to the trust in the device.
 pub(crate) enum DeviceTrust<'a> {
@@ -165,6 +165,15 @@ impl Store {
             if let Some(tokens) = set.tokens {
                 push_own_tokens(write, tokens, event.at);
             }
+            if !set.ending_tokens_of.is_empty() {
+                write.push(
+                    "UPDATE bearer SET revoked = $tokens_end, updated = $tokens_end WHERE principal IN $tokens_of \
+                     AND kind = 'personal' AND revoked = NONE RETURN NONE;",
+                );
+                write.bind("tokens_end", millis(event.at));
+                let users: Vec<_> = set.ending_tokens_of.iter().map(|user| uuid(user.uuid())).collect();
+                write.bind("tokens_of", users);
+            }
             push_mails(write, set.mails);
         })
         .await
@@ -206,6 +215,8 @@ pub(crate) struct PasswordSet<'a> {
     pub(crate) ending: Option<&'a LoginEnd>,
     /// The calling login's new tokens.
     pub(crate) tokens: Option<&'a NewTokens<'a>>,
+    /// Users whose personal tokens end.
+    pub(crate) ending_tokens_of: &'a [UserId],
     /// What is to be sent.
     pub(crate) mails: &'a [SealedMail],
 }
