@@ -56,7 +56,7 @@ impl Service {
             BearerSecret::parse(SecretKind::Challenge, token).ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
         let challenge = self.open_challenge(&secret).await?;
         let account = challenge.account.ok_or_else(|| bad_challenge(Code::TokenInvalid))?;
-        let counted = self.count_code_try(account).await?;
+        let counted = self.count_code_try(account, origin).await?;
         let left = self.take_try(&secret).await?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
@@ -135,7 +135,7 @@ impl Service {
             _ => None,
         };
         let mails = match remaining {
-            Some(remaining) => self.notices(account, Notice::RecoveryCodeUsed { remaining }).await?,
+            Some(remaining) => self.tell_owner(account, Notice::RecoveryCodeUsed { remaining }, origin, None).await?,
             None => Vec::new(),
         };
         if let Some(login) = challenge.details["login"].as_str().and_then(|id| id.parse().ok()) {

@@ -9,6 +9,7 @@ use super::Service;
 use super::attempts::Attempts;
 use crate::domain::lockout::{FailureCounter, Limit, Then};
 use crate::domain::login::Origin;
+use crate::domain::mail::Notice;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::{AccountId, Code, Error, Refusal};
 
@@ -26,11 +27,16 @@ pub struct LockoutLimits {
 /// Codes of a second factor by account, over all challenges (MF-04).
 const MFA_LIMIT: Limit = Limit { failures: 10, window: Duration::from_mins(15), then: Then::WaitForWindow };
 
+/// The same in a day: who knows the password has no more guesses than that.
+const MFA_DAY_LIMIT: Limit = Limit { failures: 100, window: Duration::from_hours(24), then: Then::WaitForWindow };
+
 /// A try that was counted.
 pub(super) struct Counted {
     doors: Vec<(String, Limit)>,
     /// Whether this was the last try of the account today.
     pub(super) locks_account: bool,
+    /// Whether this was the last second factor of the account today.
+    uses_up_codes: bool,
 }
 
 /// The subject under which tries of this account are counted.
@@ -75,15 +81,21 @@ impl Service {
         self.count(doors).await
     }
 
-    /// Counts a try of a second factor.
+    /// Counts a try of a second factor. The owner hears of the last one that a day has.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] with `RATE_LIMITED` and how long to wait.
-    pub(super) async fn count_code_try(&self, account: AccountId) -> Result<Counted, Error> {
-        let doors = vec![(format!("{}/mfa", subject(account)), MFA_LIMIT)];
+    pub(super) async fn count_code_try(&self, account: AccountId, origin: &Origin) -> Result<Counted, Error> {
+        let subject = subject(account);
+        let doors = vec![(format!("{subject}/mfa"), MFA_LIMIT), (format!("{subject}/mfa-day"), MFA_DAY_LIMIT)];
         match self.count(doors).await? {
-            Ok(counted) => Ok(counted),
+            Ok(counted) => {
+                if counted.uses_up_codes {
+                    self.tell_shut(account, Notice::CodesUsedUp, origin).await?;
+                }
+                Ok(counted)
+            }
             Err(until) => {
                 let wait = (until - self.clock.now()).num_seconds().max(1);
                 let refusal = Refusal::new(Code::RateLimited, "too many codes were tried: wait and try again");
@@ -100,17 +112,18 @@ impl Service {
             let now = self.clock.now();
             let found = self.store.identity().find_attempts(&keys).await?;
             let mut changes = Vec::new();
-            let mut locks_account = false;
+            let (mut locks_account, mut uses_up_codes) = (false, false);
             for ((key, limit), before) in doors.iter().zip(found) {
                 let after = match before.counter.count(limit, now) {
                     Ok(after) => after,
                     Err(until) => return Ok(Err(until)),
                 };
                 locks_account |= limit.then == Then::Lock && after.shut_until(now).is_some();
+                uses_up_codes |= *limit == MFA_DAY_LIMIT && after.shut_until(now).is_some();
                 changes.push((key.clone(), before, after));
             }
             match self.store.identity().save_attempts(&changes, now).await.map_err(Error::from) {
-                Ok(()) => return Ok(Ok(Counted { doors, locks_account })),
+                Ok(()) => return Ok(Ok(Counted { doors, locks_account, uses_up_codes })),
                 Err(Error::Busy) if attempts.again().await => {}
                 Err(error) => return Err(error),
             }

@@ -589,11 +589,19 @@ impl Service {
 
     /// An account is locked until a mail or an administrator frees it: its owner is told, and the trail says so.
     pub(super) async fn tell_locked(&self, account: AccountId, origin: &Origin) -> Result<(), Error> {
+        self.tell_shut(account, Notice::Locked, origin).await
+    }
+
+    /// Too many failures shut a door of an account: its owner is told, and the trail says so.
+    pub(super) async fn tell_shut(&self, account: AccountId, notice: Notice, origin: &Origin) -> Result<(), Error> {
         let Some(credentials) = self.store.identity().find_credentials(account).await? else { return Ok(()) };
         let (home, target) = home_of(&credentials);
         let Some(home) = home else { return Ok(()) };
-        let mails = self.notices(account, Notice::Locked).await?;
-        let event = self.public_event(origin, EventKind::AccountLocked, target);
+        let mut event = self.public_event(origin, EventKind::AccountLocked, target);
+        if notice == Notice::CodesUsedUp {
+            event.reason = Some("too many codes of the second factor in a day".to_owned());
+        }
+        let mails = self.tell_owner(account, notice, origin, None).await?;
         self.store.send_mails(Some(home), &mails, &event).await?;
         self.mail_waits();
         Ok(())

@@ -121,7 +121,7 @@ impl Service {
     /// [`Error::Refused`] with `MFA_CODE_INVALID`, `ILLEGAL_TRANSITION`, `MFA_ALREADY_ENROLLED`, `RATE_LIMITED`.
     pub async fn confirm_totp_enrollment(&self, caller: &Caller, code: &str) -> Result<Enrolled, Error> {
         let (person, login) = caller.require_login()?;
-        let counted = self.count_code_try(person.account.id).await?;
+        let counted = self.count_code_try(person.account.id, caller.origin()).await?;
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             match self.try_confirm(caller, person, login, code).await {
@@ -162,7 +162,7 @@ impl Service {
         let after = before.proven_again(AuthMethod::Totp, &self.settings.lifetimes, now);
         let refresh = self.secret(SecretKind::Refresh);
         let tokens = NewTokens { before: &before, after: &after, refresh: &refresh, used: None };
-        let mails = self.notices(person.account.id, Notice::AuthenticatorAdded).await?;
+        let mails = self.tell_owner(person.account.id, Notice::AuthenticatorAdded, caller.origin(), None).await?;
         let event = self.event(caller, EventKind::MfaEnrolled, ("user", person.user.id.to_string()));
         self.store.confirm_enrolment(&credentials.account, &authenticator, &hashes, &tokens, &mails, &event).await?;
         self.mail_waits();
@@ -188,7 +188,7 @@ impl Service {
         }
         let codes = self.new_recovery_codes();
         let hashes = hashes(&codes, person.account.id);
-        let mails = self.notices(person.account.id, Notice::RecoveryCodesMade).await?;
+        let mails = self.tell_owner(person.account.id, Notice::RecoveryCodesMade, caller.origin(), None).await?;
         let event = self.event(caller, EventKind::RecoveryCodesRegenerated, ("user", person.user.id.to_string()));
         self.store
             .replace_recovery_codes(person.organization.id, &credentials.account, &hashes, &mails, &event)
@@ -213,7 +213,7 @@ impl Service {
             let message = "an organization you belong to requires a second factor";
             return Err(Refusal::new(Code::LastCredential, message).into());
         }
-        let mails = self.notices(person.account.id, Notice::AuthenticatorRemoved).await?;
+        let mails = self.tell_owner(person.account.id, Notice::AuthenticatorRemoved, caller.origin(), None).await?;
         let event = self.event(caller, EventKind::MfaFactorRemoved, ("user", person.user.id.to_string()));
         self.store.remove_factors(person.organization.id, &credentials.account, None, &mails, &event).await?;
         self.mail_waits();
@@ -320,7 +320,7 @@ impl Service {
                 self.prove_again(caller, person, login, None).await
             }
             Reproof::Code(text) => {
-                let counted = self.count_code_try(person.account.id).await?;
+                let counted = self.count_code_try(person.account.id, caller.origin()).await?;
                 let session = self.prove_again(caller, person, login, Some(text)).await?;
                 self.take_back(counted).await?;
                 Ok(session)
@@ -370,7 +370,8 @@ impl Service {
         };
         let mails = if method == AuthMethod::RecoveryCode {
             let left = self.store.identity().count_recovery_codes(person.account.id).await?;
-            self.notices(person.account.id, Notice::RecoveryCodeUsed { remaining: left.saturating_sub(1) }).await?
+            let notice = Notice::RecoveryCodeUsed { remaining: left.saturating_sub(1) };
+            self.tell_owner(person.account.id, notice, caller.origin(), None).await?
         } else {
             Vec::new()
         };

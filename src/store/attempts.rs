@@ -136,9 +136,12 @@ impl IdentityStore {
     pub async fn clear_attempts(&self, subject: &str) -> Result<(), StoreError> {
         let query = self
             .0
-            .query("DELETE attempt WHERE subject = $subject AND id != $second_factor RETURN NONE")
+            .query("DELETE attempt WHERE subject = $subject AND id NOT IN $second_factor RETURN NONE")
             .bind(("subject", subject.to_owned()))
-            .bind(("second_factor", attempt_record(&format!("{subject}/mfa"))));
+            .bind((
+                "second_factor",
+                ["mfa", "mfa-day"].map(|kind| attempt_record(&format!("{subject}/{kind}"))).to_vec(),
+            ));
         settle(query.await?).map(drop)
     }
 
