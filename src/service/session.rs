@@ -312,7 +312,7 @@ impl Service {
         let used =
             Refusal::new(Code::TokenUsed, "this refresh token was used before: the login is ended").at("refreshToken");
         if login.is_active(self.clock.now()) {
-            let mails = self.notices(login.account, Notice::CopyNoticed).await?;
+            let mails = self.tell_owner(login.account, Notice::CopyNoticed, origin, None).await?;
             let event = self.public_event(origin, EventKind::LoginRevoked, ("login", login.id.to_string()));
             let which = LoginEnd::These(vec![login.id]);
             self.store.end_logins(login.organization, &which, EndReason::Reuse, &mails, &event).await?;
@@ -321,8 +321,8 @@ impl Service {
         Ok(used.into())
     }
 
-    /// Ends the login of an access or refresh token, or the challenge that was sent as a credential. Any token of the
-    /// login is proof enough; a second time answers the same.
+    /// Ends the login of an access or refresh token, or the challenge that was sent as a credential. Only a token that still
+    /// works ends it; one that does not is answered the same, and changes nothing (RFC 7009 §2.2).
     ///
     /// # Errors
     ///
@@ -333,18 +333,20 @@ impl Service {
         refresh_token: Option<&str>,
         origin: &Origin,
     ) -> Result<Option<LoginId>, Error> {
-        let login = match refresh_token {
-            Some(token) => self.login_of_refresh_token(token).await?,
+        let now = self.clock.now();
+        let shown = match refresh_token {
+            Some(token) => self.shown_refresh_token(token).await?,
             None => match bearer {
                 Some(token) if self.cancelled_challenge(token).await? => return Ok(None),
-                Some(token) => self.read_token(token).await?.map(|claims| LoginId::new(claims.sid)),
+                Some(token) => self.read_token(token).await?.map(|claims| ShownToken::Access(Box::new(claims))),
                 None => None,
             },
         };
         let field = if refresh_token.is_some() { "refreshToken" } else { "token" };
         let invalid = || Error::from(Refusal::new(Code::TokenInvalid, "not a token of a login").at(field));
-        let login = self.store.identity().find_login(login.ok_or_else(invalid)?).await?.ok_or_else(invalid)?;
-        if login.is_active(self.clock.now()) {
+        let shown = shown.ok_or_else(invalid)?;
+        let login = self.store.identity().find_login(shown.login()).await?.ok_or_else(invalid)?;
+        if login.is_active(now) && shown.still_works(&login, now) {
             let event = self.public_event(origin, EventKind::LoginRevoked, ("login", login.id.to_string()));
             let which = LoginEnd::These(vec![login.id]);
             self.store.end_logins(login.organization, &which, EndReason::Oneself, &[], &event).await?;
@@ -352,15 +354,45 @@ impl Service {
         Ok(Some(login.id))
     }
 
-    async fn login_of_refresh_token(&self, token: &str) -> Result<Option<LoginId>, Error> {
+    async fn shown_refresh_token(&self, token: &str) -> Result<Option<ShownToken>, Error> {
         let Some(secret) = BearerSecret::parse(SecretKind::Refresh, token) else { return Ok(None) };
-        Ok(self.store.identity().find_refresh_token(&secret).await?.map(|(login, _)| login))
+        let found = self.store.identity().find_refresh_token(&secret).await?;
+        Ok(found.map(|(login, used)| if used { ShownToken::UsedRefresh(login) } else { ShownToken::Refresh(login) }))
     }
 
     async fn cancelled_challenge(&self, token: &str) -> Result<bool, Error> {
         let Some(secret) = BearerSecret::parse(SecretKind::Challenge, token) else { return Ok(false) };
         self.store.identity().cancel_challenge(&secret).await?;
         Ok(true)
+    }
+}
+
+/// A token of a login, as it was shown to end that.
+enum ShownToken {
+    /// An access token that we signed.
+    Access(Box<Claims>),
+    /// A refresh token that can be exchanged.
+    Refresh(LoginId),
+    /// A refresh token that was exchanged before.
+    UsedRefresh(LoginId),
+}
+
+impl ShownToken {
+    /// Whose token it is.
+    fn login(&self) -> LoginId {
+        match self {
+            Self::Access(claims) => LoginId::new(claims.sid),
+            Self::Refresh(login) | Self::UsedRefresh(login) => *login,
+        }
+    }
+
+    /// Whether it is the login's present one.
+    fn still_works(&self, login: &Login, now: DateTime<Utc>) -> bool {
+        match self {
+            Self::Access(claims) => claims.is_current(now) && claims.generation == login.generation,
+            Self::Refresh(_) => true,
+            Self::UsedRefresh(_) => false,
+        }
     }
 }
 

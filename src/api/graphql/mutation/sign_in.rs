@@ -109,7 +109,8 @@ impl SigningIn {
     /// Ends the login making the request, or the one of the given refresh token, and cancels a challenge sent as the
     /// bearer. Access and refresh token stop working at once. A second time: the same answer.
     ///
-    /// Permission: public (any token of the login is the proof). Errors: `TOKEN_INVALID`.
+    /// Permission: public (a token of the login that still works is the proof; one that does not ends nothing, and is
+    /// answered the same). Errors: `TOKEN_INVALID`.
     async fn logout(
         &self,
         ctx: &Context<'_>,
