@@ -282,8 +282,8 @@ impl IdentityStore {
                 "DELETE (SELECT VALUE id FROM one_time WHERE expires < $now AND purpose IN ['connection', 'code'] \
                  LIMIT 5000) RETURN NONE",
             )
-            .bind(("before", super::millis(before)))
-            .bind(("now", super::millis(now)));
+            .bind(("before", millis(before)))
+            .bind(("now", millis(now)));
         super::error::settle(query.await?).map(drop)
     }
 }

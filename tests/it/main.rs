@@ -8,6 +8,7 @@ mod catalogue;
 mod cli;
 mod command_line;
 mod conversations;
+mod credentials;
 mod first_steps;
 mod former_store;
 mod front_door;

@@ -87,8 +87,7 @@ impl User {
         let own = match self.0.account {
             Some(account) => match ctx.emails_of(account).await {
                 Ok(emails) => {
-                    let proven =
-                        |email: &crate::domain::account::EmailAddress| email.is_primary && email.verified.is_some();
+                    let proven = |email: &domain::account::EmailAddress| email.is_primary && email.verified.is_some();
                     emails.unwrap_or_default().into_iter().find(proven).map(|email| email.address)
                 }
                 Err(failure) => return Some(Err(failure)),
