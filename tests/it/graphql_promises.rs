@@ -162,9 +162,8 @@ async fn s0_12_logins_and_trusted_devices_are_counted_and_paged() {
     let rest = latest.me(&format!("loginConnection(after: \"{after}\") {{ {page} }}")).await["loginConnection"].clone();
     assert_eq!(rest["nodes"].as_array().map(Vec::len), usize::try_from(total - 2).ok(), "joined they are all");
     assert_eq!(rest["nodes"][0]["deviceId"], "phone");
-    let other = latest
-        .refused_code(&format!("{{ me {{ loginConnection(state: REVOKED, after: \"{after}\") {{ totalCount }} }} }}"));
-    assert_eq!(other.await.as_deref(), Some("INVALID_CURSOR"), "a cursor belongs to its list");
+    let other = format!("{{ me {{ loginConnection(state: REVOKED, after: \"{after}\") {{ totalCount }} }} }}");
+    assert_eq!(latest.refused_code(&other).await.as_deref(), Some("INVALID_CURSOR"), "a cursor belongs to its list");
     latest.done("revokeLogin", json!({"loginId": latest.login_id().await}), "login { id }").await;
     let seen = "user(by: {email: \"babs@acme.example\"}) { loginConnection { totalCount } ended: loginConnection(state: REVOKED) { totalCount } \
         trustedDeviceConnection { totalCount nodes { id } } }";
@@ -340,7 +339,7 @@ async fn s1_05_a_provider_keeps_names_and_address_where_it_is_the_organizations(
     app.invite(globex.id, ADA, "Ada", &[]).await;
     let token = app.next_token(ADA, 0).await;
     ada.done("acceptInvitation", json!({"token": token}), "user { id }").await;
-    let there = self::there(&ada).await;
+    let there = there(&ada).await;
     let changed = there
         .done("updateMe", json!({"displayName": "Countess"}), "user { displayName } skippedOrganizations { shortName }")
         .await;
@@ -455,7 +454,7 @@ async fn root(app: &TestApp) -> Person {
 #[tokio::test(flavor = "multi_thread")]
 async fn s0_02_root_is_a_principal_and_no_superuser() {
     let (app, acme, _) = world().await;
-    let root = self::root(&app).await;
+    let root = root(&app).await;
     let selection = "principal { __typename ... on RootIdentity { id displayName isActive isServiceAccount } } root { displayName } user { id } \
         serviceAccount { id } organization { id } memberships { status } permissions { key } roles { key } tokens { id } \
         login { id } token { id } settings { theme } logins { id } requiredActions capabilities { mutations { isAllowed } }";
@@ -488,7 +487,7 @@ async fn s0_02_root_is_a_principal_and_no_superuser() {
     assert_eq!(root.refused("setSuperuser", boss).await, "PROTECTED_ACCOUNT", "never a superuser");
     acme.scim.with_token(root.token.as_deref()).get("/Users").await.refused(401, None);
     // Another credential takes its place, and the time of each is over after 15 minutes.
-    let second = self::root(&app).await;
+    let second = root(&app).await;
     assert!(!root.is_in().await && second.is_in().await);
     app.clock.advance(std::time::Duration::from_secs(15 * 60));
     assert!(!second.is_in().await);
@@ -499,7 +498,7 @@ async fn s0_02_root_is_a_principal_and_no_superuser() {
 async fn s0_02_a_credential_of_root_makes_one_organization_with_its_owner() {
     for engine in Engine::BOTH {
         let app = TestApp::start_on(engine).await;
-        let root = self::root(&app).await;
+        let root = root(&app).await;
         let selection = "organization { id shortName } ownerEmail ownerPassword query { me { root { id } } }";
         for (wrong, code) in [
             (json!({"shortName": "a", "name": "Acme", "ownerEmail": "o@acme.example"}), "VALIDATION_FAILED"),
@@ -547,7 +546,7 @@ async fn s0_02_root_invites_or_restores_the_owner_of_an_organization() {
         input["organization"] = json!({"shortName": "acme"});
         input
     };
-    let root = self::root(&app).await;
+    let root = root(&app).await;
     let member = in_acme(json!({"email": "babs@acme.example", "name": "Babs"}));
     assert_eq!(root.refused("inviteOwner", member).await, "ALREADY_MEMBER", "and the credential is still good");
     let nowhere = json!({"organization": {"shortName": "nowhere"}, "user": {"id": babs_id}});
@@ -562,7 +561,7 @@ async fn s0_02_root_invites_or_restores_the_owner_of_an_organization() {
     assert_eq!(restored["owner"], json!({"id": babs_id, "status": "ACTIVE"}));
     assert_eq!(babs.sign_in().await.me("membership { isOwner }").await["membership"]["isOwner"], true);
     assert!(!root.is_in().await, "one deed");
-    let root = self::root(&app).await;
+    let root = root(&app).await;
     let invited = root
         .done(
             "inviteOwner",
