@@ -22,7 +22,7 @@ pub enum MissingStore {
 
 /// The lock file of SurrealKV, which a process holds while it has the store open.
 const LOCK: &str = "LOCK";
-/// The file that a RocksDB store always has.
+/// The file that a `RocksDB` store always has.
 const ROCKSDB_FILE: &str = "CURRENT";
 
 /// Checks that the store can be opened by this process with this key, before anything is written.

@@ -45,27 +45,12 @@ impl Config {
         if read_nodes == 0 || read_bytes == 0 || read_memory_bytes == 0 || read_milliseconds == 0 {
             return senseless("graphql", "read_nodes, read_bytes, read_memory_bytes, read_milliseconds: at least 1");
         }
-        if self.sign_in.access_token_seconds == 0 || self.sign_in.access_token_seconds > 600 {
-            return senseless("sign_in.access_token_seconds", "must be 1 to 600");
-        }
         for (id, urls) in &self.front_ends {
             if let Some(url) = urls.iter().find(|url| !is_private(url) || url.contains('#')) {
                 return senseless("front_ends", &format!("{id}: '{url}' must be an https URL, or one of this machine"));
             }
         }
-        check_brand(&self.sign_in)?;
-        if self.sign_in.step_up_seconds > 3_600 {
-            return senseless("sign_in.step_up_seconds", "must be at most 3600");
-        }
-        if let Some(bad) = self.sign_in.prompt_login_is_proof.iter().find(|url| !is_private(url)) {
-            return senseless("sign_in.prompt_login_is_proof", &format!("'{bad}' must be the https URL of an issuer"));
-        }
-        if self.sign_in.new_address_wait_hours > 720 {
-            return senseless("sign_in.new_address_wait_hours", "must be at most 720");
-        }
-        if self.sign_in.idle_seconds == 0 || self.sign_in.absolute_seconds < self.sign_in.idle_seconds {
-            return senseless("sign_in.absolute_seconds", "must be at least sign_in.idle_seconds, and that at least 1");
-        }
+        check_sign_in(&self.sign_in)?;
         let PasswordConfig { memory_kib, passes, lanes, budget_kib, .. } = self.password;
         let least = Cost::LEAST;
         if memory_kib < least.memory_kib || passes < least.passes || lanes < least.lanes || memory_kib > 256 * 1024 {
@@ -153,15 +138,31 @@ pub fn check_store_url(url: &str) -> Result<(), ConfigError> {
     Err(senseless(format!("must begin with one of {}", known.join(", "))))
 }
 
-/// Checks the addresses that mails and pages show.
+/// Checks the times of sign-ins, and the addresses that mails and pages show.
 ///
 /// # Errors
 ///
-/// [`ConfigError::Senseless`] for a logo that is not at an `https` address, and an application at no web address.
-fn check_brand(settings: &SignInConfig) -> Result<(), ConfigError> {
+/// [`ConfigError::Senseless`] for a time that is too short or too long, a logo that is not at an `https` address, and an
+/// application at no web address.
+fn check_sign_in(settings: &SignInConfig) -> Result<(), ConfigError> {
     let is_at =
         |text: &str, schemes: &[&str]| reqwest::Url::parse(text).is_ok_and(|url| schemes.contains(&url.scheme()));
     let senseless = |setting, reason: &str| Err(ConfigError::Senseless { setting, reason: reason.to_owned() });
+    if settings.access_token_seconds == 0 || settings.access_token_seconds > 600 {
+        return senseless("sign_in.access_token_seconds", "must be 1 to 600");
+    }
+    if settings.step_up_seconds > 3_600 {
+        return senseless("sign_in.step_up_seconds", "must be at most 3600");
+    }
+    if let Some(bad) = settings.prompt_login_is_proof.iter().find(|url| !is_private(url)) {
+        return senseless("sign_in.prompt_login_is_proof", &format!("'{bad}' must be the https URL of an issuer"));
+    }
+    if settings.new_address_wait_hours > 720 {
+        return senseless("sign_in.new_address_wait_hours", "must be at most 720");
+    }
+    if settings.idle_seconds == 0 || settings.absolute_seconds < settings.idle_seconds {
+        return senseless("sign_in.absolute_seconds", "must be at least sign_in.idle_seconds, and that at least 1");
+    }
     if !settings.logo_url.is_empty() && !is_at(&settings.logo_url, &["https"]) {
         return senseless("sign_in.logo_url", "must be an https address, such as https://www.example.com/logo.png");
     }

@@ -48,12 +48,11 @@ impl User {
         let primary = self.directory_email().filter(|_| !has_primary).map(lookup_key);
         let mut all = own;
         for written in self.directory_addresses() {
-            match all.iter_mut().find(|known| known.key == written.key) {
-                Some(known) => known.source = EmailSource::Directory,
-                None => {
-                    let is_primary = primary.as_ref() == Some(&written.key);
-                    all.push(EmailAddress { is_primary, ..written });
-                }
+            if let Some(known) = all.iter_mut().find(|known| known.key == written.key) {
+                known.source = EmailSource::Directory;
+            } else {
+                let is_primary = primary.as_ref() == Some(&written.key);
+                all.push(EmailAddress { is_primary, ..written });
             }
         }
         all

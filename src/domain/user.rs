@@ -252,7 +252,7 @@ impl User {
         let directory = writer.directory().or(self.directory);
         let version = self.version + 1;
         let (updated_by, last_modified) = (writer.author, writer.now);
-        Self { attributes, kept_out_by, authority, directory, version, updated_by, last_modified, ..self.clone() }
+        Self { attributes, kept_out_by, directory, authority, updated_by, version, last_modified, ..self.clone() }
     }
 
     /// The directories that keep the person out after a write of these attributes. A directory that sends `active: true` lifts

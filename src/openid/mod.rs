@@ -117,6 +117,10 @@ pub struct Providers {
 impl Providers {
     /// Clients that follow no redirect: a provider's answers come from where it says they do. `internal`: hosts in a private
     /// network that providers may name.
+    ///
+    /// # Panics
+    ///
+    /// When no client can be built, which depends on nothing that varies.
     pub fn new(internal: &[String]) -> Self {
         crate::crypto::choose_tls_backend();
         let client =

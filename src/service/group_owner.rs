@@ -35,13 +35,11 @@ impl Service {
         if !is_mapped && store.roles_through(&[group.id]).await?.is_empty() {
             return Ok(());
         }
-        Err(match (group.directory, owner) {
-            (Some(id), owner) => kept_by_directory(id, owner.map(|owner| owner.name)),
-            (None, _) => {
-                let message = "this group is kept in Rollcall and gives roles: an administrator changes it there";
-                refusal(message.to_owned(), KEPT_HERE.to_owned())
-            }
-        })
+        if let Some(id) = group.directory {
+            return Err(kept_by_directory(id, owner.map(|owner| owner.name)));
+        }
+        let message = "this group is kept in Rollcall and gives roles: an administrator changes it there";
+        Err(refusal(message.to_owned(), KEPT_HERE.to_owned()))
     }
 }
 

@@ -107,13 +107,12 @@ impl Service {
             return Err(member());
         }
         let named = store.find_user_by_name_key(&scim::fold(email.as_str())).await?;
-        let found = match named {
-            Some(user) => Some(user),
-            // Whoever has an account and did not prove the address does not stand in the way of the one whose it is (S-6).
-            None => {
-                let found = store.find_users_by_email(&scim::fold(email.as_str()), 10).await?;
-                found.into_iter().find(|user| user.account.is_none())
-            }
+        let found = if named.is_some() {
+            named
+        } else {
+            // A user with an account that did not prove the address does not stand in the way of its owner (S-6).
+            let found = store.find_users_by_email(&scim::fold(email.as_str()), 10).await?;
+            found.into_iter().find(|user| user.account.is_none())
         };
         match found {
             Some(user) if user.account.is_some() => Err(member()),

@@ -155,7 +155,7 @@ async fn find_candidate(
     }
 }
 
-async fn holds_ownership(store: &OrganizationStore, user: &User) -> Result<bool, Error> {
-    let grants = store.list_grants(user.id.uuid()).await?;
-    Ok(grants.iter().any(|grant| grant.role.is_owner()))
+pub(super) async fn holds_ownership(store: &OrganizationStore, user: &User) -> Result<bool, Error> {
+    let grants = store.grants_of_users(std::slice::from_ref(user)).await?;
+    Ok(grants.values().flatten().any(|grant| grant.role.is_owner()))
 }

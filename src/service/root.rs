@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::Service;
 use super::attempts::Attempts;
 use super::organizations::NewOwner;
+use super::owners::holds_ownership;
 use super::references::{OrganizationRef, UserRef};
-use super::roles::direct_roles;
 use crate::domain::actor::{Nobody, Root};
 use crate::domain::audit::{AuditEvent, Change, EventKind, FieldChange};
 use crate::domain::email::Email;
@@ -23,7 +23,7 @@ use crate::domain::invitation::Invitation;
 use crate::domain::login::Origin;
 use crate::domain::organization::{Organization, OrganizationDraft};
 use crate::domain::profile::ProfileField;
-use crate::domain::role::{BuiltInRole, GrantSource, Role};
+use crate::domain::role::{BuiltInRole, GrantSource};
 use crate::domain::token::{BearerSecret, SecretKind};
 use crate::domain::user::User;
 use crate::domain::{Caller, Code, Error, Noun, Permission, Refusal, UserId};
@@ -166,7 +166,7 @@ impl Service {
     async fn try_restore_owner(&self, caller: &Caller, store: &OrganizationStore, id: UserId) -> Result<User, Error> {
         let before = store.find_user(id).await?.ok_or(Error::NotFound(Noun::User))?;
         let user = if before.is_admitted() { before } else { self.admit_again(caller, store, &before).await? };
-        if direct_roles(store, id.uuid()).await?.iter().any(Role::is_owner) {
+        if holds_ownership(store, &user).await? {
             return Ok(user);
         }
         let owner = [BuiltInRole::Owner.as_str().to_owned()];

@@ -143,17 +143,16 @@ impl Service {
         let organization = caller.require(Permission::UserAccessRead)?;
         let store = self.store.organization(organization).await?;
         let list = self.read_list(caller, &caller.types().user, request, reading)?;
-        let found = match self.page_of_all(&store, &list).await? {
-            Some(found) => self.view_page(&store, found, budget).await?,
-            None => {
-                let query = list.query();
-                let found = store.list_users(&query).await?;
-                let views = self.view_users(&store, found.page).await?;
-                let base = self.scim_base_bytes();
-                let fitting = |view: &UserView| budget.takes(view.answer_bytes(base));
-                let found = Found { total: found.total, page: views, next: found.next };
-                found.while_fitting(fitting, |view| query.place_of_user(&view.user))
-            }
+        let found = if let Some(found) = self.page_of_all(&store, &list).await? {
+            self.view_page(&store, found, budget).await?
+        } else {
+            let query = list.query();
+            let found = store.list_users(&query).await?;
+            let views = self.view_users(&store, found.page).await?;
+            let base = self.scim_base_bytes();
+            let fitting = |view: &UserView| budget.takes(view.answer_bytes(base));
+            let found = Found { total: found.total, page: views, next: found.next };
+            found.while_fitting(fitting, |view| query.place_of_user(&view.user))
         };
         let place = self.place(caller, &caller.types().user, request, &list, found.next.as_ref())?;
         Ok(Listed { total: found.total, place, views: found.page })

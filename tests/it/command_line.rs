@@ -287,6 +287,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("connection create", &["acme", "--client-id", "x"]),
     ("connection list", &["acme"]),
     ("connection delete", &["acme", "google-oauth2"]),
+    ("root", &[]),
     ("user owner", &["acme", "o@acme.example"]),
     ("user protect", &["acme", "o@acme.example"]),
     ("user unprotect", &["acme", "o@acme.example"]),

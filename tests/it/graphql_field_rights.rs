@@ -80,7 +80,7 @@ async fn a_user_who_has_not_signed_in_yet_keeps_no_preferences() {
             (&json!("VALIDATION_FAILED"), &json!(["input", field])),
             "{payload}"
         );
-        assert!(error["message"].as_str().is_some_and(|text| text.contains("has not signed in yet")), "{error}");
+        assert!(error["message"].as_str().is_some_and(|text| text.contains("has not joined yet")), "{error}");
     }
 }
 

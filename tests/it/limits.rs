@@ -15,7 +15,7 @@ fn invitation(email: &str) -> Value {
 
 /// The code with which an invitation of this address is refused; empty, if it is sent.
 async fn invited(person: &Person, email: &str) -> String {
-    let payload = person.done("invite", invitation(email), "results { userErrors { code } }").await;
+    let payload = person.mutate("invite", invitation(email), "results { userErrors { code } }").await;
     first_code(&payload["results"][0]).to_owned()
 }
 

@@ -236,7 +236,7 @@ fn nobody_else_on_the_machine_reads_the_store_and_doctor_finds_one_that_they_can
 
     let folder = tempfile::tempdir().expect("a folder");
     let made = Command::new("sh")
-        .args(["-c", "umask 022; exec \"$0\" organization create acme --owner-email o@acme.example --json"])
+        .args(["-c", "umask 022; exec \"$0\" organization create acme --owner-email o@acme.example --create --json"])
         .arg(env!("CARGO_BIN_EXE_rollcall"))
         .current_dir(folder.path())
         .output()

@@ -154,7 +154,7 @@ async fn pages(scim: &Scim, path: &str, total: usize, by_cursor: bool) -> Vec<Ve
         assert!(!ids.is_empty(), "{path}: a page has at least one");
         seen += ids.len();
         pages.push(ids);
-        next = page["nextCursor"].as_str().unwrap_or_default().to_owned();
+        page["nextCursor"].as_str().unwrap_or_default().clone_into(&mut next);
         let is_over = if by_cursor { next.is_empty() } else { seen >= total };
         if is_over {
             return pages;

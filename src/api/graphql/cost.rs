@@ -20,9 +20,9 @@ pub(super) fn page_complexity(first: Option<i32>, last: Option<i32>, child_compl
     items_complexity(size, child_complexity)
 }
 
-/// The cost of as many items as are named.
+/// The cost of as many items as are named: each costs its fields, and 1 at least.
 pub(super) fn items_complexity(count: usize, child_complexity: usize) -> usize {
-    count.saturating_mul(child_complexity).saturating_add(1).min(MOST)
+    count.saturating_mul(child_complexity.max(1)).saturating_add(1).min(MOST)
 }
 
 #[cfg(test)]

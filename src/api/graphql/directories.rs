@@ -205,6 +205,7 @@ pub(super) async fn directory(ctx: &Context<'_>, id: DirectoryId) -> Option<Resu
 
 /// How a directory is treated.
 #[derive(SimpleObject)]
+#[expect(clippy::struct_excessive_bools, reason = "released fields of the GraphQL API")]
 pub(super) struct DirectorySettings {
     /// Which attributes it takes over. Default `REQUESTED`.
     attribute_authority: AttributeAuthority,

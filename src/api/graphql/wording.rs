@@ -120,7 +120,8 @@ fn wrong_document(message: &str, quoted: &[&str], suggestions: Suggestions) -> S
     } else if message.starts_with("Unknown operation named") || message.contains("Operation name required") {
         "say which operation to run: operationName".to_owned()
     } else if message.contains("required but not provided") {
-        format!("the argument {second} of {first} is missing: give a value of the type {third}")
+        // The library names the type of the parent where that of the argument should be.
+        format!("the argument {second} of {first} is missing")
     } else if message.contains("must have a selection of subfields") {
         format!("the field {first} needs a selection of its fields")
     } else if message.contains("must not have a selection") {
@@ -174,7 +175,7 @@ mod tests {
             (r#"Unknown field "mee" on type "Query"."#, "there is no field mee on Query; did you mean me?"),
             (
                 r#"Field "node" argument "id" of type "ID!" is required but not provided"#,
-                "the argument id of node is missing: give a value of the type ID!",
+                "the argument id of node is missing",
             ),
         ] {
             assert_eq!(said(message), text);
