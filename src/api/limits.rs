@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::Quota;
 use moka::sync::Cache;
+use sha2::{Digest as _, Sha256};
 
 use super::Api;
 use super::bodies::is_declared_larger;
@@ -65,6 +66,11 @@ impl DirectoryRates {
 
 /// Networks of which it is remembered that they ask too much.
 const MOST_SHUT: u64 = 10_000;
+/// Tokens that are remembered as good.
+const MOST_GOOD: u64 = 100_000;
+/// How long a token that was good is looked up whatever its network does. It only spares the check beforehand: a token that has
+/// ended since is refused by the lookup, and counts.
+const GOOD_FOR: Duration = Duration::from_mins(10);
 
 /// Request rates of the account API, so that no caller starves another and nobody guesses at speed.
 pub struct PublicRates {
@@ -72,6 +78,8 @@ pub struct PublicRates {
     attempts: KeyedRate<String>,
     /// Until when the requests of a caller or network are refused.
     shut: Cache<String, Instant>,
+    /// Tokens that were good lately, by their hash.
+    good: Cache<[u8; 32], ()>,
 }
 
 impl PublicRates {
@@ -81,20 +89,33 @@ impl PublicRates {
             requests: KeyedRate::new(requests.map(Quota::per_minute)),
             attempts: KeyedRate::new(attempts.map(Quota::per_minute)),
             shut: Cache::new(MOST_SHUT),
+            good: Cache::builder().max_capacity(MOST_GOOD).time_to_live(GOOD_FOR).build(),
         }
     }
 
-    /// Checks that this network may send a token that has to be looked up. Counts nothing: a token that turns out to be good
-    /// counts for its owner, any other for the network, by [`Self::check_request`].
+    /// Checks that this network may send a token that has to be looked up. Tokens that were good lately pass, so that one
+    /// client does not keep out the others of its network; so do access tokens, whose signature is checked without a lookup.
+    /// Counts nothing: a token that turns out to be good counts for its owner, any other for the network, by
+    /// [`Self::check_request`].
     ///
     /// # Errors
     ///
     /// [`Error::RateLimited`] while the network has no requests left.
-    pub(super) fn check_stranger(&self, network: &str) -> Result<(), Error> {
+    pub(super) fn check_stranger(&self, network: &str, token: &str) -> Result<(), Error> {
+        if !token.starts_with(LOOKED_UP) || self.good.contains_key(&hash(token)) {
+            return Ok(());
+        }
         let left = self.shut.get(network).and_then(|until| until.checked_duration_since(Instant::now()));
         match left {
             Some(retry_after) if !retry_after.is_zero() => Err(Error::RateLimited { retry_after }),
             _ => Ok(()),
+        }
+    }
+
+    /// Remembers that the token was good.
+    pub(super) fn note_good(&self, token: &str) {
+        if token.starts_with(LOOKED_UP) {
+            self.good.insert(hash(token), ());
         }
     }
 
@@ -158,4 +179,12 @@ pub(super) async fn within_limits(State(api): State<Api>, request: Request, next
 /// who asks. All others take forms at most.
 fn reads_its_own(path: &str) -> bool {
     path.starts_with("/scim") || path.starts_with("/graphql")
+}
+
+/// How tokens begin that the store is asked for.
+const LOOKED_UP: &str = "rc";
+
+/// The token as it is remembered: not itself.
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
 }

@@ -133,7 +133,7 @@ pub fn is_acceptable(phc: &str, most: Cost) -> bool {
     let is_cheap_enough = |cost: Cost| {
         cost.memory_kib <= most.memory_kib && cost.work() <= most.work() && cost.lanes <= Cost::IMPORTED_LANES
     };
-    complete && cost_of(&parsed).is_some_and(is_cheap_enough)
+    complete && cost_of(&parsed).is_some_and(|cost| is_cheap_enough(cost) && cost.is_within(Cost::MOST))
 }
 
 /// What it takes to compare a password with this hash; none, if it is not computed at all.

@@ -21,8 +21,9 @@ pub struct Account {
     pub id: AccountId,
     /// The one organization that may reset password and factors.
     pub managed_by: Option<OrganizationId>,
-    /// The organization that gave the account its present credentials: logins act there only, until the person changes the
-    /// password or proves an address.
+    /// The organization that gave the account its present credentials: logins act there only, until the person sets a
+    /// password by a link that they asked for themselves. A change of the password lifts nothing: whoever gave a temporary one
+    /// could make it.
     pub confined_to: Option<OrganizationId>,
     /// May do everything on the whole server.
     pub superuser: bool,

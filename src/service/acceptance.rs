@@ -22,7 +22,8 @@ pub(super) type GivenUp = Vec<(Invitation, Invitation, AuditEvent)>;
 
 /// The refusal of an act in another organization than the one that gave the account its credentials (S-7).
 pub(super) fn confined(field: &'static str) -> Error {
-    let message = "an organization set how you sign in: change your password, or prove your address, to act in others";
+    let message = "an organization set how you sign in: ask for a link to a new password at your own address (requestPasswordReset) \
+                   to act in others";
     Refusal::new(Code::EmailUnverified, message).at(field).into()
 }
 
@@ -88,7 +89,7 @@ impl Service {
         let mut given_up = Vec::new();
         for key in before.invited_at().iter().filter(|key| !kept.contains(*key)) {
             let found = store.find_pending_invitation(key).await?;
-            let is_theirs = |found: &Invitation| found.user.is_none_or(|user| user == before.id);
+            let is_theirs = |found: &Invitation| found.user == Some(before.id);
             let Some(open) = found.filter(is_theirs) else { continue };
             let ended = open.cancelled(InvitationEnd::Admin, self.clock.now());
             let ended = Invitation { updated_by: caller.author(), ..ended };

@@ -8,7 +8,7 @@ use super::Service;
 use super::api_tokens::{check_expiry, read_grace};
 use super::attempts::Attempts;
 use super::mappings::Given;
-use super::references::{check_holds, check_version};
+use super::references::{check_holds, check_may_give, check_version};
 use crate::domain::api_token::{ApiToken, Holder};
 use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
 use crate::domain::directory::{
@@ -98,6 +98,23 @@ impl Service {
         let holder = Holder::Directory(directory.id);
         let token = self.token_record(caller, organization, holder, TOKEN_NAME.to_owned(), &secret);
         Ok((ApiToken { expires, ..token }, secret))
+    }
+
+    /// Checks that the caller could give every role that the groups of a directory give: a new token of it writes their
+    /// members (S-4).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `INSUFFICIENT_RANK`.
+    async fn check_may_hand_out(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        directory: DirectoryId,
+    ) -> Result<(), Error> {
+        let store = self.store.organization(organization).await?;
+        let groups = store.list_group_ids_of_directory(directory).await?;
+        check_may_give(caller, &store.roles_through(&groups).await?, "directory")
     }
 
     /// The directories of the organization, oldest first.
@@ -222,6 +239,7 @@ impl Service {
         let live = self.live_tokens(id).await?;
         let ended: Vec<TokenId> =
             live.iter().take((live.len() + 1).saturating_sub(LIVE_TOKENS)).map(|token| token.id).collect();
+        self.check_may_hand_out(caller, organization, id).await?;
         let (token, secret) = self.directory_token(caller, organization, &directory, None)?;
         let event = self.event(caller, EventKind::DirectoryTokenRotated, ("directory", id.to_string()));
         // The instant of the event: a later one would be the end of a grace time.
@@ -259,6 +277,7 @@ impl Service {
         let grace = read_grace(grace_seconds)?;
         let now = self.clock.now();
         check_expiry(expires, now)?;
+        self.check_may_hand_out(caller, organization, directory.id).await?;
         let _lane = self.lanes.enter(directory.id).await;
         let ended: Vec<TokenId> = self.live_tokens(directory.id).await?.iter().map(|token| token.id).collect();
         let (token, secret) = self.directory_token(caller, organization, &directory, expires)?;

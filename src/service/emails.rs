@@ -314,7 +314,8 @@ impl Service {
             changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
         }
         // Whoever made the account knows its credentials: the person who proves its first address chooses new ones.
-        let is_first = before.source == EmailSource::Admin && emails.iter().all(|email| email.verified.is_none());
+        let is_made = before.source == EmailSource::Admin || credentials.account.managed_by.is_some();
+        let is_first = is_made && emails.iter().all(|email| email.verified.is_none());
         let has_password = credentials.password.is_some();
         let dropped = (has_password && is_first).then(|| self.reset_link(before.account, None));
         if let Some((reset, _)) = &dropped {

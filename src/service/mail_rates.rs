@@ -93,8 +93,10 @@ impl MailRates {
                 .by_account
                 .take(account)
                 .map_err(|wait| too_many("you asked for too many mails today: wait and try again", wait)),
-            MailAsker::Organization(organization) => self.take_of(purpose, *organization),
-            MailAsker::Anonymous(_) | MailAsker::Visitor(_) | MailAsker::Operator => Ok(()),
+            MailAsker::Organization(organization) | MailAsker::Visitor(organization) => {
+                self.take_of(purpose, *organization)
+            }
+            MailAsker::Anonymous(_) | MailAsker::Operator => Ok(()),
         }
     }
 

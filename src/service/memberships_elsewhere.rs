@@ -87,7 +87,7 @@ impl Service {
         let mut readable = HashMap::new();
         for joined in self.store.identity().list_memberships(person.account.id).await? {
             let (organization, membership) = (joined.organization, joined.membership);
-            if organization.id == person.organization.id {
+            if organization.id == person.organization.id || !person.account.may_act_in(organization.id) {
                 continue;
             }
             let member = self.find_member(organization.id, membership.user, membership.account).await?;

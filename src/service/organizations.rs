@@ -150,7 +150,7 @@ impl Service {
         let ending = LoginEnd::OfAccount(account, None);
         let set = PasswordSet {
             home,
-            account: &credentials.account,
+            account: &credentials.account.confined(None),
             password: &record,
             link: None,
             ending: Some(&ending),

@@ -1,5 +1,7 @@
 //! Owners of an organization, as the operator sees and makes them.
 
+use std::collections::BTreeSet;
+
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -121,7 +123,7 @@ impl Service {
     fn admitted(&self, caller: &Caller, user: &User, account: AccountId) -> User {
         let salt = if user.salt.is_empty() { self.new_salt() } else { user.salt.clone() };
         let next = user.next(self.writer(caller));
-        let mut after = User { hold: None, account: Some(account), salt, ..next };
+        let mut after = User { hold: None, kept_out_by: BTreeSet::new(), account: Some(account), salt, ..next };
         after.attributes.attributes_mut().insert("active".to_owned(), true.into());
         after
     }
@@ -139,7 +141,9 @@ async fn find_candidate(
         return Ok(Some(user));
     }
     let key = scim::fold(email.as_str());
-    let found = match store.find_user_by_name_key(&key).await? {
+    let named = store.find_user_by_name_key(&key).await?;
+    let is_named = named.is_some();
+    let found = match named {
         Some(user) => vec![user],
         None => store.find_users_by_email(&key, 2).await?,
     };
@@ -150,6 +154,9 @@ async fn find_candidate(
         [_, _, ..] => ambiguous("two users of the organization have that address: name one by a verified address"),
         [user] if verified.is_some() && user.account.is_some() => {
             ambiguous("that address belongs to an account other than that of the user who is named so")
+        }
+        [user] if !is_named && user.account.is_some() => {
+            ambiguous("a user has that address without having proven it: name the user by a verified address")
         }
         users => Ok(users.first().cloned()),
     }

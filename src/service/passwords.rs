@@ -12,7 +12,7 @@ use super::hashing::Payer;
 use super::mail_rates::{MailAsker, MailPurpose};
 use super::references::{NOT_JOINED, UserRef};
 use super::session::NewSession;
-use crate::domain::account::{ChangeReason, EmailAddress, PasswordRecord};
+use crate::domain::account::{ChangeReason, EmailAddress, EmailSource, PasswordRecord};
 use crate::domain::actor::Person;
 use crate::domain::audit::{AuditEvent, EventKind, FieldChange};
 use crate::domain::credentials::may_receive_reset;
@@ -255,7 +255,12 @@ impl Service {
             tracing::warn!(account = %found.account, "too many reset links were asked for from many networks: none is sent");
             return Ok(());
         }
-        let (secret, link) = self.reset_link(found.account, None);
+        // An address that the managing organization added to a person's own ones proves that organization, not the person.
+        let is_added = known
+            .iter()
+            .any(|other| other.id != found.id && other.verified < found.verified && other.verified.is_some());
+        let by = credentials.account.managed_by.filter(|_| found.source == EmailSource::Admin && is_added);
+        let (secret, link) = self.reset_link(found.account, by);
         let (home, user) = home_of(&credentials);
         // To the address as it is kept, whatever was typed (UN-02).
         let letter = Letter::ResetPassword { token: secret.expose().to_owned() };

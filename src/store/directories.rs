@@ -10,6 +10,7 @@ use super::error::settle;
 use super::grants::{GrantChange, push_grants};
 use super::groups::group_record;
 use super::members::{Belongings, push_belongings};
+use super::owners::{OwnerWatch, push_owner_guard, push_owner_watch};
 use super::users::{author, hold_value, instant};
 use super::write::Write;
 use super::{DatabaseName, OrganizationStore, Store, StoreError, counted, millis, stored, uuid};
@@ -181,6 +182,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let bound = self.organization(organization).await?;
         let mut write = Write::new(organization, event);
+        push_owner_watch(&mut write, OwnerWatch::Always);
         push_change(&mut write, change)?;
         // A new version of each: whoever read it before would write back whose it was. A user whom the directory keeps out is
         // kept out by the organization from now on, and what other directories write stays theirs.
@@ -205,6 +207,7 @@ impl Store {
              WHERE directory = $directory_key RETURN NONE; \
              DELETE $id RETURN NONE;",
         );
+        push_owner_guard(&mut write, OwnerWatch::Always);
         let hold = Hold { by: None, since: event.at, reason: Some(DIRECTORY_DELETED.to_owned()) };
         write.bind("removed_hold", hold_value(&hold));
         write.bind("directory_text", change.before.id.to_string());
@@ -251,6 +254,17 @@ impl OrganizationStore {
         let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", directory_record(id)));
         let row: Option<DirectoryRow> = settle(query.await?)?.take(0)?;
         row.map(DirectoryRow::into_directory).transpose()
+    }
+
+    /// The ids of the groups that the directory provisions.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn list_group_ids_of_directory(&self, id: DirectoryId) -> Result<Vec<GroupId>, StoreError> {
+        let query = self.0.query("SELECT VALUE record::id(id) FROM group WHERE directory = $directory");
+        let ids: Vec<Uuid> = settle(query.bind(("directory", uuid(id.uuid()))).await?)?.take(0)?;
+        Ok(ids.into_iter().map(|id| GroupId::new(id.into_inner())).collect())
     }
 
     /// The directories of the organization, oldest first.

@@ -242,6 +242,7 @@ fn push_new_start(write: &mut Write, account: &Account, now: DateTime<Utc>) {
         "UPDATE $start_password SET expires = $start_now, must_change = 'ADMIN' RETURN NONE; \
          DELETE totp WHERE account = $start_account RETURN NONE; \
          DELETE recovery_code WHERE account = $start_account RETURN NONE; \
+         DELETE external_identity WHERE account = $start_account RETURN NONE; \
          DELETE one_time WHERE account = $start_account AND purpose IN ['reset', 'challenge'] AND used = NONE RETURN NONE; \
          UPDATE bearer SET revoked = $start_now, updated = $start_now WHERE account = $start_account \
          AND revoked = NONE RETURN NONE;",

@@ -96,9 +96,14 @@ fn credential(headers: &HeaderMap) -> Result<Option<SecretString>, Refused> {
 async fn sign_in(api: &Api, token: Option<&SecretString>, origin: Origin) -> Result<Caller, Refused> {
     let Some(token) = token else { return Ok(Caller::nobody(Nobody::Unknown, origin)) };
     // Tokens that look like ours are free to make: before one is looked up, its network must have requests left.
-    api.public_rates.check_stranger(&origin.network()).map_err(too_many)?;
-    let found = api.service.sign_in_with_token(token.expose_secret(), origin).await;
-    found.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.into()))
+    let secret = token.expose_secret();
+    api.public_rates.check_stranger(&origin.network(), secret).map_err(too_many)?;
+    let found = api.service.sign_in_with_token(secret, origin).await;
+    let caller = found.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.into()))?;
+    if caller.as_member().is_some() {
+        api.public_rates.note_good(secret);
+    }
+    Ok(caller)
 }
 
 /// Counts a request of its caller, or of the network it came from.

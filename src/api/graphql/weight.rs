@@ -11,6 +11,7 @@ use crate::domain::login::Login;
 use crate::domain::organization::Organization;
 use crate::domain::role::{Role, RoleGrant};
 use crate::domain::service_account::ServiceAccount;
+use crate::domain::size::object_bytes;
 use crate::domain::trusted_device::TrustedDevice;
 use crate::domain::user::User;
 use crate::service::{AccountState, MembershipElsewhere, ProvisioningChanges, ReadableMember};
@@ -48,17 +49,36 @@ weighs!(
     Directory,
     EmailAddress,
     ExternalIdentity,
-    Group,
     Login,
     Membership,
     MembershipElsewhere,
     Organization,
     ProvisioningChanges,
-    ReadableMember,
     Role,
     RoleGrant,
     ServiceAccount,
     TrustedDevice,
-    User,
     usize,
 );
+
+impl Weight for User {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + TEXTS + object_bytes(self.attributes.attributes()) + object_bytes(&self.metadata)
+    }
+}
+
+impl Weight for Group {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + TEXTS + object_bytes(self.attributes.attributes())
+    }
+}
+
+impl Weight for ReadableMember {
+    fn weight(&self) -> usize {
+        match self {
+            Self::User(user) => user.weight(),
+            Self::Group(group) => group.weight(),
+            Self::ServiceAccount(account) => account.weight(),
+        }
+    }
+}

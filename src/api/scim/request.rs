@@ -139,10 +139,12 @@ pub(super) async fn sign_in(parts: &Parts, api: &Api) -> Result<Caller, Failure>
     let token = bearer(&parts.headers).ok_or(Error::Unauthenticated)?;
     let network = origin_of_parts(api, &parts.headers, &parts.extensions, &request).network();
     // Tokens that look like ours are free to make: before one is looked up, its network must have requests left.
-    api.public_rates.check_stranger(&network)?;
+    api.public_rates.check_stranger(&network, token)?;
     let found = api.service.sign_in_directory(token, request).await;
-    if matches!(found, Err(Error::Unauthenticated)) {
-        api.public_rates.check_request(&network)?;
+    match &found {
+        Ok(_) => api.public_rates.note_good(token),
+        Err(Error::Unauthenticated) => api.public_rates.check_request(&network)?,
+        Err(_) => {}
     }
     Ok(found?)
 }
