@@ -97,7 +97,8 @@ pub(super) struct Update {
 /// What the flags say; each may be given `=false`.
 #[derive(Args)]
 struct Switches {
-    /// A POST for an inactive user's name reactivates that user instead of answering 409
+    /// A POST for an inactive user's name reactivates that user instead of answering 409, and one for the name of a user that
+    /// the directory deleted in mode disable brings that user back
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     restore_inactive: Option<bool>,
     /// Refuse group members nobody knows instead of skipping them

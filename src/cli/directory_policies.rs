@@ -28,7 +28,7 @@ impl From<Authority> for AttributeAuthority {
 /// The effect of a SCIM DELETE.
 #[derive(Clone, Copy, ValueEnum)]
 enum Deprovision {
-    /// The user is kept out and can be let in again
+    /// The user leaves SCIM; an administrator can enable the user again for 30 days
     Disable,
     /// The membership ends
     RemoveMember,

@@ -61,7 +61,8 @@ pub enum AttributeAuthority {
 /// What a SCIM DELETE does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeprovisionMode {
-    /// The user is out and can be brought back; the person's account stays as it is.
+    /// The user leaves SCIM and stays visible to administrators as disabled, until one of them enables it or its time is over;
+    /// the person's account stays as it is.
     #[default]
     Disable,
     /// The membership ends.
@@ -85,7 +86,8 @@ pub enum LastOwnerPolicy {
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, set by name")]
 pub struct DirectorySettings {
-    /// POST for an inactive user's userName reactivates that user instead of answering 409 (C33).
+    /// POST for an inactive user's userName reactivates that user instead of answering 409 (C33). POST for the userName of a user
+    /// that this directory deprovisioned brings that user back under its old id.
     pub restore_inactive: bool,
     /// A group member nobody knows is refused instead of skipped (C107).
     pub reject_unknown_members: bool,

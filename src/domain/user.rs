@@ -50,8 +50,8 @@ pub struct User {
     pub salt: String,
     /// The person controls the account, not the organization.
     pub external: bool,
-    /// It stands for somebody whose data is destroyed: only past changes name them.
-    pub anonymized: bool,
+    /// Who sees it.
+    pub presence: Presence,
     /// Who made it.
     pub created_by: Option<Author>,
     /// Who changed it last.
@@ -67,6 +67,20 @@ pub struct User {
     /// When it was last changed.
     pub last_modified: DateTime<Utc>,
 }
+
+/// Who sees a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Directories and administrators.
+    Full,
+    /// Administrators: a directory deprovisioned it.
+    Deprovisioned,
+    /// Readers of past changes that name it: the data of the person is destroyed.
+    Anonymized,
+}
+
+/// The reason of the hold on a user that a directory deprovisioned.
+pub const DEPROVISIONED: &str = "DEPROVISIONED";
 
 /// Why and since when a person is kept out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,7 +234,7 @@ impl User {
             authority,
             salt: String::new(),
             external: false,
-            anonymized: false,
+            presence: Presence::Full,
             created_by: writer.author,
             updated_by: writer.author,
             last_login: None,
@@ -236,7 +250,23 @@ impl User {
         let attributes = json!({"userName": id.to_string(), "displayName": "deleted user", "active": false});
         let attributes = Resource::from_stored(attributes.as_object().cloned().unwrap_or_default());
         let writer = Writer { author: None, now: at, states_all: false };
-        Self { anonymized: true, ..Self::create(id, UserDraft(attributes), writer) }
+        Self { presence: Presence::Anonymized, ..Self::create(id, UserDraft(attributes), writer) }
+    }
+
+    /// The user as administrators see it after a directory's DELETE: disabled, provisioned by no directory, and without the
+    /// account, which goes on without the organization. The stored user keeps its own hold.
+    #[must_use]
+    pub fn deprovisioned(self, by: DirectoryId, at: DateTime<Utc>) -> Self {
+        let hold = Hold { by: None, since: at, reason: Some(DEPROVISIONED.to_owned()) };
+        Self {
+            presence: Presence::Deprovisioned,
+            hold: Some(hold),
+            account: None,
+            version: self.version + 1,
+            updated_by: Some(Author::Directory(by)),
+            last_modified: at,
+            ..self.without_directories()
+        }
     }
 
     /// The user with other attributes: the next version, or this very one when nothing changes (C71, C77).
@@ -573,6 +603,16 @@ mod tests {
         let other = draft(json!({"userName": "ada@example.com"})).expect("valid");
         let changed = user.with_attributes(other, later);
         assert_eq!((changed.version, changed.last_modified), (2, later.now));
+    }
+
+    #[test]
+    fn a_deprovisioned_user_is_out_and_belongs_to_no_directory() {
+        let (okta, at) = (DirectoryId::new(Uuid::from_u128(1)), DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1));
+        let user = User { directory: Some(okta), account: Some(AccountId::new(Uuid::nil())), ..user() };
+        let seen = user.clone().deprovisioned(okta, at);
+        assert!(!seen.is_admitted() && !seen.is_claimed() && seen.account.is_none());
+        assert_eq!(seen.hold.and_then(|hold| hold.reason).as_deref(), Some("DEPROVISIONED"));
+        assert_eq!((seen.version, seen.last_modified), (user.version + 1, at));
     }
 
     /// S-4: two directories, one flag each.

@@ -12,6 +12,7 @@ mod connections;
 mod consistency;
 mod credentials;
 mod cursor;
+mod deprovisioned;
 mod directories;
 mod editing;
 mod emails;

@@ -63,7 +63,8 @@ impl Service {
         Ok(self.store.organization(caller.require_known()?.organization().id).await?)
     }
 
-    /// Users of the caller's organization by id: those the caller may read. What is not there is left out.
+    /// Users of the caller's organization by id, deprovisioned ones among them: those the caller may read. What is not there is
+    /// left out.
     ///
     /// # Errors
     ///
@@ -77,6 +78,8 @@ impl Service {
         let store = self.store_of(caller).await?;
         if caller.may(Permission::UserAccessRead) && !others.is_empty() {
             found.extend(store.find_users(&others).await?.into_iter().map(|user| (user.id, user)));
+            let missing: Vec<UserId> = others.into_iter().filter(|id| !found.contains_key(id)).collect();
+            found.extend(store.find_deprovisioned_users(&missing).await?.into_iter().map(|user| (user.id, user)));
         }
         Ok(found)
     }

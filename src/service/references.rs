@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Service;
+use super::deprovisioned::find_deprovisioned;
 use crate::domain::group::Group;
 use crate::domain::organization::Organization;
 use crate::domain::refusal::{Code, Refusal};
@@ -91,7 +92,7 @@ impl Service {
         }
     }
 
-    /// The user in the caller's organization.
+    /// The user in the caller's organization, unless a directory deprovisioned it.
     ///
     /// # Errors
     ///
@@ -114,6 +115,13 @@ impl Service {
             UserRef::Email(text) => self.find_user_by_email(store, text).await?,
             UserRef::ExternalId(id) => only_one(store.find_users_by_external_id(id, 2).await?),
         };
+        if found.is_none()
+            && caller.may(Permission::UserAccessRead)
+            && find_deprovisioned(store, reference).await?.is_some()
+        {
+            let message = "a directory deprovisioned that user: enable the user first";
+            return Err(Refusal::new(Code::NotFound, message).at("user").into());
+        }
         found.ok_or_else(no_such_user)
     }
 

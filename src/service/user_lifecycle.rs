@@ -10,7 +10,7 @@ use crate::domain::account::{Account, EmailAddress, Membership, MembershipSource
 use crate::domain::audit::{AuditEvent, Change, Consequence, EventKind, FieldChange};
 use crate::domain::directory::DeprovisionMode;
 use crate::domain::mail::Notice;
-use crate::domain::user::{Hold, User};
+use crate::domain::user::{DEPROVISIONED, Hold, User};
 use crate::domain::{Author, Caller, Code, Error, Noun, OrganizationId, Permission, Refusal, UserId};
 use crate::store::{AccountEnd, DeletedUser, Departure, OrganizationStore, OwnerWatch, Remains};
 
@@ -81,6 +81,9 @@ impl Service {
     ) -> Result<(User, Ended), Error> {
         caller.require(Permission::UserAccessManage)?;
         check_reason(reason.as_deref())?;
+        if let Some((_, deprovisioned)) = self.find_managed_deprovisioned(caller, who, if_version).await? {
+            return Ok((deprovisioned, Ended::default()));
+        }
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let (store, before) = self.find_managed(caller, who, Permission::UserAccessManage, if_version).await?;
@@ -111,14 +114,18 @@ impl Service {
         }
     }
 
-    /// Lifts the local hold. Where the directory keeps the user out too, they stay out.
+    /// Lifts the local hold. Where the directory keeps the user out too, they stay out. Brings back a user that a directory
+    /// deprovisioned.
     ///
     /// # Errors
     ///
     /// [`Error::Forbidden`] without [`Permission::UserAccessManage`]; [`Error::Refused`] with `NOT_FOUND`,
-    /// `VERSION_CONFLICT`, `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`.
+    /// `VERSION_CONFLICT`, `MANAGED_BY_DIRECTORY`, `INSUFFICIENT_RANK`; [`Error::Taken`] for the name of a deprovisioned user.
     pub async fn enable_user(&self, caller: &Caller, who: &UserRef, if_version: Option<i64>) -> Result<User, Error> {
         caller.require(Permission::UserAccessManage)?;
+        if let Some(enabled) = self.enable_deprovisioned(caller, who, if_version).await? {
+            return Ok(enabled);
+        }
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let (store, before) = self.find_managed(caller, who, Permission::UserAccessManage, if_version).await?;
@@ -217,6 +224,10 @@ impl Service {
             caller.require_fresh(Permission::UserAccessManage, self.clock.now())?;
         }
         let organization = caller.require(Permission::UserAccessManage)?;
+        let purge_at = (!purge).then(|| self.clock.now() + RESTORABLE_FOR);
+        if let Some(left) = self.erase_deprovisioned(caller, who, purge_at, if_version).await? {
+            return Ok(left);
+        }
         let mut attempts = Attempts::new(&self.entropy);
         loop {
             let (store, user) = self.find_managed(caller, who, Permission::UserAccessManage, if_version).await?;
@@ -269,7 +280,7 @@ impl Service {
         }
     }
 
-    /// Brings a deleted user back: kept out, without roles and groups.
+    /// Brings back a user that was deleted or deprovisioned: kept out, without roles and groups.
     ///
     /// # Errors
     ///
@@ -286,7 +297,7 @@ impl Service {
                 return Err(Refusal::new(Code::IllegalTransition, "that user is not deleted").at("userId").into());
             }
             let deleted = store.find_deleted_user(id).await?.ok_or_else(missing)?;
-            let known = deleted.user.clone().ok_or_else(missing)?;
+            let known = deleted.last_version().ok_or_else(missing)?;
             let (user, link) = self.restored(caller, organization, &known, &deleted).await?;
             let event = self.event_about(caller, EventKind::UserRestored, &user, Vec::new(), None);
             let link = link.as_ref().map(|(account, membership)| (account, membership));
@@ -298,7 +309,8 @@ impl Service {
         }
     }
 
-    async fn restored(
+    /// A user that comes back, kept out, and the link to its account, if that still belongs to it.
+    pub(super) async fn restored(
         &self,
         caller: &Caller,
         organization: OrganizationId,
@@ -440,7 +452,7 @@ impl Service {
     }
 
     /// The account of a deleted user, if nobody else has it: it goes with them.
-    async fn plan_leftover(&self, user: &User) -> Result<Option<Account>, Error> {
+    pub(super) async fn plan_leftover(&self, user: &User) -> Result<Option<Account>, Error> {
         let Some(id) = user.account else { return Ok(None) };
         let found = self.store.identity().find_credentials(id).await?;
         let has_address = !self.store.identity().list_emails(id).await?.is_empty();
@@ -469,16 +481,26 @@ impl Service {
         Ok(())
     }
 
-    /// Takes a user out as a directory's DELETE asks for (account model 3.5): gone from SCIM in every mode.
+    /// Takes a user out as a directory's DELETE asks for (account model 3.5): gone from SCIM in every mode, and in mode `DISABLE`
+    /// still shown to administrators.
     pub(super) async fn deprovision(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         user: &User,
     ) -> Result<(), Error> {
-        let mode =
-            caller.as_directory().map_or(DeprovisionMode::Delete, |directory| directory.settings.deprovision_mode);
+        let directory = caller.as_directory();
+        let mode = directory.map_or(DeprovisionMode::Delete, |directory| directory.settings.deprovision_mode);
         let until = self.clock.now() + RESTORABLE_FOR;
+        let remains = match (mode, directory) {
+            (DeprovisionMode::RemoveMember, _) => Remains::Nothing,
+            (DeprovisionMode::Disable, Some(directory)) => Remains::Deprovisioned(directory.id, until),
+            (DeprovisionMode::Disable, None) | (DeprovisionMode::Delete, _) => Remains::Restorable(until),
+        };
+        let (kind, reason) = match remains {
+            Remains::Deprovisioned(..) => (EventKind::UserDisabled, Some(DEPROVISIONED.to_owned())),
+            Remains::Nothing | Remains::Restorable(_) | Remains::Anonymous => (EventKind::UserDeleted, None),
+        };
         let plan = match mode {
             DeprovisionMode::Delete => self.plan_account(organization, user).await?,
             DeprovisionMode::Disable | DeprovisionMode::RemoveMember => AccountPlan::Kept,
@@ -486,12 +508,12 @@ impl Service {
         let subjects = [user.id];
         let departure = Departure {
             user,
-            remains: if mode == DeprovisionMode::RemoveMember { Remains::Nothing } else { Remains::Restorable(until) },
+            remains,
             account: plan.end(false),
             watch: super::users::watch(caller, user, &subjects),
             mails: &[],
         };
-        let event = self.departure_event(caller, EventKind::UserDeleted, user);
+        let event = AuditEvent { reason, ..self.departure_event(caller, kind, user) };
         let event = super::audit::recorded(caller, event, user.id.uuid(), (Some(user.version), None));
         let removed = self.store.remove_user(organization, &departure, &event).await;
         removed.map_err(|error| super::users::told_of_last_owner(caller, user, error))

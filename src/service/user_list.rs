@@ -1,6 +1,7 @@
 //! Lists of users, as administrators ask for them.
 
 use super::Service;
+use super::deprovisioned::find_deprovisioned;
 use super::references::{GroupRef, RoleRef};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::role::BuiltInRole;
@@ -33,7 +34,7 @@ pub struct UserFilter {
 }
 
 impl Service {
-    /// One page of users, and whether there are more in the direction of reading.
+    /// One page of users, deprovisioned ones among them, and whether there are more in the direction of reading.
     ///
     /// # Errors
     ///
@@ -54,7 +55,7 @@ impl Service {
         Ok(store.seek_users(&query, seek).await?)
     }
 
-    /// How many users there are, and how many of them match.
+    /// How many users there are, deprovisioned ones included, and how many of them match.
     ///
     /// # Errors
     ///
@@ -62,10 +63,11 @@ impl Service {
     pub async fn count_users(&self, caller: &Caller, filter: Option<&UserFilter>) -> Result<u64, Error> {
         let organization = caller.require(Permission::UserAccessRead)?;
         let store = self.store.organization(organization).await?;
-        match filter {
-            None => Ok(store.count_users().await?),
-            Some(filter) => Ok(store.count_matching_users(&self.user_query(&store, filter).await?).await?),
-        }
+        let Some(filter) = filter else {
+            return Ok(store.count_users().await? + store.count_deprovisioned_users(&UserQuery::default()).await?);
+        };
+        let query = self.user_query(&store, filter).await?;
+        Ok(store.count_matching_users(&query).await? + store.count_deprovisioned_users(&query).await?)
     }
 
     async fn user_query(&self, store: &OrganizationStore, filter: &UserFilter) -> Result<UserQuery, Error> {
@@ -118,6 +120,11 @@ impl Service {
             return found;
         }
         caller.require(Permission::UserAccessRead)?;
+        if found.is_err()
+            && let Some(deprovisioned) = find_deprovisioned(&store, who).await?.and_then(|one| one.deprovisioned())
+        {
+            return Ok(deprovisioned);
+        }
         found
     }
 }

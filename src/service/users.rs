@@ -57,6 +57,9 @@ impl Service {
         self.check_size(None, &user.attributes)?;
         self.check_domains(caller, organization, &user).await?;
         check_manager(caller, &store, None, &user).await?;
+        if let Some(returned) = self.return_deprovisioned(caller, organization, &store, &user).await? {
+            return Ok(returned);
+        }
         let change = Change::of_user(None, Some(user.clone()));
         let event = self.user_event(caller, &change, user.id);
         let inserted = match store.insert_user(&user, caller.as_directory().is_some(), &event).await {
@@ -301,7 +304,8 @@ impl Service {
         Ok((after, Outcome::Updated))
     }
 
-    /// Deletes a user with its memberships; the audit trail keeps that it was, not who (C117, C118).
+    /// Deletes a user with its memberships, as the directory's mode says; the audit trail keeps that it was, not who (C117,
+    /// C118).
     ///
     /// # Errors
     ///

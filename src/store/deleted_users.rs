@@ -1,7 +1,8 @@
-//! Users that are in no answer any more: leaving, coming back, and being forgotten for good.
+//! Users that left: leaving, coming back, and being forgotten for good. SCIM sees none of them, and administrators those that a
+//! directory deprovisioned.
 
 use chrono::{DateTime, Utc};
-use surrealdb::types::{Object, RecordId, SurrealValue};
+use surrealdb::types::{Object, RecordId, SurrealValue, Uuid};
 
 use super::accounts::{account_record, password_record, push_credentials_change, push_membership};
 use super::emails::EmailRow;
@@ -14,9 +15,9 @@ use super::{DatabaseName, OrganizationStore, SealedMail, Store, StoreError, mill
 use crate::domain::account::{Account, EmailAddress, Membership};
 use crate::domain::audit::AuditEvent;
 use crate::domain::user::User;
-use crate::domain::{OrganizationId, UserId};
+use crate::domain::{DirectoryId, OrganizationId, UserId};
 
-/// A user that is in no answer any more.
+/// A user that left.
 #[derive(Clone, Debug)]
 pub struct DeletedUser {
     /// Its id.
@@ -27,7 +28,38 @@ pub struct DeletedUser {
     pub emails: Vec<EmailAddress>,
     /// When it was deleted.
     pub deleted: DateTime<Utc>,
+    /// The directory that deprovisioned it; none: it was deleted, and only restoring finds it.
+    pub deprovisioned_by: Option<DirectoryId>,
 }
+
+impl DeletedUser {
+    /// The user as administrators see it, if a directory deprovisioned it.
+    pub fn deprovisioned(&self) -> Option<User> {
+        Some(self.user.clone()?.deprovisioned(self.deprovisioned_by?, self.deleted))
+    }
+
+    /// The user that comes back. Deprovisioning counts as a change, because administrators have seen its version.
+    pub(crate) fn last_version(&self) -> Option<User> {
+        let user = self.user.clone()?;
+        Some(User { version: user.version + u64::from(self.deprovisioned_by.is_some()), ..user })
+    }
+
+    fn state(&self) -> &'static str {
+        match (&self.user, self.deprovisioned_by) {
+            (None, _) => ANONYMIZED,
+            (Some(_), None) => DELETED,
+            (Some(_), Some(_)) => DEPROVISIONED,
+        }
+    }
+}
+
+/// The states of a user that left.
+const DELETED: &str = "DELETED";
+const DEPROVISIONED: &str = "DEPROVISIONED";
+const ANONYMIZED: &str = "ANONYMIZED";
+
+/// How many users are read at a time.
+const CHUNK: usize = 500;
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
@@ -37,6 +69,7 @@ struct DeletedRow {
     user: Option<UserRow>,
     emails: Option<Vec<EmailRow>>,
     deleted: i64,
+    directory: Option<Uuid>,
 }
 
 impl DeletedRow {
@@ -47,6 +80,7 @@ impl DeletedRow {
             user: self.user.map(super::list::Row::into_entity).transpose()?,
             emails: emails.into_iter().map(EmailRow::into_email).collect::<Result<_, _>>()?,
             deleted: instant(self.deleted),
+            deprovisioned_by: self.directory.map(|id| DirectoryId::new(id.into_inner())),
         })
     }
 }
@@ -62,6 +96,8 @@ pub(crate) enum Remains {
     Nothing,
     /// Everything, until that instant.
     Restorable(DateTime<Utc>),
+    /// Everything, until that instant: this directory deprovisioned the user.
+    Deprovisioned(DirectoryId, DateTime<Utc>),
     /// That somebody was there.
     Anonymous,
 }
@@ -100,6 +136,41 @@ impl OrganizationStore {
         let query = self.0.query("SELECT * FROM ONLY $id").bind(("id", deleted_record(id)));
         let row: Option<DeletedRow> = settle(query.await?)?.take(0)?;
         row.map(DeletedRow::into_deleted).transpose()
+    }
+
+    /// Those of these users that a directory deprovisioned, as administrators see them.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_deprovisioned_users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        let mut users = Vec::new();
+        for chunk in ids.chunks(CHUNK) {
+            let records: Vec<RecordId> = chunk.iter().map(|id| deleted_record(*id)).collect();
+            let query = self.0.query("SELECT * FROM $ids WHERE state = 'DEPROVISIONED'").bind(("ids", records));
+            let rows: Vec<DeletedRow> = settle(query.await?)?.take(0)?;
+            for row in rows {
+                users.extend(row.into_deleted()?.deprovisioned());
+            }
+        }
+        Ok(users)
+    }
+
+    /// The user with this folded name that this directory deprovisioned: of several the latest.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn find_deprovisioned_by_name_key(
+        &self,
+        directory: DirectoryId,
+        name_key: &str,
+    ) -> Result<Option<DeletedUser>, StoreError> {
+        let query = self.0.query("SELECT * FROM deleted_user WHERE name_key = $key").bind(("key", name_key.to_owned()));
+        let rows: Vec<DeletedRow> = settle(query.await?)?.take(0)?;
+        let found: Vec<DeletedUser> = rows.into_iter().map(DeletedRow::into_deleted).collect::<Result<_, _>>()?;
+        let own = found.into_iter().filter(|deleted| deleted.deprovisioned_by == Some(directory));
+        Ok(own.max_by_key(|deleted| deleted.deleted))
     }
 
     /// Which of these stand for somebody whose data is destroyed, and since when.
@@ -168,7 +239,7 @@ impl Store {
         write.commit(&bound.0).await
     }
 
-    /// Brings a deleted user back.
+    /// Brings back a user that was deleted or deprovisioned.
     ///
     /// # Errors
     ///
@@ -184,9 +255,10 @@ impl Store {
         let bound = self.organization(organization).await?;
         let mut write = Write::new(organization, event);
         write.push(
-            "IF (SELECT VALUE state FROM ONLY $deleted) != 'DELETED' { THROW 'outdated' }; DELETE $deleted RETURN NONE;",
+            "IF (SELECT VALUE state FROM ONLY $deleted) != $state { THROW 'outdated' }; DELETE $deleted RETURN NONE;",
         );
         write.bind("deleted", deleted_record(deleted.id));
+        write.bind("state", deleted.state().to_owned());
         super::users::push_new_user(&mut write, user);
         // A mark of ownership that a directory left goes, unless it is the only one there is.
         write.push(super::owners::OWNERS);
@@ -210,11 +282,38 @@ impl Store {
         write.commit(&bound.0).await
     }
 
-    /// Destroys what is left of a deleted user, and the account that was given up with it.
+    /// Makes a deprovisioned user a deleted one, which can be restored until that instant.
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// [`StoreError::Outdated`] when it is no longer deprovisioned.
+    pub(crate) async fn delete_deprovisioned_user(
+        &self,
+        organization: OrganizationId,
+        deprovisioned: &DeletedUser,
+        until: DateTime<Utc>,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        let bound = self.organization(organization).await?;
+        let mut write = Write::new(organization, event);
+        write.push(
+            "IF (SELECT VALUE state FROM ONLY $deleted) != $state { THROW 'outdated' }; \
+             UPDATE $deleted SET state = 'DELETED', directory = NONE, name_key = NONE, deleted = $deleted_at, \
+             purge_at = $purge_at RETURN NONE;",
+        );
+        write.bind("deleted", deleted_record(deprovisioned.id));
+        write.bind("state", deprovisioned.state().to_owned());
+        write.bind("deleted_at", millis(event.at));
+        write.bind("purge_at", millis(until));
+        write.touches_only([]);
+        write.commit(&bound.0).await
+    }
+
+    /// Destroys what is left of a user that left, and the account that was given up with it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Outdated`] when it came back meanwhile.
     pub(crate) async fn purge_user(
         &self,
         organization: OrganizationId,
@@ -225,6 +324,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let bound = self.organization(organization).await?;
         let mut write = Write::new(organization, event);
+        write.push("IF (SELECT VALUE state FROM ONLY $deleted) != $state { THROW 'outdated' };");
+        write.bind("state", deleted.state().to_owned());
         if is_anonymous {
             write.push(
                 "UPSERT $deleted CONTENT { state: 'ANONYMIZED', deleted: $deleted_at, user: NONE, emails: NONE, \
@@ -254,17 +355,17 @@ fn push_remains(write: &mut Write, departure: &Departure<'_>, event: &AuditEvent
         Remains::Nothing => push_scrub(write, user),
         Remains::Anonymous => {
             push_scrub(write, user);
-            content.insert("state", "ANONYMIZED".to_owned());
+            content.insert("state", ANONYMIZED.to_owned());
         }
         Remains::Restorable(until) => {
-            let emails: Vec<EmailRow> = match &departure.account {
-                AccountEnd::Shelved(_, emails) => emails.iter().map(EmailRow::from).collect(),
-                AccountEnd::Kept | AccountEnd::Destroyed(_) => Vec::new(),
-            };
-            content.insert("state", "DELETED".to_owned());
-            content.insert("user", UserRow::from(user).into_value());
-            content.insert("emails", emails.into_value());
-            content.insert("purge_at", millis(until));
+            content.insert("state", DELETED.to_owned());
+            insert_whole(&mut content, departure, until);
+        }
+        Remains::Deprovisioned(by, until) => {
+            content.insert("state", DEPROVISIONED.to_owned());
+            content.insert("directory", uuid(by.uuid()));
+            content.insert("name_key", user.user_name_key());
+            insert_whole(&mut content, departure, until);
         }
     }
     if departure.remains != Remains::Nothing {
@@ -272,6 +373,17 @@ fn push_remains(write: &mut Write, departure: &Departure<'_>, event: &AuditEvent
         write.bind("deleted", deleted_record(user.id));
         write.bind("remains", content);
     }
+}
+
+/// Keeps all of a user until that instant.
+fn insert_whole(content: &mut Object, departure: &Departure<'_>, until: DateTime<Utc>) {
+    let emails: Vec<EmailRow> = match &departure.account {
+        AccountEnd::Shelved(_, emails) => emails.iter().map(EmailRow::from).collect(),
+        AccountEnd::Kept | AccountEnd::Destroyed(_) => Vec::new(),
+    };
+    content.insert("user", UserRow::from(departure.user).into_value());
+    content.insert("emails", emails.into_value());
+    content.insert("purge_at", millis(until));
 }
 
 /// What is personal elsewhere in the organization goes too: invitations to the person, and what directories sent.

@@ -30,6 +30,7 @@ pub(super) const ORGANIZATION: Migrations = &[
     ("0007_positions", include_str!("../../schema/organization/0007_positions.surql")),
     ("0008_cheap_writes", include_str!("../../schema/organization/0008_cheap_writes.surql")),
     ("0009_plain_rows", include_str!("../../schema/organization/0009_plain_rows.surql")),
+    ("0010_deprovisioned", include_str!("../../schema/organization/0010_deprovisioned.surql")),
 ];
 
 /// Of an organization's database on a server, besides.

@@ -14,6 +14,7 @@ mod consequences;
 mod consistency;
 mod database;
 mod deleted_users;
+mod deprovisioned_list;
 mod directories;
 mod emails;
 mod error;

@@ -62,22 +62,22 @@ struct State {
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
-struct TextRow {
-    id: RecordId,
-    user_name_key: String,
-    display_key: String,
-    email_keys: Vec<String>,
-    given: Option<String>,
-    family: Option<String>,
-    full: Option<String>,
-    last_modified: i64,
+pub(super) struct TextRow {
+    pub(super) id: RecordId,
+    pub(super) user_name_key: String,
+    pub(super) display_key: String,
+    pub(super) email_keys: Vec<String>,
+    pub(super) given: Option<String>,
+    pub(super) family: Option<String>,
+    pub(super) full: Option<String>,
+    pub(super) last_modified: i64,
 }
 
 const COLUMNS: &str = "SELECT id, user_name_key, display_key, email_keys, attributes.name.givenName AS given, \
                        attributes.name.familyName AS family, attributes.name.formatted AS full, last_modified FROM user";
 
 impl TextRow {
-    fn into_texts(self) -> Texts {
+    pub(super) fn into_texts(self) -> Texts {
         let parts: Vec<String> =
             [self.given.as_deref(), self.family.as_deref()].into_iter().flatten().map(str::to_owned).collect();
         let whole = self.full.unwrap_or_else(|| parts.join(" "));

@@ -164,11 +164,11 @@ impl UserQuery {
 }
 
 /// Where a user stands in a list.
-type Place = (SortKey, UserId);
+pub(super) type Place = (SortKey, UserId);
 
 impl Seek {
     /// Whether rows are read from the highest key to the lowest.
-    fn is_reversed(&self) -> bool {
+    pub(super) fn is_reversed(&self) -> bool {
         self.descending != self.from_end
     }
 
@@ -182,7 +182,7 @@ impl Seek {
     }
 
     /// Whether a place is within the bounds.
-    fn holds(&self, place: &Place) -> bool {
+    pub(super) fn holds(&self, place: &Place) -> bool {
         let (start, end) = self.bounds();
         let (above, below) = if self.is_reversed() { (end, start) } else { (start, end) };
         above.is_none_or(|above| place > above) && below.is_none_or(|below| place < below)
@@ -190,7 +190,7 @@ impl Seek {
 }
 
 impl OrganizationStore {
-    /// How many users there are.
+    /// How many users there are, deprovisioned ones apart.
     ///
     /// # Errors
     ///
@@ -211,10 +211,11 @@ impl OrganizationStore {
     /// When the store fails.
     pub async fn seek_users(&self, query: &UserQuery, seek: &Seek) -> Result<(Vec<User>, bool), StoreError> {
         let wanted = Seek { limit: seek.limit + 1, ..seek.clone() };
-        let mut users = if query.names_users() {
-            self.seek_named(query, &wanted).await?
+        let deprovisioned = self.deprovisioned_places(query, &wanted).await?;
+        let mut users = if deprovisioned.is_empty() {
+            self.seek_present(query, &wanted).await?
         } else {
-            self.seek_all(query, &wanted).await?
+            self.seek_with(deprovisioned, query, &wanted).await?
         };
         let more = users.len() > seek.limit;
         users.truncate(seek.limit);
@@ -224,7 +225,12 @@ impl OrganizationStore {
         Ok((users, more))
     }
 
-    /// How many users match.
+    /// The users of a page, deprovisioned ones apart.
+    pub(super) async fn seek_present(&self, query: &UserQuery, seek: &Seek) -> Result<Vec<User>, StoreError> {
+        if query.names_users() { self.seek_named(query, seek).await } else { self.seek_all(query, seek).await }
+    }
+
+    /// How many users match, deprovisioned ones apart.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use super::write::Write;
 use super::{DatabaseName, OrganizationStore, StoreError, consequences, millis, uuid};
 use crate::domain::audit::AuditEvent;
 use crate::domain::invitation::Invitation;
-use crate::domain::user::{Claim, Hold, User};
+use crate::domain::user::{Claim, Hold, Presence, User};
 use crate::domain::{AccountId, Author, DirectoryId, OrganizationId, UserId};
 
 #[derive(SurrealValue)]
@@ -219,7 +219,7 @@ impl Row for UserRow {
             authority,
             salt: self.salt,
             external: self.external,
-            anonymized: false,
+            presence: Presence::Full,
             created_by: author(self.created_by.as_deref()),
             updated_by: author(self.updated_by.as_deref()),
             last_login: (self.last_login > 0).then(|| instant(self.last_login)),

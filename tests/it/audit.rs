@@ -48,7 +48,7 @@ async fn lg03_one_event_per_write_naming_attributes_and_no_value_of_a_person() {
                 ("group.created", vec!["displayName"]),
                 ("group.updated", vec![]),
                 ("group.deleted", vec![]),
-                ("user.deleted", vec![]),
+                ("user.disabled", vec![]),
             ]
         );
         let joined = &events[6];

@@ -9,6 +9,7 @@ mod cli;
 mod command_line;
 mod conversations;
 mod credentials;
+mod deprovisioned;
 mod first_steps;
 mod former_store;
 mod front_door;

@@ -96,7 +96,7 @@ async fn c118_the_audit_trail_keeps_a_tombstone_without_the_person() {
     tenant.scim.delete(&format!("/Users/{id}")).await.expect(204);
     let events = events(&app, &tenant).await;
     let last = events.last().expect("an event");
-    assert_eq!((last.kind.as_str(), &last.target["id"]), ("user.deleted", &json!(id)));
+    assert_eq!((last.kind.as_str(), &last.target["id"]), ("user.disabled", &json!(id)));
     assert_eq!(last.consequences, ["access_ended"]);
     assert!(!format!("{events:?}").contains("canary"));
     app.assert_consistent().await;

@@ -215,8 +215,8 @@ pub(super) struct DirectorySettings {
     last_owner_policy: LastOwnerPolicy,
     /// Account type of users it creates. Default `MANAGED`.
     default_account_type: AccountType,
-    /// Whether creating a user whose name an inactive one of its own has brings that one back, instead of 409. Default
-    /// false.
+    /// Whether creating a user whose name an inactive one of its own has brings that one back, instead of 409, and whether
+    /// one that it deleted in mode `DISABLE` comes back under the old id. Default false.
     restore_on_create: bool,
     /// Whether two of its groups may not share a `displayName`. Default true.
     unique_group_names: bool,

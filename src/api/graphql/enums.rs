@@ -113,7 +113,8 @@ pub(super) enum UserStatus {
     Invited,
     /// Can sign in.
     Active,
-    /// Kept out by an administrator, the directory or themselves; everything else is kept.
+    /// Kept out by an administrator, the directory or themselves; everything else is kept. Also a user that a directory
+    /// deleted in mode `DISABLE`, without roles and groups: `localHold.reason` is `DEPROVISIONED`.
     Disabled,
     /// Personal data destroyed for good; only seen as the author or target of past changes.
     Anonymized,

@@ -100,8 +100,9 @@ impl Query {
         Some(ctx.service().get_policies(ctx.caller()).await.map(AccountPolicy).map_err(Failure::from))
     }
 
-    /// All users of the organization, whatever their status: invited, active, disabled. Deleted and anonymised ones are
-    /// gone. Page with cursors, or with `page`.
+    /// All users of the organization, whatever their status: invited, active, disabled. Users that a directory deleted in
+    /// mode `DISABLE` are among the disabled ones, but not where the filter names a directory, a role or a group: they have
+    /// none. Deleted and anonymised ones are gone. Page with cursors, or with `page`.
     ///
     /// Permission: `user_access_read`. Errors: `INVALID_ARGUMENT_COMBINATION`, `INVALID_CURSOR`, `SEARCH_TERM_TOO_SHORT`,
     /// `VALIDATION_FAILED`, `NOT_FOUND` (role or group of the filter).
@@ -135,7 +136,8 @@ impl Query {
         )
     }
 
-    /// One user by id, user name, address or external id, with roles, permissions, groups and memberships.
+    /// One user by id, user name, address or external id, with roles, permissions, groups and memberships. Only its id
+    /// finds a user that a directory deleted in mode `DISABLE`: name, address and external id may be another user's.
     ///
     /// Permission: `user_access_read`, or oneself. Errors: `NOT_FOUND`.
     async fn user(

@@ -21,6 +21,7 @@ use super::version;
 use super::viewer::FieldCapability;
 use crate::domain::account::{Account, Joined};
 use crate::domain::role;
+use crate::domain::user::Presence;
 use crate::domain::{self, AccountId, Author, OrganizationId, Permission as Right, UserId};
 use crate::service::AccountState;
 
@@ -178,7 +179,8 @@ impl User {
         Ok(account?.is_some_and(|state| state.account.onboarded))
     }
 
-    /// Set while an administrator keeps the person out; a directory cannot lift it.
+    /// Set while an administrator keeps the person out; a directory cannot lift it. Also set after a directory deleted the
+    /// user over SCIM in mode `DISABLE`, with the reason `DEPROVISIONED`: `enableUser` brings the user back.
     ///
     /// Permission: oneself or `user_access_read`.
     pub(super) async fn local_hold(&self, ctx: &Context<'_>) -> Option<Result<LocalHold, Failure>> {
@@ -534,7 +536,7 @@ async fn readable_account(ctx: &Context<'_>, user: &domain::user::User) -> Resul
 /// Why somebody is kept out.
 pub(super) struct LocalHold(domain::user::Hold);
 
-/// An administrator's decision to keep a user out.
+/// The decision of an administrator, or of the server for one, to keep a user out.
 #[async_graphql::Object]
 impl LocalHold {
     /// Who decided; null if the caller may not read them.
@@ -547,7 +549,7 @@ impl LocalHold {
         self.0.since.into()
     }
 
-    /// Why.
+    /// Why. `DEPROVISIONED`: a directory deleted the user over SCIM in mode `DISABLE`.
     pub(super) async fn reason(&self) -> Option<String> {
         self.0.reason.clone()
     }
@@ -569,7 +571,7 @@ pub(super) struct ExternalIdentity {
 /// What an account has come to in an organization.
 pub(super) fn status(user: &domain::user::User) -> UserStatus {
     match (user.is_admitted(), user.account) {
-        _ if user.anonymized => UserStatus::Anonymized,
+        _ if user.presence == Presence::Anonymized => UserStatus::Anonymized,
         (false, _) => UserStatus::Disabled,
         (true, None) => UserStatus::Invited,
         (true, Some(_)) => UserStatus::Active,
@@ -634,12 +636,13 @@ pub(super) async fn memberships(ctx: &Context<'_>, user: &domain::user::User) ->
     Ok(listed)
 }
 
-/// How a user belongs to the current organization, joined or still invited; none for a user whose data is destroyed.
+/// How a user belongs to the current organization, joined or still invited; none for a deprovisioned user and for one whose data
+/// is destroyed.
 async fn membership_here(ctx: &Context<'_>, user: &domain::user::User) -> Result<Option<Membership>, Failure> {
     if ctx.is_me(user) {
         return Ok(my_memberships(ctx).await?.into_iter().find(|membership| membership.is_current));
     }
-    if user.anonymized {
+    if user.presence != Presence::Full {
         return Ok(None);
     }
     let here = ctx.caller().require_known()?.organization();

@@ -25,6 +25,7 @@ use crate::domain;
 use crate::domain::actor::{Member, Person, Program};
 use crate::domain::only_people::OnlyPeople;
 use crate::domain::profile::ProfileField;
+use crate::domain::user::Presence;
 
 /// Whoever asks.
 pub(super) enum Viewer {
@@ -410,7 +411,9 @@ pub(super) async fn field_capabilities(
         let is_providers = is_linked && field.is_providers();
         let owned =
             claim.map(|_| ErrorCode::ManagedByDirectory).or(is_providers.then_some(ErrorCode::ManagedByConnection));
-        let reason = owned.or((!may).then_some(ErrorCode::InsufficientRank));
+        // `updateUser` does not find a deprovisioned user.
+        let absent = (user.presence != Presence::Full).then_some(ErrorCode::NotFound);
+        let reason = absent.or(owned).or((!may).then_some(ErrorCode::InsufficientRank));
         listed.push(FieldCapability {
             field: field.as_str().to_owned(),
             is_editable: reason.is_none(),

@@ -21,7 +21,8 @@ pub(in crate::api::graphql) enum AttributeAuthority {
 /// What SCIM DELETE does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
 pub(in crate::api::graphql) enum DeprovisionMode {
-    /// Disables the user.
+    /// Disables the user: gone from SCIM, with `userName` and `externalId` free again; without groups and roles; shown to
+    /// administrators as `DISABLED` for 30 days, unless `enableUser` brings the user back; then the data is destroyed.
     Disable,
     /// Ends the membership.
     RemoveMember,
@@ -73,7 +74,8 @@ pub(in crate::api::graphql) struct DirectorySettingsInput {
     pub(in crate::api::graphql) last_owner_policy: MaybeUndefined<LastOwnerPolicy>,
     /// Account type of users it creates.
     pub(in crate::api::graphql) default_account_type: MaybeUndefined<AccountType>,
-    /// Whether creating a user whose name an inactive one of its own has brings that one back.
+    /// Whether creating a user whose name an inactive one of its own has, or one that it deleted in mode `DISABLE` had,
+    /// brings that one back.
     pub(in crate::api::graphql) restore_on_create: MaybeUndefined<bool>,
     /// Whether two of its groups may not share a `displayName`.
     pub(in crate::api::graphql) unique_group_names: MaybeUndefined<bool>,

@@ -131,10 +131,12 @@ impl Users {
     }
 
     /// Lifts the local hold and self-disabling. Where the directory keeps the user inactive too, the user stays
-    /// `DISABLED`. Nothing but access comes back: ended logins and tokens stay ended.
+    /// `DISABLED`. Nothing but access comes back: ended logins and tokens stay ended. A user that a directory deleted in mode
+    /// `DISABLE`, named by id, comes back without roles and groups, as a user that no directory provisions.
     ///
     /// Permission: `user_access_manage`; rank. Errors: `NOT_FOUND`, `VERSION_CONFLICT`, `ILLEGAL_TRANSITION`,
-    /// `MANAGED_BY_DIRECTORY` (only the directory keeps the user out), `INSUFFICIENT_RANK`.
+    /// `MANAGED_BY_DIRECTORY` (only the directory keeps the user out), `INSUFFICIENT_RANK`, `USERNAME_TAKEN` (the name of a
+    /// user that a directory deleted is another's now).
     async fn enable_user(
         &self,
         ctx: &Context<'_>,
@@ -187,8 +189,8 @@ impl Users {
         .await
     }
 
-    /// Brings back a deleted user, disabled, without roles and groups. Possible for 30 days and while name and address
-    /// are free.
+    /// Brings back a deleted user, or one that a directory deleted in mode `DISABLE`, disabled, without roles and groups.
+    /// Possible for 30 days and while name and address are free.
     ///
     /// Permission: `user_access_manage`. Errors: `NOT_FOUND` (never was, purged or anonymised), `USERNAME_TAKEN`,
     /// `EMAIL_TAKEN`, `ILLEGAL_TRANSITION` (not deleted).
