@@ -200,3 +200,20 @@ async fn another_key_signs_after_its_time_and_the_one_before_verifies_until_its_
     assert_eq!(published().await, both[..1], "whatever the first one signed has ended");
     assert!(acme.owner.sign_in().await.is_in().await);
 }
+
+/// L-8: one client with made-up tokens keeps nobody else of its network out.
+#[tokio::test(flavor = "multi_thread")]
+async fn good_tokens_are_served_beside_a_client_that_tries_others() {
+    let app = TestApp::start_configured(|config| config.limits.caller_requests_per_minute = 5).await;
+    let acme = app.owned("acme").await;
+    let owner = acme.owner.sign_in().await;
+    acme.scim.get("/Users").await.expect(200);
+    for number in 0..10 {
+        let token = BearerSecret::from_entropy(SecretKind::Directory, [number; 64]).expose().to_owned();
+        Scim::new(&app.url, &token).get("/Users").await;
+    }
+    for _ in 0..3 {
+        acme.scim.get("/Users").await.expect(200);
+    }
+    assert_eq!(owner.me("user { email }").await["user"]["email"], acme.owner.email.as_str());
+}

@@ -1,6 +1,6 @@
 //! The operator makes and restores owners, so that no organization stays without one who can sign in.
 
-use rollcall::domain::{Caller, OrganizationId};
+use rollcall::domain::{Caller, Code, OrganizationId};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -100,4 +100,37 @@ async fn an_error_about_a_user_without_an_account_names_the_ways_to_one() {
     let payload = owner.mutate("resetPassword", input, "clientMutationId").await;
     let message = payload["userErrors"][0]["message"].as_str().expect("refused").to_owned();
     assert!(message.contains("sendInvitations") && message.contains("login provider"), "{message}");
+}
+
+/// A18: an owner who was let in again stays in when the directory that kept the owner out is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_owner_is_kept_out_by_no_directory_any_more() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    let operator = Caller::operator(Some(acme.id));
+    let id = acme.owner.sign_in().await.me("user { id }").await["user"]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/Users/{id}");
+    acme.scim.patch(&path, json!([{"op": "add", "path": "title", "value": "Founder"}])).await.expect(200);
+    acme.scim.patch(&path, json!([{"op": "replace", "path": "active", "value": false}])).await.expect(200);
+    app.service.appoint_owner(&operator, &acme.owner.email).await.expect("restored");
+    let owner = acme.owner.sign_in().await;
+    let directories = owner.ask("{ directories { nodes { id } } }", json!({})).await.data();
+    let directory = json!({"directoryId": directories["directories"]["nodes"][0]["id"]});
+    owner.done("deleteDirectory", directory, "clientMutationId").await;
+    acme.owner.sign_in().await;
+    app.assert_consistent().await;
+}
+
+/// S-6: an address that somebody else wrote, or that is not proven, names no owner.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_not_named_by_an_address_that_another_account_has_not_proven() {
+    let app = TestApp::start().await;
+    let acme = app.owned("acme").await;
+    let babs = app.member(acme.id, "babs@acme.example", &["member"]).await.sign_in().await;
+    let id = babs.me("user { id }").await["user"]["id"].as_str().expect("an id").to_owned();
+    let add = json!([{"op": "add", "path": "emails", "value": [{"value": "boss@acme.example", "type": "home"}]}]);
+    acme.scim.patch(&format!("/Users/{id}"), add).await.expect(200);
+    let operator = Caller::operator(Some(acme.id));
+    let refused = app.service.appoint_owner(&operator, "boss@acme.example").await.expect_err("refused");
+    assert_eq!(refused.code(), Some(Code::EmailTaken));
 }

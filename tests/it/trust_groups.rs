@@ -265,3 +265,24 @@ async fn nobody_makes_a_directory_whose_token_may_do_what_they_may_not() {
     maker.done("createDirectory", json!({"displayName": "Mine"}), "secret").await;
     maker.done("rotateDirectoryToken", json!({"directoryId": shared.okta.to_string()}), "secret").await;
 }
+
+/// S-4: whoever holds a directory's token writes its groups, so a new token needs the roles that they give.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_of_a_directory_needs_the_roles_that_its_groups_give() {
+    let keys = ["directory_manage", "user_access_read", "user_access_manage", "groups_read", "groups_manage"];
+    for gives in Gives::ALL {
+        let here = shared().await;
+        let ada = here.acme.scim.make_user("ada").await;
+        let role = json!({"key": "keeper", "name": "Keeper", "permissions": keys});
+        here.owner.done("createRole", role, "role { id }").await;
+        let keeper = here.app.member(here.acme.id, "keeper@acme.example", &["keeper"]).await.sign_in().await;
+        here.group_that(gives, "IT Admins", &ada).await;
+        let rotate = json!({"directoryId": here.okta.to_string()});
+        if gives == Gives::Nothing {
+            keeper.done("rotateDirectoryToken", rotate, "secret").await;
+            continue;
+        }
+        assert_eq!(keeper.refused("rotateDirectoryToken", rotate.clone()).await, "INSUFFICIENT_RANK", "{gives:?}");
+        here.owner.done("rotateDirectoryToken", rotate, "secret").await;
+    }
+}

@@ -1,5 +1,7 @@
 //! What one directory, or one organization, may do to a user that others rely on.
 
+use std::time::Duration;
+
 use rollcall::domain::directory::DirectoryDraft;
 use serde_json::{Value, json};
 
@@ -299,7 +301,20 @@ async fn an_organization_that_manages_an_account_does_not_reach_into_another() {
         let temporary = own.with_password(given["temporaryPassword"].as_str().expect("a password")).sign_in().await;
         let change = json!({"currentPassword": temporary.password, "newPassword": own.password});
         temporary.done("changePassword", change, "session { accessToken }").await;
-        assert!(own.login_payload(to_acme).await["session"].is_null());
+        assert!(own.login_payload(to_acme.clone()).await["session"].is_null());
+        // An address that the organization adds to the person's own proves the organization.
+        let foreign = globex.owner.sign_in().await;
+        let added = "added@globex.example";
+        let input = json!({"user": {"id": made["user"]["id"]}, "email": added});
+        foreign.done("addEmail", input, "email { id }").await;
+        let token = app.token_in_mail(added, 1).await;
+        foreign.done("verifyEmail", json!({ "token": token }), "email { id }").await;
+        app.clock.advance(Duration::from_secs(25 * 3_600));
+        foreign.signed_out().done("requestPasswordReset", json!({ "email": added }), "clientMutationId").await;
+        let taken = Person::new(&app.url, added, "taken wX7 vals vK9 pl2 mQz");
+        let input = json!({"token": app.latest_token(added, "rcp_").await, "newPassword": taken.password});
+        taken.done("completePasswordReset", input, "clientMutationId").await;
+        assert!(taken.login_payload(to_acme).await["session"].is_null());
         app.stop();
     }
 }
