@@ -245,8 +245,11 @@ fn nobody_else_on_the_machine_reads_the_store_and_doctor_finds_one_that_they_can
     let mut seen = Vec::new();
     modes(&folder.path().join("data"), &mut seen);
     assert!(seen.len() > 3, "{seen:?}");
+    // The engine gives some of its folders a mode of its own, below one that nobody else can enter.
+    let inside = folder.path().join("data/rollcall");
     for (path, mode) in &seen {
-        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+        let closed = if path.parent().is_some_and(|parent| parent.starts_with(&inside)) { 0o007 } else { 0o077 };
+        assert_eq!(mode & closed, 0, "{}: {mode:o}", path.display());
     }
     let findings = || {
         let answer = answered(&rollcall(folder.path(), &["doctor", "--json"]));
