@@ -190,6 +190,10 @@ impl Service {
         if !matches!(plan, EmailPlan::Nothing) || signs_in_as_address(&user, &update.profile) {
             caller.require_fresh_login(self.clock.now())?;
         }
+        if let EmailPlan::AtOnce(new) | EmailPlan::Waits(new) = &plan {
+            let asker = MailAsker::Account(person.account.id);
+            self.mail_rates.take(MailPurpose::Verification, &asker, &new.email.key)?;
+        }
         let places = self.places(&credentials).await?;
         let (mut users, skipped) = self.edited_everywhere(places, &person, &update.profile, &plan).await?;
         if update.disabled {
@@ -331,8 +335,6 @@ impl Service {
             Some(own) if own.verified.is_some() => return Ok(EmailPlan::Known(own)),
             _ => {}
         }
-        let asker = MailAsker::Account(person.account.id);
-        self.mail_rates.take(MailPurpose::Verification, &asker, email.key())?;
         let new = self.plan_address(person.account.id, &person.user, email, EmailSource::Oneself, true).await?;
         Ok(if person.policy.email_change_is_immediate {
             EmailPlan::AtOnce(new.primary())
