@@ -7,7 +7,7 @@ use super::Service;
 use super::attempts::Attempts;
 use super::editing::managed_by_connection;
 use super::mail_rates::{MailAsker, MailPurpose};
-use super::passwords::{bad_link, home_of, masked};
+use super::passwords::{bad_link, home_of, masked, users_of};
 use super::references::{NOT_JOINED, UserRef};
 use crate::domain::account::{Account, EmailAddress, EmailSource, MOST_EMAILS};
 use crate::domain::actor::{Nobody, Person};
@@ -332,6 +332,7 @@ impl Service {
             changed,
             used: Some(secret),
             dropped,
+            ending_tokens_of: users_of(&credentials),
             users,
             events,
             mails: &mails,

@@ -12,6 +12,7 @@ use super::logins::push_end_logins;
 use super::one_time::push_one_time;
 use super::outbox::push_mails;
 use super::second_factors::push_forget_devices;
+use super::sign_in::push_end_personal_tokens;
 use super::users::{instant, key, push_users};
 use super::write::Write;
 use super::{
@@ -22,7 +23,7 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::login::EndReason;
 use crate::domain::token::BearerSecret;
 use crate::domain::user::User;
-use crate::domain::{AccountId, EmailId, OrganizationId};
+use crate::domain::{AccountId, EmailId, OrganizationId, UserId};
 
 #[derive(SurrealValue)]
 #[surreal(crate = "surrealdb::types")]
@@ -106,6 +107,8 @@ pub(crate) struct EmailChange<'a> {
     pub(crate) used: Option<&'a BearerSecret>,
     /// All that let somebody sign in up to now ends; with this link the person chooses a password.
     pub(crate) dropped: Option<(BearerSecret, OneTime)>,
+    /// The users whose personal tokens end with `dropped`.
+    pub(crate) ending_tokens_of: Vec<UserId>,
     /// Preferences before and after.
     pub(crate) settings: Option<(&'a Settings, &'a Settings)>,
     /// Whether the first steps are done.
@@ -219,7 +222,7 @@ impl Store {
                 push_credentials_change(write, account);
                 push_email_change(write, change);
                 if let Some((secret, link)) = &change.dropped {
-                    push_new_start(write, account, event.at);
+                    push_new_start(write, account, &change.ending_tokens_of, event.at);
                     push_one_time(write, secret, link);
                 }
                 push_mails(write, change.mails);
@@ -236,17 +239,16 @@ impl Store {
 
 /// Ends everything that lets somebody sign in to the account. The password is kept as one whose time is over, so that a link to
 /// set another one can be asked for. `$account` is bound by [`push_credentials_change`].
-fn push_new_start(write: &mut Write, account: &Account, now: DateTime<Utc>) {
+fn push_new_start(write: &mut Write, account: &Account, users: &[UserId], now: DateTime<Utc>) {
     push_confinement(write, &account.confined(None));
     write.push(
         "UPDATE $start_password SET expires = $start_now, must_change = 'ADMIN' RETURN NONE; \
          DELETE totp WHERE account = $start_account RETURN NONE; \
          DELETE recovery_code WHERE account = $start_account RETURN NONE; \
          DELETE external_identity WHERE account = $start_account RETURN NONE; \
-         DELETE one_time WHERE account = $start_account AND purpose IN ['reset', 'challenge'] AND used = NONE RETURN NONE; \
-         UPDATE bearer SET revoked = $start_now, updated = $start_now WHERE account = $start_account \
-         AND revoked = NONE RETURN NONE;",
+         DELETE one_time WHERE account = $start_account AND purpose IN ['reset', 'challenge'] AND used = NONE RETURN NONE;",
     );
+    push_end_personal_tokens(write, users, now);
     write.bind("start_password", password_record(account.id));
     write.bind("start_account", uuid(account.id.uuid()));
     write.bind("start_now", millis(now));

@@ -1,5 +1,7 @@
 //! Signing in: one unit of work makes the login and uses up what let the person in.
 
+use chrono::{DateTime, Utc};
+
 use super::accounts::{account_record, password_record, push_confinement, push_credentials_change, push_password};
 use super::emails::push_email_change;
 use super::logins::{LoginRow, login_record, push_end_logins, push_own_tokens, push_refresh_token};
@@ -165,15 +167,7 @@ impl Store {
             if let Some(tokens) = set.tokens {
                 push_own_tokens(write, tokens, event.at);
             }
-            if !set.ending_tokens_of.is_empty() {
-                write.push(
-                    "UPDATE bearer SET revoked = $tokens_end, updated = $tokens_end WHERE principal IN $tokens_of \
-                     AND kind = 'personal' AND revoked = NONE RETURN NONE;",
-                );
-                write.bind("tokens_end", millis(event.at));
-                let users: Vec<_> = set.ending_tokens_of.iter().map(|user| uuid(user.uuid())).collect();
-                write.bind("tokens_of", users);
-            }
+            push_end_personal_tokens(write, set.ending_tokens_of, event.at);
             push_mails(write, set.mails);
         })
         .await
@@ -266,11 +260,7 @@ impl IdentityStore {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn sweep(
-        &self,
-        before: chrono::DateTime<chrono::Utc>,
-        now: chrono::DateTime<chrono::Utc>,
-    ) -> Result<(), StoreError> {
+    pub async fn sweep(&self, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), StoreError> {
         let query = self
             .0
             .query("LET $gone = (SELECT VALUE id FROM login WHERE expires < $before LIMIT 500)")
@@ -286,4 +276,17 @@ impl IdentityStore {
             .bind(("now", millis(now)));
         super::error::settle(query.await?).map(drop)
     }
+}
+
+/// Ends the personal tokens of these users. One by one, because `IN` with more than 32 values reads the whole table.
+pub(super) fn push_end_personal_tokens(write: &mut Write, users: &[UserId], now: DateTime<Utc>) {
+    if users.is_empty() {
+        return;
+    }
+    write.push(
+        "FOR $token_holder IN $tokens_of { UPDATE bearer SET revoked = $tokens_end, updated = $tokens_end \
+         WHERE principal = $token_holder AND kind = 'personal' AND revoked = NONE RETURN NONE; };",
+    );
+    write.bind("tokens_end", millis(now));
+    write.bind("tokens_of", users.iter().map(|user| uuid(user.uuid())).collect::<Vec<_>>());
 }
