@@ -258,7 +258,7 @@ impl Service {
         // An address that the managing organization added to a person's own ones proves that organization, not the person.
         let is_added = known
             .iter()
-            .any(|other| other.id != found.id && other.verified < found.verified && other.verified.is_some());
+            .any(|other| other.id != found.id && other.verified <= found.verified && other.verified.is_some());
         let by = credentials.account.managed_by.filter(|_| found.source == EmailSource::Admin && is_added);
         let (secret, link) = self.reset_link(found.account, by);
         let (home, user) = home_of(&credentials);

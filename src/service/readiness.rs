@@ -11,6 +11,9 @@ use crate::store::Condition;
 /// How long an answer of the store is good for (DO-11).
 const GOOD_FOR: Duration = Duration::from_secs(1);
 
+/// How long the store may take to answer: a load balancer waits a few seconds, and a write to a full disk may wait longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The latest answer of the store.
 #[derive(Default)]
 pub(super) struct Readiness(Mutex<Option<Checked>>);
@@ -41,11 +44,16 @@ impl Service {
         if let Some(checked) = latest.as_ref().filter(is_good) {
             return checked.outcome.clone().map_err(|reason| Error::Unavailable(reason.into()));
         }
-        let outcome = match condition {
-            Condition::NotWritable => self.store.identity().try_write(self.clock.now()).await,
-            Condition::Good | Condition::Away => self.store.ping().await,
+        let outcome = tokio::time::timeout(PATIENCE, async {
+            match condition {
+                Condition::NotWritable => self.store.identity().try_write(self.clock.now()).await,
+                Condition::Good | Condition::Away => self.store.ping().await,
+            }
+        });
+        let outcome = match outcome.await {
+            Ok(outcome) => outcome.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("the store did not answer within {} s", PATIENCE.as_secs())),
         };
-        let outcome = outcome.map_err(|error| error.to_string());
         *latest = Some(Checked { at: Instant::now(), condition, outcome: outcome.clone() });
         outcome.map_err(|reason| Error::Unavailable(reason.into()))
     }

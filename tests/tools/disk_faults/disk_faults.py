@@ -36,6 +36,8 @@ from power_cuts import GROUP, CannotTest, DoesNotStart, Server, build  # noqa: E
 WRITE, SYNC, CREATE, OPEN, NAME, UNLINK, TRUNCATE = (1 << bit for bit in range(7))
 FULL, READ_ONLY = WRITE | CREATE | NAME, WRITE | CREATE | OPEN | NAME | UNLINK | TRUNCATE
 SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+# Seconds in which the server answers whether it is ready.
+READINESS_PATIENCE = 2
 SUCCESS = (200, 201, 204)
 REFUSALS = (500, 503, 507)
 HANG = 10  # seconds; requests have a deadline of 5
@@ -231,12 +233,15 @@ class Run:
         if self.fault.drops:
             self.under_fault = {user_id: dict(user) for user_id, user in tuple(self.acknowledged.items())}
             self.entries = sum(1 for _ in entries_of((self.folder / "record").read_bytes()))
-        time.sleep(self.options.seconds - cut_after)
+        # The fault lasts as long as was asked for, with the question about readiness in it.
+        lifted = armed + self.options.seconds
+        time.sleep(max(0, lifted - time.monotonic() - READINESS_PATIENCE))
         if self.fault.times < 0 and self.fault.calls & WRITE:
             status = readiness(server)
             self.expect(status == 503, f"/readyz is {status} while no write works")
             said = self.log.read_text(errors="replace")
             self.expect("store not writable" in said and str(self.live) in said, "the log does not name the store")
+        time.sleep(max(0, lifted - time.monotonic()))
         self.control.lift()
         lifted = time.monotonic()
         back = None
