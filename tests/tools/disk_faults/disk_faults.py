@@ -40,8 +40,8 @@ SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 READINESS_PATIENCE = 2
 SUCCESS = (200, 201, 204)
 REFUSALS = (500, 503, 507)
-HANG = 10  # seconds; requests have a deadline of 5
-BACK_WITHIN = 10  # seconds until the server counts as unable to recover by itself
+HANG = 30  # seconds; the time of a request in all. A commit to a disk that fails may wait for the engine more than once
+BACK_WITHIN = 30  # seconds (F-07)
 STOP_TIME = 40  # seconds for a clean stop
 
 

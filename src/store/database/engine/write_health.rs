@@ -1,17 +1,24 @@
 //! Whether a store on disk can be written: noted by each commit, asked by the readiness check.
 //!
 //! A full disk fails writes and not reads, and ends by itself once there is room. So one failed commit says that the store
-//! cannot be written, and one that succeeds says that it can again.
+//! cannot be written, and one that succeeds says that it can again. In between one commit at a time tries, at most each
+//! [`TRIED_EVERY`]; the others are refused at once, because failed commits queue in the engine and hold up its recovery.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// The outcome of the latest commit to one store on disk.
 pub(super) struct WriteHealth {
     folder: PathBuf,
     fails: AtomicBool,
+    /// The end of the latest try while writes fail; `None` while a commit tries.
+    tried: Mutex<Option<Instant>>,
 }
+
+/// The time between two tries of a store that cannot be written. 100 ms: writes work again soon after the disk does.
+const TRIED_EVERY: Duration = Duration::from_millis(100);
 
 /// The stores that this process has open.
 static OPEN: Mutex<Vec<Weak<WriteHealth>>> = Mutex::new(Vec::new());
@@ -25,9 +32,27 @@ fn open() -> MutexGuard<'static, Vec<Weak<WriteHealth>>> {
 impl WriteHealth {
     /// The health of the store in this folder, which is about to be opened.
     pub(super) fn of(folder: &Path) -> Arc<Self> {
-        let health = Arc::new(Self { folder: folder.to_owned(), fails: AtomicBool::new(false) });
+        let health = Arc::new(Self {
+            folder: folder.to_owned(),
+            fails: AtomicBool::new(false),
+            tried: Mutex::new(Some(Instant::now())),
+        });
         open().push(Arc::downgrade(&health));
         health
+    }
+
+    /// Begins a commit. While writes fail only one at a time begins; returns whether this one does.
+    pub(super) fn begin(&self) -> bool {
+        if !self.fails.load(Ordering::Acquire) {
+            return true;
+        }
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.take_if(|at| at.elapsed() >= TRIED_EVERY).is_some()
+    }
+
+    /// Ends a commit that was begun: another one may try.
+    pub(super) fn end(&self) {
+        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Notes that a commit failed; logged when it is the first.
@@ -72,5 +97,18 @@ mod tests {
         health.note_failure("again");
         drop(health);
         assert!(!write_fails(ours), "a store that is closed");
+    }
+
+    #[test]
+    fn while_writes_fail_one_commit_tries_and_the_others_are_refused() {
+        let health = WriteHealth::of(Path::new("another/of/this/test"));
+        assert!(health.begin() && health.begin(), "all begin while writes work");
+        health.note_failure("IO error: No space left on device");
+        *health.tried.lock().expect("not poisoned") = Instant::now().checked_sub(TRIED_EVERY);
+        assert_eq!([health.begin(), health.begin(), health.begin()], [true, false, false]);
+        health.end();
+        assert!(!health.begin(), "not at once again");
+        health.note_success();
+        assert!(health.begin() && health.begin(), "all begin again");
     }
 }
