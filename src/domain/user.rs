@@ -14,7 +14,7 @@ use super::group::Membership;
 use super::size::{object_bytes, text_bytes};
 use super::{AccountId, Author, DirectoryId, Error, Field, UserId, id};
 
-/// What the server adds to the attributes of a resource, texts of its own not counted, in bytes: schemas, id, meta, the
+/// The size of what the server adds to the attributes of a resource, texts of its own not counted, in bytes: schemas, id, meta, the
 /// extension with the holds, the manager's reference.
 pub(crate) const ANSWER_BYTES: usize = 1_024;
 /// A member or a group with its keys, id and reference, texts not counted, in bytes.
@@ -50,7 +50,7 @@ pub struct User {
     pub salt: String,
     /// The person controls the account, not the organization.
     pub external: bool,
-    /// Who sees it.
+    /// The readers that see the user.
     pub presence: Presence,
     /// Who made it.
     pub created_by: Option<Author>,
@@ -68,7 +68,7 @@ pub struct User {
     pub last_modified: DateTime<Utc>,
 }
 
-/// Who sees a user.
+/// The readers of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// Directories and administrators.
@@ -359,6 +359,14 @@ impl User {
     #[must_use]
     pub fn next(&self, writer: Writer) -> Self {
         Self { version: self.version + 1, updated_by: writer.author, last_modified: writer.now, ..self.clone() }
+    }
+
+    /// The next version, kept out by nobody any more: neither by the organization nor by a directory.
+    #[must_use]
+    pub fn admitted(&self, writer: Writer) -> Self {
+        let mut after = Self { hold: None, kept_out_by: BTreeSet::new(), ..self.next(writer) };
+        after.attributes.attributes_mut().insert("active".to_owned(), Value::Bool(true));
+        after
     }
 
     /// The attributes, to be given to another user.

@@ -1,7 +1,5 @@
 //! Owners of an organization, as the operator sees and makes them.
 
-use std::collections::BTreeSet;
-
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -122,10 +120,7 @@ impl Service {
     /// The next version of a user: nobody keeps the user out, and this account signs in.
     fn admitted(&self, caller: &Caller, user: &User, account: AccountId) -> User {
         let salt = if user.salt.is_empty() { self.new_salt() } else { user.salt.clone() };
-        let next = user.next(self.writer(caller));
-        let mut after = User { hold: None, kept_out_by: BTreeSet::new(), account: Some(account), salt, ..next };
-        after.attributes.attributes_mut().insert("active".to_owned(), true.into());
-        after
+        User { account: Some(account), salt, ..user.admitted(self.writer(caller)) }
     }
 }
 

@@ -4,8 +4,6 @@
 //! restoring the owner of one. A deed uses the credential up after everything that can be refused beforehand and before it
 //! writes, so that two requests at once do one deed. Root belongs to no organization and is never a superuser.
 
-use std::collections::BTreeSet;
-
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -190,8 +188,7 @@ impl Service {
     }
 
     async fn admit_again(&self, caller: &Caller, store: &OrganizationStore, before: &User) -> Result<User, Error> {
-        let mut after = User { hold: None, kept_out_by: BTreeSet::new(), ..before.next(self.writer(caller)) };
-        after.attributes.attributes_mut().insert("active".to_owned(), true.into());
+        let after = before.admitted(self.writer(caller));
         let change = Change::of_user(Some(before.clone()), Some(after.clone()));
         let fields = change.fields();
         let event = AuditEvent {
