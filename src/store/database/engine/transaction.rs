@@ -139,22 +139,6 @@ impl DiskTransaction {
     }
 }
 
-/// A commit that was begun. Ends when it is dropped, also where the request that waits for it is.
-struct Try<'h>(&'h WriteHealth);
-
-impl<'h> Try<'h> {
-    /// `None` where the commit is not to be tried now.
-    fn begin(health: &'h WriteHealth) -> Option<Self> {
-        health.begin().then_some(Self(health))
-    }
-}
-
-impl Drop for Try<'_> {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 impl Transactable for DiskTransaction {
     fn kind(&self) -> &'static str {
         "surrealkv"
@@ -179,7 +163,7 @@ impl Transactable for DiskTransaction {
             if !open.wrote {
                 return open.inner.commit().await.map_err(map_commit_error);
             }
-            let Some(_tried) = Try::begin(&self.health) else {
+            let Some(_begun) = self.health.begin() else {
                 return Err(Error::Datastore("the store is not writable, and another commit is trying".to_owned()));
             };
             let outcome = open.inner.commit().await.map_err(map_commit_error);

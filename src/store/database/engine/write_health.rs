@@ -41,18 +41,13 @@ impl WriteHealth {
         health
     }
 
-    /// Begins a commit. While writes fail only one at a time begins; returns whether this one does.
-    pub(super) fn begin(&self) -> bool {
+    /// Begins a commit. While writes fail only one at a time begins; `None` where this one does not.
+    pub(super) fn begin(&self) -> Option<Begun<'_>> {
         if !self.fails.load(Ordering::Acquire) {
-            return true;
+            return Some(Begun { tries: None });
         }
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        tried.take_if(|at| at.elapsed() >= TRIED_EVERY).is_some()
-    }
-
-    /// Ends a commit that was begun: another one may try.
-    pub(super) fn end(&self) {
-        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        tried.take_if(|at| at.elapsed() >= TRIED_EVERY).map(|_| Begun { tries: Some(self) })
     }
 
     /// Notes that a commit failed; logged when it is the first.
@@ -69,6 +64,20 @@ impl WriteHealth {
         if self.fails.load(Ordering::Acquire) && self.fails.swap(false, Ordering::AcqRel) {
             metrics::gauge!("rollcall_store_write_fails").set(0.0);
             tracing::info!(store = %self.folder.display(), "store writable again");
+        }
+    }
+}
+
+/// A commit that was begun. If it tries a store that cannot be written, the next may try once this one is dropped, also where
+/// the request that waits for it is.
+pub(super) struct Begun<'h> {
+    tries: Option<&'h WriteHealth>,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if let Some(health) = self.tries {
+            *health.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
 }
@@ -102,13 +111,15 @@ mod tests {
     #[test]
     fn while_writes_fail_one_commit_tries_and_the_others_are_refused() {
         let health = WriteHealth::of(Path::new("another/of/this/test"));
-        assert!(health.begin() && health.begin(), "all begin while writes work");
+        let begins = |count: usize| -> Vec<Option<Begun<'_>>> { (0..count).map(|_| health.begin()).collect() };
+        assert!(begins(2).iter().all(Option::is_some), "all begin while writes work");
         health.note_failure("IO error: No space left on device");
         *health.tried.lock().expect("not poisoned") = Instant::now().checked_sub(TRIED_EVERY);
-        assert_eq!([health.begin(), health.begin(), health.begin()], [true, false, false]);
-        health.end();
-        assert!(!health.begin(), "not at once again");
+        let begun = begins(3);
+        assert_eq!(begun.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false]);
+        drop(begun);
+        assert!(health.begin().is_none(), "not at once again");
         health.note_success();
-        assert!(health.begin() && health.begin(), "all begin again");
+        assert!(begins(2).iter().all(Option::is_some), "all begin again");
     }
 }
