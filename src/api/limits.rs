@@ -102,20 +102,21 @@ impl PublicRates {
     ///
     /// [`Error::RateLimited`] while the network has no requests left.
     pub(super) fn check_stranger(&self, network: &str, token: &str) -> Result<(), Error> {
-        if !token.starts_with(LOOKED_UP) || self.good.contains_key(&hash(token)) {
-            return Ok(());
-        }
         let left = self.shut.get(network).and_then(|until| until.checked_duration_since(Instant::now()));
-        match left {
-            Some(retry_after) if !retry_after.is_zero() => Err(Error::RateLimited { retry_after }),
-            _ => Ok(()),
-        }
+        let Some(retry_after) = left.filter(|left| !left.is_zero()) else { return Ok(()) };
+        let is_known = !token.starts_with(LOOKED_UP) || self.good.contains_key(&hash(token));
+        if is_known { Ok(()) } else { Err(Error::RateLimited { retry_after }) }
     }
 
     /// Remembers that the token was good.
     pub(super) fn note_good(&self, token: &str) {
-        if token.starts_with(LOOKED_UP) {
-            self.good.insert(hash(token), ());
+        if !token.starts_with(LOOKED_UP) {
+            return;
+        }
+        let hash = hash(token);
+        // To look is cheaper than to write, and this is asked with every request.
+        if !self.good.contains_key(&hash) {
+            self.good.insert(hash, ());
         }
     }
 
