@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::requests::RequestId;
 use super::scim::{self, Failure};
-use super::{Api, graphql, pages};
+use super::{Api, graphql, pages, whole_seconds};
 
 /// The shape of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +97,7 @@ pub(super) async fn render_failures(State(api): State<Api>, request: Request, ne
     }
     headers.remove(CONTENT_LENGTH);
     if let Some(after) = retry_after {
-        // Whole seconds, rounded up: never too early.
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
     }
     rendered
 }

@@ -88,9 +88,14 @@ impl ApiSettings {
     }
 }
 
-/// What those who run the server ask, on a listener of its own. `token`: what clients on other machines send for metrics.
+/// The routes for operators, on a listener of its own. `token`: what clients on other machines send for metrics.
 pub fn management(api: Api, token: Option<SecretString>) -> Router {
     management::routes(token).merge(health::routes()).layer(from_fn(bodies::announce_close)).with_state(api)
+}
+
+/// A wait in whole seconds, rounded up: a client that comes back then is not too early (C14). At least 1.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 /// The router with everything around it.

@@ -34,8 +34,7 @@ impl Failure {
     }
 
     fn wait(self, after: Duration) -> Self {
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        Self { retry_after: Some(after), ..self.with("retryAfterSeconds", seconds.max(1)) }
+        Self { retry_after: Some(after), ..self.with("retryAfterSeconds", crate::api::whole_seconds(after)) }
     }
 
     /// The failure as the answer holds it.

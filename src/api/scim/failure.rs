@@ -55,7 +55,7 @@ impl Failure {
         self.status.as_u16()
     }
 
-    /// What a client of another API is told: the status, a sentence, and when to come back.
+    /// The parts that another API renders: the status, a sentence, and the wait before the next attempt.
     pub(in crate::api) fn told(&self) -> (StatusCode, &str, Option<Duration>) {
         (self.status, self.detail.as_str(), self.retry_after)
     }
@@ -182,9 +182,7 @@ pub(in crate::api) async fn render_failures(request: Request, next: Next) -> Res
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"scim\""));
     }
     if let Some(after) = failure.retry_after {
-        // Whole seconds, rounded up: never too early (C14).
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        headers.insert(RETRY_AFTER, HeaderValue::from(crate::api::whole_seconds(after)));
     }
     rendered
 }
