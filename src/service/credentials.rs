@@ -1,6 +1,6 @@
 //! Telling people that something which lets them in was made, changed or ended.
 //!
-//! Who may do that is in [`crate::domain::credentials`]. A notice goes to every address that was proven before the change:
+//! The permission is in [`crate::domain::credentials`]. A notice goes to every address that was proven before the change:
 //! whoever took over one of them, or made theirs the primary one, does not keep the others from hearing of it.
 
 use super::Service;
@@ -28,6 +28,6 @@ impl Service {
     /// A notice to one address, with when and from where.
     pub(super) fn seal_notice(&self, to: &str, notice: Notice, origin: &Origin) -> Result<SealedMail, Error> {
         let occasion = Occasion { at: self.clock.now(), ip: origin.remote_ip(), user_agent: origin.user_agent.clone() };
-        self.seal_mail_of(to, "", Letter::Notice { notice }, Some(occasion))
+        self.seal_mail_of(to, "", Letter::Notice { notice }, occasion)
     }
 }

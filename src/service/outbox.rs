@@ -28,7 +28,7 @@ impl Service {
     /// A mail as the store keeps it.
     pub(super) fn seal_mail(&self, to: &str, name: &str, letter: Letter) -> Result<SealedMail, Error> {
         let occasion = Occasion { at: self.clock.now(), ip: None, user_agent: None };
-        self.seal_mail_of(to, name, letter, Some(occasion))
+        self.seal_mail_of(to, name, letter, occasion)
     }
 
     /// Seals a mail that tells when and where the thing that it is about happened.
@@ -37,9 +37,9 @@ impl Service {
         to: &str,
         name: &str,
         letter: Letter,
-        occasion: Option<Occasion>,
+        occasion: Occasion,
     ) -> Result<SealedMail, Error> {
-        let mail = Mail { to: to.to_owned(), name: name.to_owned(), letter, occasion };
+        let mail = Mail { to: to.to_owned(), name: name.to_owned(), letter, occasion: Some(occasion) };
         let id = MailId::new(self.entropy.id(self.clock.now()));
         let text = serde_json::to_vec(&mail).map_err(|error| Error::Internal(error.into()))?;
         Ok(SealedMail { id, sealed: self.sealer.seal(&context(id), &text, self.entropy.bytes())? })
@@ -100,7 +100,7 @@ impl Service {
         let template = mail.letter.template();
         match mailer.send(waiting.id, &mail).await {
             Ok(sent) => {
-                // What was not sent has been told where it was shown.
+                // The transport has already logged a mail that it did not send.
                 if sent == Sent::Delivered {
                     tracing::info!(mail = %waiting.id, template, attempt = waiting.attempts, "a mail was sent");
                 }
