@@ -1,4 +1,4 @@
-//! Who on this machine may read what the server writes: its own user, and nobody else.
+//! Keeps the files of the server private to its own user.
 
 use std::path::{Path, PathBuf};
 

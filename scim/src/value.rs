@@ -202,7 +202,7 @@ pub(crate) fn comparison_key(attribute: &Attribute, value: &Value) -> String {
     }
 }
 
-/// What makes two elements of a list the same one (C39, C85): `value` and `type`, or everything but `primary` where there is
+/// The identity of an element of a list (C39, C85): `value` and `type`, or everything but `primary` where there is
 /// no value.
 pub(crate) fn identity(attribute: &Attribute, element: &Value) -> String {
     let part = |name: &str| {

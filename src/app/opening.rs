@@ -1,4 +1,4 @@
-//! What is looked at before a store is opened, and one sentence for each reason why it is not.
+//! Checks before a store is opened, with one sentence for each reason not to open it.
 
 use std::error::Error as StdError;
 use std::fs::{File, TryLockError};

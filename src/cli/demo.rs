@@ -216,7 +216,7 @@ fn contract(url: &str, ready: &[Ready]) -> Value {
     })
 }
 
-/// Where GraphiQL is, with what signs in to the demo: browsers send the fragment of a link to nobody.
+/// The address of GraphiQL, with the credentials of the demo in its fragment: browsers send the fragment of a link to nobody.
 fn graphiql(url: &str, ready: &Ready) -> String {
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let (email, password) = (encoded(&ready.email), encoded(ready.password.expose_secret()));

@@ -154,7 +154,7 @@ fn look_at_database_user(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What other users of this machine can read, and must not: the store, and files that hold secrets.
+/// Finds files that other users of this machine can read and must not: the store, and files that hold secrets.
 fn look_at_files(config: &Config) -> Vec<Finding> {
     let mut paths: Vec<PathBuf> = Vec::new();
     if let Ok(Some(location)) = DiskLocation::parse(&config.store.url) {

@@ -168,7 +168,7 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the answer has read enough, as `head` does.
+        // The reader has read enough, as `head` does.
         Err(failure) if is_closed_pipe(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
             tell(&format!("error: {failure}"));

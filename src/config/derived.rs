@@ -37,7 +37,7 @@ impl Config {
         self.server.management.parse().ok()
     }
 
-    /// What clients on other machines send for metrics, if they may read them.
+    /// The token that clients on other machines send for metrics; none: they may not read them.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use crate::domain::Error;
 use crate::domain::password::Password;
 
-/// What a hash costs. New hashes cost this; stored ones that cost another are made anew when their password is seen.
+/// The cost of a hash. New hashes cost this; stored ones that cost another are made anew when their password is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Memory in KiB, at least 19,456 outside tests (OWASP's second choice).
@@ -136,7 +136,7 @@ pub fn is_acceptable(phc: &str, most: Cost) -> bool {
     complete && cost_of(&parsed).is_some_and(|cost| is_cheap_enough(cost) && cost.is_within(Cost::MOST))
 }
 
-/// What it takes to compare a password with this hash; none, if it is not computed at all.
+/// The cost of comparing a password with this hash; none, if it is not computed at all.
 pub fn demand(phc: &str) -> Option<Cost> {
     let parsed = PasswordHash::new(phc).ok()?;
     cost_of(&parsed).filter(|cost| cost.is_within(Cost::MOST))

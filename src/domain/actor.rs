@@ -111,7 +111,7 @@ impl Person {
         self.authenticator.as_ref().filter(|authenticator| authenticator.is_enrolled())
     }
 
-    /// What `reauthenticate` takes of this person; nothing, if only a login provider can say who it is.
+    /// The proofs that `reauthenticate` takes of this person; none, if only a login provider can say who it is.
     pub fn methods(&self) -> Vec<&'static str> {
         match (self.enrolled(), &self.password) {
             (Some(_), _) => vec!["TOTP"],

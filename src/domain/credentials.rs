@@ -1,4 +1,4 @@
-//! Who may make, widen, prolong or end what lets somebody in: addresses, passwords, second factors, links, tokens, logins.
+//! Rules for making, widening, prolonging and ending credentials: addresses, passwords, second factors, links, tokens, logins.
 //!
 //! A person needs a login whose proof is fresh. A personal token and a token that was issued for another one (`/oauth/token`)
 //! are never enough: a secret that leaked from a log must become neither an account nor another secret. A service account's
@@ -74,7 +74,7 @@ impl Caller {
         }
     }
 
-    /// Whoever belongs to an organization and may end logins, trusted devices and tokens. That gives nobody anything, and
+    /// The member of an organization who may end logins, trusted devices and tokens. That gives nobody anything, and
     /// whoever lost a secret must be able to end it at once: any login is enough. A personal token and an issued one end
     /// nothing.
     ///
@@ -90,7 +90,7 @@ impl Caller {
         }
     }
 
-    /// Whoever belongs to an organization and may give an API token a new secret: a person with a fresh login, or a service
+    /// The member of an organization who may give an API token a new secret: a person with a fresh login, or a service
     /// account's own token, which [`check_own_token`] bounds.
     ///
     /// # Errors

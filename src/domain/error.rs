@@ -106,7 +106,7 @@ impl Unavailability {
         }
     }
 
-    /// What a client is told.
+    /// The sentence for the client.
     pub const fn message(self) -> &'static str {
         match self {
             Self::NotWritable => {

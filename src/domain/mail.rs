@@ -111,7 +111,7 @@ pub enum Notice {
     },
     /// A personal token was made, or has a new secret.
     TokenMade {
-        /// What its maker called it.
+        /// The name that its maker gave it.
         name: String,
     },
     /// Too many wrong codes of the second factor: none is taken until the day is over.

@@ -60,7 +60,7 @@ pub fn check_growth(before: Option<usize>, after: usize, limit: usize) -> Result
     Err(Refusal::new(Code::LimitExceeded, message).with("limit", limit).into())
 }
 
-/// What is left of the bytes of one list.
+/// The remaining bytes of one list.
 #[derive(Clone, Copy, Debug)]
 pub struct ByteBudget {
     left: usize,

@@ -24,7 +24,7 @@ pub enum SendError {
     TryAgain(String),
 }
 
-/// What became of a mail that is not to be tried again.
+/// The outcome of a mail that is not to be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// The mail server or the folder has it.

@@ -1,4 +1,4 @@
-//! Where mails go: an SMTP server over TLS, a folder of `.eml` files, the log, which shows only that there was one, or the terminal
+//! Transports of mails: an SMTP server over TLS, a folder of `.eml` files, the log, which shows only that there was one, or the terminal
 //! of somebody who asked for the links.
 
 use std::io::Write as _;

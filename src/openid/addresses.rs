@@ -1,4 +1,4 @@
-//! Which addresses a login provider may have us ask (SS-01).
+//! The addresses that a login provider may have us ask (SS-01).
 //!
 //! The issuer is the operator's word: its own host may be anywhere. Every other host that the provider names must be in the
 //! world: judged by the addresses that its name resolves to, in the moment of connecting, so that no name leads into the house.

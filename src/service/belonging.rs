@@ -55,7 +55,7 @@ pub struct GroupsChanged<T> {
     pub added: Vec<Group>,
     /// Which are gone.
     pub removed: Vec<Group>,
-    /// Which stay although `set` does not name them, because a directory keeps them.
+    /// Groups that stay although `set` does not name them, because a directory keeps them.
     pub kept: Vec<Group>,
 }
 

@@ -93,10 +93,10 @@ pub struct ProviderAnswer<'a> {
     pub bindings: &'a [String],
 }
 
-/// Where a browser is sent, and what it must keep to finish a sign-in.
+/// The address that a browser is sent to, and the value that it keeps to finish a sign-in.
 #[derive(Debug)]
 pub struct SentOut {
-    /// Where it goes.
+    /// The address.
     pub location: String,
     /// The hash of the state; none where no sign-in began. Only the browser that keeps it finishes this one, so that nobody
     /// signs another person in as themselves (RFC 9700 §4.7).

@@ -177,7 +177,7 @@ impl Service {
             Some(email) => self.plan_switch(&store, &before, account.as_ref(), &known, email).await?,
             None => Switch::Stays,
         };
-        // What a token says is no proof: the address that it names waits for its own.
+        // A token is no proof of an address: the one that it names waits for its own.
         let plan = if caller.as_program().is_some() { plan } else { plan.at_once() };
         if account.is_some() && (plan.is_change() || signs_in_as_address(&before, &update.profile)) {
             caller.require_fresh(Permission::UserCredentialsManage, self.clock.now())?;

@@ -86,7 +86,7 @@ impl Service {
         caller.require_person()?;
         let email = Email::parse(address)?;
         let user = self.find_target(caller, who, Permission::UserAccessManage).await?;
-        // Whoever adds an address can take the account over by it.
+        // An added address can take the account over.
         let person = caller.require_fresh_login(self.clock.now())?.0.clone();
         let (account, source, asker) = if user.id == person.user.id {
             (person.account.id, EmailSource::Oneself, MailAsker::Account(person.account.id))
@@ -313,7 +313,7 @@ impl Service {
         if let Some(old) = old_primary.filter(|_| becomes_primary) {
             changed.push((old, EmailAddress { is_primary: false, ..old.changed(now) }));
         }
-        // Whoever made the account knows its credentials: the person who proves its first address chooses new ones.
+        // The maker of the account knows its credentials: the person who proves its first address chooses new ones.
         let is_made = before.source == EmailSource::Admin || credentials.account.managed_by.is_some();
         let is_first = is_made && emails.iter().all(|email| email.verified.is_none());
         let has_password = credentials.password.is_some();

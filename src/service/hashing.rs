@@ -43,7 +43,7 @@ pub(super) enum Payer {
     Network(String),
     /// The organization of a caller, or of the account.
     Organization(OrganizationId),
-    /// Whoever holds the machine, and accounts of no organization.
+    /// The operator, and accounts of no organization.
     Nobody,
 }
 

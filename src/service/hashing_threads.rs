@@ -12,7 +12,7 @@ use crate::domain::Error;
 /// How long a thread without work keeps its memory: longer than the pauses between sign-ins of a busy server.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What a thread does with its memory.
+/// Work for a thread, which lends it the memory of its hashes.
 pub(super) type Work = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// The threads; they end when this is dropped.
@@ -32,7 +32,7 @@ struct Jobs {
     closed: bool,
 }
 
-/// What a thread does next.
+/// The next work of a thread.
 enum Next {
     Work(Work),
     GiveBack,

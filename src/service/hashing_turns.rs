@@ -64,7 +64,7 @@ impl Drop for Turn {
     }
 }
 
-/// What came of asking for a turn.
+/// The answer to a request for a turn.
 enum Asked {
     Served(Turn),
     Waits(oneshot::Receiver<Turn>),

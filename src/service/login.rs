@@ -395,6 +395,6 @@ pub(super) struct Entry<'a> {
     pub(super) trust: Option<DeviceTrust<'a>>,
     pub(super) rehashed: Option<(String, String)>,
     pub(super) mails: Vec<SealedMail>,
-    /// What the audit trail is to say of it.
+    /// The reason in the audit trail.
     pub(super) reason: Option<String>,
 }

@@ -35,7 +35,7 @@ pub(super) enum MailPurpose {
     Verification,
 }
 
-/// Who asks for a mail.
+/// The one who asks for a mail.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum MailAsker {
     /// A client that is not signed in, by its network.
@@ -46,7 +46,7 @@ pub(super) enum MailAsker {
     Organization(OrganizationId),
     /// Somebody who signs in through a login provider of this organization.
     Visitor(OrganizationId),
-    /// Whoever holds the machine, above all organizations.
+    /// The operator, above all organizations.
     Operator,
 }
 

@@ -140,7 +140,7 @@ use mail_rates::MailRates;
 use session::KnownPeople;
 use signing_in::KnownTokens;
 
-/// What a list has besides its resources, in bytes: a cursor may hold a text that is sorted by.
+/// The size of a list besides its resources, in bytes: a cursor may hold a text that is sorted by.
 const ENVELOPE_BYTES: usize = 4_096;
 
 /// What bounds the work of one request, and what is kept of it.

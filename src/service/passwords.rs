@@ -613,7 +613,7 @@ impl Service {
     }
 }
 
-/// Who a person is in their organizations.
+/// The users of a person, one in each organization.
 pub(super) fn users_of(credentials: &Credentials) -> Vec<UserId> {
     credentials.memberships.iter().map(|joined| joined.membership.user).collect()
 }

@@ -226,7 +226,7 @@ impl Service {
         let account = Account {
             id,
             managed_by: (!wanted.external).then_some(organization),
-            // Whoever makes an account knows how to sign in to it.
+            // The maker of an account knows how to sign in to it.
             confined_to: Some(organization),
             superuser: false,
             onboarded: false,

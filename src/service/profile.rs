@@ -53,7 +53,7 @@ pub struct UpdatedMe {
     pub user: User,
     /// The new address, if it waits for verification.
     pub pending_email: Option<EmailAddress>,
-    /// Where the organization's rules do not let the person write one of the changed values.
+    /// The organizations whose rules do not let the person write one of the changed values.
     pub skipped: Vec<Organization>,
 }
 

@@ -27,7 +27,7 @@ pub struct ToldProvisioning {
     pub event: ProvisioningEvent,
     /// What people call the directory; none if it is deleted.
     pub directory: Option<String>,
-    /// What changed; without values where they are masked, or the person's data was destroyed.
+    /// The changed fields; without values where they are masked, or the person's data was destroyed.
     pub changes: Vec<FieldChange>,
     /// Whether values are left out.
     pub is_masked: bool,
@@ -37,10 +37,10 @@ pub struct ToldProvisioning {
     pub members_removed: i64,
 }
 
-/// What one request of a directory changed.
+/// The changes of one request of a directory.
 #[derive(Clone, Debug, Default)]
 pub struct ProvisioningChanges {
-    /// What changed; without values where they are masked, or the person's data was destroyed.
+    /// The changed fields; without values where they are masked, or the person's data was destroyed.
     pub changes: Vec<FieldChange>,
     /// How many members came.
     pub members_added: i64,
@@ -232,7 +232,7 @@ impl Service {
         Ok(ToldProvisioning { event, directory, changes, is_masked, members_added, members_removed })
     }
 
-    /// What requests of directories changed, by the audit events of these changes; those that are not there are left out.
+    /// The changes of requests of directories, by the audit events of these changes; those that are not there are left out.
     ///
     /// # Errors
     ///

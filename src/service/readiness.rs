@@ -20,7 +20,7 @@ pub(super) struct Readiness(Mutex<Option<Checked>>);
 
 struct Checked {
     at: Instant,
-    /// What was known of the store then. Once that has changed, the answer is no good.
+    /// The condition of the store then. Once it has changed, the answer is no good.
     condition: Condition,
     outcome: Result<(), String>,
 }

@@ -98,7 +98,7 @@ impl Service {
         Ok(found.into_iter().map(|(id, at)| (id, User::anonymous(id, at))).collect())
     }
 
-    /// What the accounts behind these users say: one's own, and with [`Permission::UserAccessRead`] those of others.
+    /// The state of the accounts behind these users: one's own, and with [`Permission::UserAccessRead`] those of others.
     ///
     /// # Errors
     ///
@@ -277,7 +277,7 @@ impl Service {
         accounts: &[AccountId],
     ) -> Result<HashMap<AccountId, Vec<ExternalIdentity>>, Error> {
         let here = caller.require_known()?.organization().id;
-        // Whoever may change a profile is told which fields a provider keeps.
+        // A caller who may change a profile is told which fields a provider keeps.
         let enough = [Permission::UserAccessRead, Permission::UserAccessManage];
         let accounts = readable_accounts(caller, accounts, &enough);
         let mut found: HashMap<AccountId, Vec<ExternalIdentity>> = HashMap::new();

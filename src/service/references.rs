@@ -133,7 +133,7 @@ impl Service {
         {
             return Ok(Some(user));
         }
-        // Whoever has an account is found by what they have proven: an address that they only say they have may be another's.
+        // A user with an account is found by proven addresses only: an address that they only say they have may be another's.
         let is_primary = |user: &User| {
             user.account.is_none() && user.directory_email().is_some_and(|email| email::lookup_key(email) == key)
         };

@@ -446,7 +446,7 @@ pub(super) fn watch<'u>(caller: &Caller, user: &User, subjects: &'u [UserId]) ->
     }
 }
 
-/// What a change that failed answers: a directory that may not end the last owner's access is told what would allow it.
+/// The error of a change that failed: a directory that may not end the last owner's access is told what would allow it.
 pub(super) fn told_of_last_owner(caller: &Caller, user: &User, error: StoreError) -> Error {
     let message = match error {
         StoreError::LastOwner if caller.as_directory().is_none() => return error.into(),

@@ -317,7 +317,7 @@ impl IdentityStore {
         here.map(|row| Ok((AccountId::new(row.account), row.into_membership()?))).collect()
     }
 
-    /// Where these people belong: as many queries for many as for one.
+    /// The memberships of these accounts: as many queries for many as for one.
     ///
     /// # Errors
     ///

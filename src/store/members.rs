@@ -439,7 +439,7 @@ impl OrganizationStore {
         self.names_of(Table::User, ids).await
     }
 
-    /// What these groups are to be called; those that do not exist are left out.
+    /// The display names of these groups; those that do not exist are left out.
     ///
     /// # Errors
     ///

@@ -322,7 +322,7 @@ impl Store {
         write.commit(&bound.0).await
     }
 
-    /// What is known of the store, without asking it.
+    /// The condition of the store, without asking it.
     pub fn condition(&self) -> Condition {
         self.shared.reach.condition()
     }

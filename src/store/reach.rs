@@ -32,7 +32,7 @@ const LOOKED_FOR_EVERY: Duration = Duration::from_millis(250);
 const CONNECTED_EVERY: Duration = Duration::from_secs(2);
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
 
-/// What is known of a store.
+/// The condition of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// Nothing speaks against it.
@@ -82,7 +82,7 @@ impl Reach {
         self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is known of the store, without asking it.
+    /// The condition of the store, without asking it.
     pub(super) fn condition(&self) -> Condition {
         if self.away.load(Ordering::Acquire) {
             return Condition::Away;

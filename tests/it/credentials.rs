@@ -1,4 +1,4 @@
-//! Who may make, widen, prolong or end what lets somebody in: every mutation, by every kind of credential.
+//! Rules for making, widening, prolonging and ending credentials: every mutation, by every kind of credential.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -138,7 +138,7 @@ fn every_mutation_has_a_rule_about_credentials() {
     assert_eq!(known.len(), RULES.len(), "each once");
 }
 
-/// What a caller shows.
+/// The credential of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     FreshLogin,
@@ -150,7 +150,7 @@ enum Kind {
     ScimToken,
 }
 
-/// What becomes of the request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// Whatever else is said, the credential is enough.
@@ -163,7 +163,7 @@ enum Fate {
     Unknown,
 }
 
-/// What the rule says.
+/// The verdict of the rule.
 fn expected(rule: Rule, kind: Kind) -> Fate {
     match (kind, rule) {
         (Kind::ScimToken, _) => Fate::Unknown,

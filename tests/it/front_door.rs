@@ -1,4 +1,4 @@
-//! What people and programs meet outside of the APIs: the page at `/`, and errors in a shape that each can read.
+//! Answers outside of the APIs: the page at `/`, and errors in a shape that each can read.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What connectors send that the letter of the RFCs does not foresee, and what they need to be answered.
+//! Requests of connectors that the letter of the RFCs does not foresee, and the answers that they need.
 
 use rollcall::domain::directory::{DirectoryDraft, DirectorySettings};
 use scim::Dialect;

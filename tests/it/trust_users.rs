@@ -1,4 +1,4 @@
-//! What one directory, or one organization, may do to a user that others rely on.
+//! Limits of one directory, or one organization, over a user that others rely on.
 
 use std::time::Duration;
 

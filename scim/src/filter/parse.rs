@@ -14,7 +14,7 @@ pub const MAX_LENGTH: usize = 8 * 1024;
 pub const MAX_DEPTH: usize = 32;
 /// How many comparisons one filter may have.
 pub const MAX_TERMS: usize = 100;
-/// What ends a value that is not text in quotation marks.
+/// The characters that end a value without quotation marks.
 const END_OF_WORD: [char; 8] = [' ', '\t', '\r', '\n', '(', ')', '[', ']'];
 
 /// Parses a filter (RFC 7644 §3.4.2.2).

@@ -95,7 +95,7 @@ fn owner<'s>(target: Target<'s>, kind: &'s ResourceType) -> &'s str {
     target.extension.map_or(&kind.core.id, |extension| &extension.id)
 }
 
-/// What names mean.
+/// The scope in which attribute names are looked up.
 #[derive(Clone, Copy)]
 enum Scope<'s> {
     /// Attributes of a resource.
@@ -112,12 +112,12 @@ struct Element<'s> {
     what_for: For,
 }
 
-/// What a filter decides.
+/// The purpose of a filter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum For {
-    /// Which resources are found.
+    /// A search: the filter chooses resources.
     Search,
-    /// Which values a PATCH changes.
+    /// A value path: the filter chooses the values that a PATCH changes.
     Change,
 }
 

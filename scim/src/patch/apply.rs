@@ -381,7 +381,7 @@ impl<'a> Patch<'a> {
     }
 }
 
-/// What is stored of an attribute.
+/// The stored value of an attribute.
 fn stored<'r>(resource: &'r Resource, target: Target<'_>) -> Option<&'r Value> {
     let attributes = resource.attributes();
     let container = match target.extension {

@@ -126,7 +126,7 @@ impl EdgeChanges {
         })
     }
 
-    /// Which members must be known to apply the value paths.
+    /// The members that must be loaded to apply the value paths.
     pub fn looks_at(&self) -> LooksAt {
         let mut found: Option<BTreeSet<String>> = None;
         for filter in self.filters() {
@@ -344,7 +344,7 @@ fn reference(attribute: &Attribute, item: &Value, reading: &mut Reading) -> Resu
     }
 }
 
-/// What else an item says is computed (C114), but must be what an item can say.
+/// Checks the parts of an item beside its id: they are computed (C114), but must fit their definition.
 fn check_parts(attribute: &Attribute, parts: &Map<String, Value>, reading: &mut Reading) -> Result<(), Error> {
     for (name, value) in parts {
         let path = format!("{}.{name}", attribute.name);

@@ -264,7 +264,7 @@ fn is_nothing(value: &Value) -> bool {
     value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
 
-/// What a remove names: elements, each as far as it says what goes (C102, C103).
+/// The elements that a remove names, each by the parts that it has (C102, C103).
 ///
 /// # Errors
 ///

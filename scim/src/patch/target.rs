@@ -74,7 +74,7 @@ impl SingleChange<'_, '_> {
                 crate::value::unknown(&format!("{target}.{name}"), self.reading)?;
                 continue;
             };
-            // What the server computes is ignored inside an object, as in a POST.
+            // Attributes that the server computes are ignored inside an object, as in a POST.
             if sub.is_read_only() {
                 continue;
             }

@@ -137,7 +137,7 @@ impl<'s> Values<'s> {
             if other != place
                 && let Some(parts) = self.slots.get_mut(&other).and_then(Value::as_object_mut)
             {
-                // What makes it the one it is does not change by that: the index stays right.
+                // The identity of the element does not change by that: the index stays right.
                 parts.insert("primary".to_owned(), Value::Bool(false));
             }
         }
@@ -164,7 +164,7 @@ impl<'s> Values<'s> {
         Ok(candidates.into_iter().filter(meets).collect())
     }
 
-    /// What it costs to look at the values in these places once.
+    /// The cost of looking at the values in these places once.
     fn weight(&self, places: &[usize]) -> usize {
         places.iter().filter_map(|place| self.slots.get(place)).map(|element| weight(element) + 1).sum()
     }
@@ -224,7 +224,7 @@ impl<'s> Values<'s> {
             Some(value) => {
                 Some(self.attribute.sub(name).map_or_else(|| value.to_string(), |sub| comparison_key(sub, value)))
             }
-            // What is not primary says so or says nothing.
+            // An element that is not primary says so or says nothing.
             None => (*name == "primary").then(|| false.to_string()),
         };
         names.iter().map(part).collect()

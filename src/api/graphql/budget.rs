@@ -22,7 +22,7 @@ const FIELD_MEMORY: usize = 128;
 /// Memory that an object of a list takes beside its fields: what it was read as, and the futures that resolve it.
 const NODE_MEMORY: usize = 1_024;
 
-/// What an operation may come to; each is described in `config/default.toml`.
+/// The limits of an operation while it runs; each is described in `config/default.toml`.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "config/default.toml says what each setting does")]
 pub struct BudgetSettings {
@@ -45,12 +45,12 @@ pub(super) enum Spent {
     Time,
 }
 
-/// What ends when the budget is spent.
+/// The consequence of a spent budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ends {
     /// The operation: it changes nothing.
     Operation,
-    /// What is left of the answer: the operation changes something, which must not be cut off.
+    /// The rest of the answer fails: the operation changes something, which must not be cut off.
     Answer,
 }
 
@@ -106,7 +106,7 @@ impl Budget {
         self.spent.get().copied().filter(|_| self.ends == Ends::Operation)
     }
 
-    /// What is answered when the budget is spent: which part, how much there was, and what to narrow.
+    /// The failure of a spent budget: the part, how much there was, and what to narrow.
     pub(super) fn failure(&self, spent: Spent) -> Failure {
         let BudgetSettings { nodes, bytes, memory_bytes, time } = self.settings;
         let milliseconds = usize::try_from(time.as_millis()).unwrap_or(usize::MAX);

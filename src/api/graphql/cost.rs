@@ -1,6 +1,6 @@
 //! Static cost of an operation: the fields it can come to, each list at its full size (GQ-10).
 //!
-//! What an operation really comes to is bounded by [`super::budget`] while it runs.
+//! [`super::budget`] bounds the operation while it runs.
 
 /// The most items of a page; more is clamped (C01).
 pub(super) const PAGE: usize = 100;

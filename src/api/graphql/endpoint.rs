@@ -339,7 +339,7 @@ fn check_operation(
     Ok((kind, operation.root_fields))
 }
 
-/// What an operation may come to: a query is stopped, a mutation finishes within the time of all requests.
+/// The budget of an operation: a query is stopped, a mutation finishes within the time of all requests.
 fn budget(settings: &GraphqlSettings, kind: admission::Kind) -> Budget {
     if kind == admission::Kind::Read {
         return Budget::new(settings.read, Ends::Operation);
@@ -375,7 +375,7 @@ async fn within_budget(
         done = tokio::time::timeout(budget.time(), executed) => done.map_err(|_| Spent::Time),
     };
     let spent = match done {
-        // What ended with failed loads was stopped too.
+        // An operation that ended with failed loads was stopped, too.
         Ok(response) => match budget.stopped_by() {
             Some(spent) => spent,
             None => return Ok(response),

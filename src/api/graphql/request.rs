@@ -100,7 +100,7 @@ impl Asked {
         &self.viewer.caller
     }
 
-    /// What the operation may come to.
+    /// The budget of the operation.
     pub(super) fn budget(&self) -> &Budget {
         &self.budget
     }
@@ -333,7 +333,7 @@ pub(super) trait Asking {
         self.asking().read(RoleIs(id)).await
     }
 
-    /// What a directory's request changed; nothing where it changed nothing.
+    /// The changes of a directory's request; none where it changed nothing.
     async fn changes_by(&self, event: Option<AuditEventId>) -> Result<ProvisioningChanges, Failure> {
         self.caller().require(domain::Permission::AuditRead)?;
         match event {
@@ -430,7 +430,7 @@ keys! {
     EmailsOf(AccountId);
     /// A role, by id.
     RoleIs(RoleId);
-    /// What a directory's request changed.
+    /// The changes of a directory's request.
     ChangesBy(AuditEventId);
     /// What the account says.
     AccountOf(AccountId);

@@ -19,7 +19,7 @@ use crate::service::{AccountState, MembershipElsewhere, ProvisioningChanges, Rea
 /// Memory of the names and texts of a row, beside the row itself.
 const TEXTS: usize = 256;
 
-/// What has a size in memory.
+/// A value with a size in memory.
 pub(super) trait Weight {
     /// Bytes of memory, as estimated.
     fn weight(&self) -> usize;

@@ -1,4 +1,4 @@
-//! What the library says about a document, in a code of ours and words of ours: its text is for those who write Rust.
+//! Rewords the library's errors about a document, with a code of ours: its text is for those who write Rust.
 
 use super::failure::Failure;
 use super::suggestions::{Sought, Suggestions, inputs_of_type};

@@ -31,7 +31,7 @@ use crate::domain::{Error, Noun};
 /// How long a browser may remember what it was allowed.
 const ALLOWED_FOR: Duration = Duration::from_secs(600);
 
-/// Where version 2 is.
+/// The path of version 2.
 const ROOT: &str = "/scim/v2";
 /// Collections, as their schemas spell them.
 const COLLECTIONS: [&str; 2] = ["Users", "Groups"];
